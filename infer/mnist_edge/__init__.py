@@ -1,0 +1,58 @@
+"""mnist-edge: tells handwritten digits on a low-power device.
+
+>>> from mnist_edge import DigitClassifier
+>>> DigitClassifier().predict("photo.jpg").digit  # doctest: +SKIP
+7
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mnist_edge.errors import (
+    DatasetError,
+    ExportError,
+    GateError,
+    ImageError,
+    ImageReadError,
+    MissingExtraError,
+    MnistEdgeError,
+    ModelError,
+    NoDigitError,
+    OutputError,
+    TrainingError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from mnist_edge.classifier import DigitClassifier, Prediction
+
+__all__ = [
+    "DatasetError",
+    "DigitClassifier",
+    "ExportError",
+    "GateError",
+    "ImageError",
+    "ImageReadError",
+    "MissingExtraError",
+    "MnistEdgeError",
+    "ModelError",
+    "NoDigitError",
+    "OutputError",
+    "Prediction",
+    "TrainingError",
+    "UsageError",
+    "__version__",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # onnxruntime is imported with the first use of the classifier, so that `mnist-edge --version`
+    # and `--help` answer at once.
+    if name in ("DigitClassifier", "Prediction"):
+        from mnist_edge import classifier
+
+        return getattr(classifier, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

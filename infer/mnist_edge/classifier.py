@@ -1,0 +1,141 @@
+"""image -> model -> Prediction, for one picture, several, or a stream of any length."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_edge.decode import ImageSource, describe
+from mnist_edge.errors import ImageError
+from mnist_edge.image import prepare
+from mnist_edge.model import Model
+
+__all__ = ["DigitClassifier", "Prediction"]
+
+_BATCH = 32
+"""Pictures decoded before the network sees them: small, so that answers flow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer to one picture, or why there is none.
+
+    Attributes:
+        path: where the picture came from, where it has a path.
+        digit: 0 to 9; None where there is no answer.
+        confidence: probability of `digit`, 0..1; None where the picture was not read.
+        probabilities: float32 ``[10]``, sums to 1; None where the picture was not read.
+        error: one line; None where there is an answer.
+    """
+
+    path: str | None
+    digit: int | None
+    confidence: float | None
+    probabilities: npt.NDArray[np.float32] | None
+    error: str | None = None
+
+    def top(self, count: int) -> list[tuple[int, float]]:
+        """The `count` most probable digits with their probabilities, best first."""
+        if self.probabilities is None:
+            return []
+        order = np.argsort(-self.probabilities, kind="stable")[:count]
+        return [(int(digit), float(self.probabilities[digit])) for digit in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: ``path``, ``digit``, ``confidence``, ``probabilities``, ``error``."""
+        rounded = (
+            None
+            if self.probabilities is None
+            else [round(float(probability), 6) for probability in self.probabilities]
+        )
+        return {
+            "path": self.path,
+            "digit": self.digit,
+            "confidence": None if self.confidence is None else round(self.confidence, 6),
+            "probabilities": rounded,
+            "error": self.error,
+        }
+
+
+class DigitClassifier:
+    """Tells which digit a picture shows.
+
+    >>> DigitClassifier().predict("photo.jpg").digit  # doctest: +SKIP
+    7
+
+    Args:
+        model: path of an ``.onnx`` file, or name of a bundled model; None = the bundled int8 model.
+        threads: that onnxruntime may use within one operator.
+        min_confidence: an answer less probable than this is withheld: its `Prediction` has an
+            `error`, no `digit`, and still its probabilities.
+
+    Raises:
+        ModelError: the model file is missing, damaged, or not one of ours.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        threads: int = 1,
+        min_confidence: float = 0.0,
+    ) -> None:
+        self.model = Model.load(model, threads)
+        self.min_confidence = min_confidence
+
+    def predict(self, source: ImageSource) -> Prediction:
+        """Answers one picture.
+
+        Args:
+            source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
+
+        Raises:
+            ImageReadError: it cannot be opened or decoded.
+            NoDigitError: nothing in it stands out from the background.
+        """
+        probabilities = self.model.run(prepare(source)[np.newaxis])
+        return self._answer(describe(source), probabilities[0])
+
+    def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
+        """Answers any number of pictures, in order, in bounded memory.
+
+        A picture that cannot be answered yields a `Prediction` with its `error`; none is skipped.
+        """
+        pending = iter(sources)
+        while batch := list(itertools.islice(pending, _BATCH)):
+            yield from self._answer_batch(batch)
+
+    def _answer_batch(self, sources: list[ImageSource]) -> list[Prediction]:
+        prepared = [_prepare_or_error(source) for source in sources]
+        images = [image for image in prepared if not isinstance(image, ImageError)]
+        answers = iter(self.model.run(np.stack(images)) if images else ())
+        return [
+            Prediction(describe(source), None, None, None, str(image))
+            if isinstance(image, ImageError)
+            else self._answer(describe(source), next(answers))
+            for source, image in zip(sources, prepared, strict=True)
+        ]
+
+    def _answer(self, path: str | None, probabilities: npt.NDArray[np.float32]) -> Prediction:
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        if confidence < self.min_confidence:
+            error = (
+                f"{path or 'image'}: unsure; {digit} has a confidence of {confidence:.3f}, "
+                f"below the minimum of {self.min_confidence:g}"
+            )
+            return Prediction(path, None, confidence, probabilities, error)
+        return Prediction(path, digit, confidence, probabilities)
+
+
+def _prepare_or_error(source: ImageSource) -> npt.NDArray[np.uint8] | ImageError:
+    try:
+        return prepare(source)
+    except ImageError as error:
+        return error

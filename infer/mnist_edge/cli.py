@@ -1,0 +1,457 @@
+"""The command line: parse, call, print, exit code.
+
+Nothing heavy is imported before a command needs it; the trainer is imported inside its commands.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mnist_edge import __version__
+from mnist_edge.errors import MissingExtraError, MnistEdgeError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from mnist_edge.classifier import Prediction
+
+__all__ = ["app", "main"]
+
+_SOME_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
+_TRAIN_PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "matplotlib", "sklearn")
+
+
+class _Commands(TyperGroup):
+    """Turns whatever ends a command into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MnistEdgeError as error:
+            _complain(str(error))
+            code = _USAGE if isinstance(error, UsageError | ModelError) else _SOME_FAILED
+            raise typer.Exit(code) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(_INTERRUPTED) from error
+        except BrokenPipeError as error:
+            # The reader, `head` say, has all that it wanted.
+            _discard_stdout()
+            raise typer.Exit(0) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Train a digit classifier, export it to int8 ONNX, and run it on a low-power device.",
+)
+
+
+def main() -> None:
+    app(prog_name="mnist-edge")
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"mnist-edge: {message}", err=True)
+
+
+def _discard_stdout() -> None:
+    """So that the interpreter's own flush at exit does not fail a second time, in public."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mnist-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+_Model = Annotated[
+    str | None,
+    typer.Option(help="An .onnx file, or a bundled model's name.", show_default="mnist-edge-int8"),
+]
+_Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with the four MNIST files; downloaded there where they are missing.",
+        show_default="samples here, else your cache",
+    ),
+]
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge predict photo.jpg`
+
+`mnist-edge predict scans/ --recursive --format csv --output answers.csv`
+
+`mnist-edge predict 'scans/*.png' --min-confidence 0.9 --format jsonl`
+
+`cat photo.jpg | mnist-edge predict -`
+"""
+)
+def predict(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH...", help="Images, folders, globs, or - for one on stdin."),
+    ] = None,
+    model: _Model = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option(help="table, json, jsonl or csv.")
+    ] = "table",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write to this file, which appears once it is whole.", dir_okay=False),
+    ] = None,
+    recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = False,
+    top_k: Annotated[int, typer.Option(min=1, max=10, help="Digits to name per image.")] = 1,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Withhold answers less probable than this.")
+    ] = 0.0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads for the network.")] = 1,
+) -> None:
+    """Tell the digit in each image.
+
+    Exits with 0 when every image was answered, 1 when some could not be (each is named on stderr
+    and has its error in the output), 2 when there was nothing to do.
+    """
+    from mnist_edge.classifier import DigitClassifier
+    from mnist_edge.output import open_output, open_writer, parse_format
+    from mnist_edge.sources import STDIN, expand, open_source
+
+    kind = parse_format(format)
+    if not paths and sys.stdin.isatty():
+        raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
+    pictures = expand(paths or [STDIN], recursive=recursive)
+    classifier = DigitClassifier(model, threads=threads, min_confidence=min_confidence)
+    failed = 0
+    predictions = classifier.stream(open_source(picture) for picture in pictures)
+    with open_output(output) as file, open_writer(kind, file, top_k) as writer:
+        shown_elsewhere = output is not None or not sys.stdout.isatty()
+        for prediction in _with_progress(predictions, len(pictures), shown_elsewhere):
+            writer.write(prediction)
+            if prediction.error is not None:
+                failed += 1
+                _complain(prediction.error)
+    if failed:
+        raise typer.Exit(_SOME_FAILED)
+
+
+def _with_progress(
+    predictions: Iterable[Prediction], total: int, shown_elsewhere: bool
+) -> Iterator[Prediction]:
+    """A bar on stderr, where that is a terminal that the answers do not go to as well."""
+    if total < 2 or not shown_elsewhere or not sys.stderr.isatty():
+        yield from predictions
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(
+        predictions, "predict", total=total, console=Console(stderr=True), transient=True
+    )
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge bench`
+
+`mnist-edge bench --model mnist-edge-int8 --model mine.onnx --threads 1 --threads 2`
+
+`mnist-edge bench --json > bench.json`
+"""
+)
+def bench(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to measure, again for each; the first is what the rest is compared with.",
+            show_default="the bundled models",
+        ),
+    ] = None,
+    threads: Annotated[list[int] | None, typer.Option(min=1, help="Again for each.")] = None,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="For throughput; again for each.", show_default="1, 32, 256"),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with MNIST's test files.", show_default="samples, if it is here"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure latency, throughput, start-up, memory, size and accuracy, side by side.
+
+    All models are timed in one process, in interleaved rounds. Latency is that of one picture
+    through the network; load and memory are those of a fresh process that answers once.
+    """
+    import dataclasses
+
+    from mnist_edge.benchmark import device_facts, load_test_digits, run_benchmark
+    from mnist_edge.model import bundled_models
+    from mnist_edge.tables import print_table
+
+    batch_sizes = sorted(set(batch_size or (1, 32, 256)))
+    rows = run_benchmark(
+        model or list(bundled_models()),
+        threads=threads or (1,),
+        batch_sizes=batch_sizes,
+        digits=load_test_digits(data),
+    )
+    facts = device_facts()
+    if as_json:
+        models = [dataclasses.asdict(row) for row in rows]
+        typer.echo(json.dumps({"device": facts, "models": models}, indent=2))
+        return
+    typer.echo("  ".join(f"{name}: {fact}" for name, fact in facts.items()), err=True)
+    print_table(
+        ["model", "threads", "size KiB", "top-1", "p50 µs", "p90 µs", "p99 µs", "relative"]
+        + [f"images/s at {size}" for size in batch_sizes]
+        + ["load ms", "peak MiB"],
+        (
+            [
+                row.model,
+                str(row.threads),
+                f"{row.size_bytes / 1024:.1f}",
+                "-" if row.accuracy is None else f"{row.accuracy:.2%}",
+                f"{row.latency.p50:.1f}",
+                f"{row.latency.p90:.1f}",
+                f"{row.latency.p99:.1f}",
+                f"{row.relative:.2f} x",
+            ]
+            + [
+                f"{row.throughput[size]:,.0f}" if size in row.throughput else "-"
+                for size in batch_sizes
+            ]
+            + [
+                f"{row.load_ms:.1f}",
+                "-" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.1f}",
+            ]
+            for row in rows
+        ),
+    )
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge info`
+
+`mnist-edge info runs/mine/mnist-edge-int8.onnx --json`
+"""
+)
+def info(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="An .onnx file, or a bundled model's name.", show_default="mnist-edge-int8"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a model is, what onnxruntime runs of it, and what this device is."""
+    from mnist_edge.benchmark import device_facts
+    from mnist_edge.model import Model
+
+    loaded = Model.load(model)
+    nodes = [f"{operator} x {count}" for operator, count in loaded.executed_nodes().items()]
+    facts = {
+        "model": loaded.metadata,
+        "file": {
+            "path": loaded.name,
+            "bytes": str(len(loaded.content)),
+            "sha256": loaded.sha256,
+            "input": "image: uint8 [batch, 1, 28, 28]",
+            "output": "probabilities: float32 [batch, 10]",
+            "executed": ", ".join(nodes),
+        },
+        "device": device_facts(),
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    for section, entries in facts.items():
+        typer.echo(section)
+        for name, value in sorted(entries.items()):
+            typer.echo(f"  {name:<24} {value}")
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge train`
+
+`mnist-edge train --epochs 1 --out runs/quick`
+
+`mnist-edge train --resume --out runs/quick`
+"""
+)
+def train(
+    arch: Annotated[
+        str | None, typer.Option(help="Which network.", show_default="edge-cnn")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images.", show_default="80")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per step.", show_default="128")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate.", show_default="0.004")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of everything random.", show_default="0")
+    ] = None,
+    val_split: Annotated[
+        int | None,
+        typer.Option(help="Images held out of the 60,000 for validation.", show_default="5000"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Epochs without improvement before it stops.", show_default="25"),
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option("--augment/--no-augment", help="Distort images.", show_default="--augment"),
+    ] = None,
+    data: _Data = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run's folder.", show_default="runs/ARCH-N"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Continue an interrupted run (--out, else the latest).")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Train a network on MNIST.
+
+    Writes best.pt, last.pt, config.json, history.csv and curves.png into the run's folder. Ctrl-C
+    loses nothing but the epoch it is in.
+    """
+    options = {
+        "arch": arch,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "seed": seed,
+        "val_split": val_split,
+        "patience": patience,
+        "augment": augment,
+    }
+    _trainer().train(
+        {name: value for name, value in options.items() if value is not None},
+        data=data,
+        out=out,
+        resume=resume,
+        device=device,
+    )
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge evaluate`
+
+`mnist-edge evaluate runs/mine --split validation`
+
+`mnist-edge evaluate mnist-edge-int8`
+"""
+)
+def evaluate(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|MODEL]",
+            help="A run's folder, an .onnx file, or a bundled model's name.",
+            show_default="the latest run",
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="test, or validation (a run's held-out images).")
+    ] = "test",
+    data: _Data = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the picture.", show_default="the run's, or none"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a network: accuracy, precision, recall, F1, confusion matrix."""
+    _trainer().evaluate(target, split=split, data=data, out=out, as_json=as_json)
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge export --quantize`
+
+`mnist-edge export runs/mine --quantize --output digits.onnx`
+"""
+)
+def export(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder.", show_default="the latest")
+    ] = None,
+    quantize: Annotated[bool, typer.Option(help="Write an int8 file too.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder, or a path ending in .onnx; int8 goes beside it.",
+            show_default="the run's folder",
+        ),
+    ] = None,
+    data: _Data = None,
+    force: Annotated[bool, typer.Option(help="Write the files even if the gate fails.")] = False,
+) -> None:
+    """Write complete ONNX files, proven to tell the same digits.
+
+    torch, fp32 and int8 are compared over the 10,000 test images. Past a bound nothing is written.
+    """
+    _trainer().export(run, quantize=quantize, output=output, data=data, force=force)
+
+
+def _trainer() -> ModuleType:
+    """The trainer's commands; says how to install what is missing, or what failed to load."""
+    missing = [name for name in _TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"this command needs {', '.join(missing)}; install with: "
+            "pip install 'mnist-edge[train]'"
+        )
+    try:
+        return importlib.import_module("mnist_edge_trainer.commands")
+    except ImportError as error:
+        raise UsageError(
+            f"the training packages are installed but one failed to load ({error}); reinstall it"
+        ) from error

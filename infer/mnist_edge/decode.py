@@ -1,0 +1,182 @@
+"""Any picture a person has -> one plane of grey.
+
+Pillow does the decoding. What is added here is what separates two pictures that look alike to a
+person and not to a program: orientation tags, transparency, 16 bits, palettes, animations, and
+size, in bytes and in pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mnist_edge.errors import ImageReadError
+
+__all__ = ["ImageSource", "decode", "describe"]
+
+Grey = npt.NDArray[np.uint8]
+ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | npt.NDArray[np.generic]
+"""What `decode` takes: a path, an encoded file's bytes, an open binary file, a PIL image, an array.
+
+Arrays are ``[H, W]`` grey, ``[H, W, 1]``, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RGBA, of uint8 in
+0..255, bool, or floats in 0..1.
+"""
+
+_LARGEST_SIDE = 320
+"""Pixels kept along the longer side: a digit filling 5 % of the page is still 70 of them high."""
+
+_LARGEST_AREA = 80_000_000
+"""Pixels that a picture may have at most; what claims more is taken for a decompression bomb."""
+
+
+def describe(source: ImageSource) -> str | None:
+    """The path of `source` where it has one."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    name = getattr(source, "name", None) or getattr(source, "filename", None)
+    return name if isinstance(name, str) else None
+
+
+def decode(source: ImageSource) -> Grey:
+    """Opens a picture and reduces it to grey.
+
+    The first frame of an animation, turned upright by its EXIF tag, transparency filled with the
+    opposite of what is drawn on it, at most 320 pixels along the longer side.
+
+    Returns:
+        uint8 ``[H, W]``, 0 = black, 255 = white.
+
+    Raises:
+        ImageReadError: missing, unreadable, no image, truncated, or larger than 80 megapixels.
+    """
+    name = describe(source) or "image"
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of odd metadata and large sizes; the size has a limit of its own below.
+            warnings.simplefilter("ignore")
+            with _open(source, name) as image:
+                return _to_grey(image, name)
+    except ImageReadError:
+        raise
+    except OSError as error:
+        raise ImageReadError(f"{name}: {_reason(error)}") from error
+    except MemoryError as error:
+        raise ImageReadError(f"{name}: there is not enough memory to decode it") from error
+    except Exception as error:
+        # A parser fed arbitrary bytes trips over them in arbitrary ways (SyntaxError, struct.error,
+        # IndexError, ...): Pillow documents no closed list.
+        raise ImageReadError(f"{name}: damaged image ({error or type(error).__name__})") from error
+
+
+def _reason(error: OSError) -> str:
+    """What went wrong and what to do, for a person."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "a folder with no picture in it"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image in any format that Pillow reads"
+    if error.strerror:
+        return f"cannot be read ({error.strerror.lower()})"
+    return f"damaged image ({error}); copy or save it again"
+
+
+def _open(source: ImageSource, name: str) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source.copy()
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(_eight_bit(source, name))
+    if isinstance(source, str | os.PathLike):
+        # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
+        source = Path(source).read_bytes()
+    content = source if isinstance(source, bytes) else source.read()
+    if not content:
+        raise ImageReadError(f"{name}: the file is empty")
+    return Image.open(io.BytesIO(content))
+
+
+def _eight_bit(array: npt.NDArray[np.generic], name: str) -> Grey:
+    """An array of any supported kind as uint8 that `Image.fromarray` takes."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if (
+        array.size == 0
+        or array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in (3, 4))
+    ):
+        raise ImageReadError(
+            f"{name}: an array of shape {list(array.shape)} is no picture; "
+            "use [H, W], [H, W, 3] or [H, W, 4]"
+        )
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if np.issubdtype(array.dtype, np.floating):
+        values = array.astype(np.float32)
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+            raise ImageReadError(f"{name}: float pixels must lie in 0..1")
+        return np.rint(values * 255).astype(np.uint8)
+    raise ImageReadError(f"{name}: pixels of type {array.dtype}; use uint8, or floats in 0..1")
+
+
+def _to_grey(image: Image.Image, name: str) -> Grey:
+    if image.width * image.height > _LARGEST_AREA:
+        raise ImageReadError(
+            f"{name}: {image.width} x {image.height} pixels is more than is safe to decode; "
+            "scale it down first"
+        )
+    # JPEG alone can skip most of the work: it decodes at 1/2, 1/4 or 1/8 of its size.
+    image.draft("L", (_LARGEST_SIDE, _LARGEST_SIDE))
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(_shrink(_one_plane(upright)))
+
+
+def _one_plane(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        return _fill_transparency(image.convert("RGBA"))
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        return _stretch(image)
+    return image.convert("L")
+
+
+def _fill_transparency(image: Image.Image) -> Image.Image:
+    """Puts what is drawn on the paper it must have been drawn for.
+
+    Strokes on nothing get the opposite of their own lightness. A picture that is mostly opaque
+    (rounded corners, a soft edge) has its paper in it, and the holes get its typical lightness.
+    """
+    grey = np.asarray(image.convert("L"), dtype=np.float32)
+    alpha = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
+    visible = alpha > 0.5
+    if not visible.any():
+        # Nothing to see: the paper alone.
+        return Image.new("L", image.size, 255)
+    lightness = float(np.median(grey[visible]))
+    mostly_opaque = visible.mean() > 0.7
+    paper = lightness if mostly_opaque else (255.0 if lightness < 128 else 0.0)
+    return Image.fromarray(np.rint(grey * alpha + paper * (1 - alpha)).astype(np.uint8))
+
+
+def _stretch(image: Image.Image) -> Image.Image:
+    """More than 8 bits: the range that is used, onto 0..255."""
+    values = np.asarray(image, dtype=np.float32)
+    low, high = float(values.min()), float(values.max())
+    scale = 255 / (high - low) if high > low else 0.0
+    return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    if max(image.size) <= _LARGEST_SIDE:
+        return image
+    scale = _LARGEST_SIDE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)

@@ -1,0 +1,84 @@
+"""Every error this project raises on purpose.
+
+Each message is one line: what was wrong, with which file, and what to do about it.
+
+::
+
+    MnistEdgeError
+    ├── ImageError               one picture could not be answered
+    │   ├── ImageReadError       it could not be opened or decoded
+    │   └── NoDigitError         it was decoded, and there is no ink in it
+    ├── ModelError               the model file cannot be used
+    ├── DatasetError             the MNIST files are missing or damaged
+    ├── UsageError               the request makes no sense as it stands
+    │   └── MissingExtraError    it needs an optional part that is not installed
+    ├── OutputError              a result could not be written
+    ├── TrainingError            a run or a checkpoint is missing, damaged, or diverged
+    └── ExportError              the exported file failed a check
+        └── GateError            it does not tell the same digits as the network it came from
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatasetError",
+    "ExportError",
+    "GateError",
+    "ImageError",
+    "ImageReadError",
+    "MissingExtraError",
+    "MnistEdgeError",
+    "ModelError",
+    "NoDigitError",
+    "OutputError",
+    "TrainingError",
+    "UsageError",
+]
+
+
+class MnistEdgeError(Exception):
+    """Base of every error raised on purpose by this project."""
+
+
+class ImageError(MnistEdgeError):
+    """One picture could not be answered; the others of a batch still can."""
+
+
+class ImageReadError(ImageError):
+    """The picture is missing, unreadable, damaged, or too large to open safely."""
+
+
+class NoDigitError(ImageError):
+    """The picture was decoded, but nothing in it stands out from the background."""
+
+
+class ModelError(MnistEdgeError):
+    """The file is missing, damaged, or not a model that follows the mnist-edge contract."""
+
+
+class DatasetError(MnistEdgeError):
+    """An MNIST file is missing, damaged, or could not be downloaded."""
+
+
+class UsageError(MnistEdgeError):
+    """The request makes no sense as it stands: an unknown name, flags that conflict."""
+
+
+class MissingExtraError(UsageError):
+    """The request needs an optional part of the installation that is not there."""
+
+
+class OutputError(MnistEdgeError):
+    """A result could not be written to the place that was asked for."""
+
+
+class TrainingError(MnistEdgeError):
+    """A training run or its checkpoint is missing, damaged, or has diverged."""
+
+
+class ExportError(MnistEdgeError):
+    """An exported file failed a check and was not written."""
+
+
+class GateError(ExportError):
+    """The exported file does not tell the same digits as the network it came from."""

@@ -1,0 +1,216 @@
+"""An ONNX file -> a checked, configured onnxruntime session and what the file says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from mnist_edge.errors import ModelError
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "INPUT",
+    "OUTPUT",
+    "Model",
+    "bundled_models",
+    "create_session",
+    "load_session",
+]
+
+INPUT, OUTPUT = "image", "probabilities"
+DEFAULT_MODEL = "mnist-edge-int8"
+
+_CHECKSUMS = "SHA256SUMS"
+
+
+def _models_dir() -> Path:
+    """``models`` inside the installed package, or beside ``infer`` in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parents[1] / "models"
+
+
+def bundled_models() -> dict[str, Path]:
+    """The released models that this installation carries, by name."""
+    return {path.stem: path for path in sorted(_models_dir().glob("*.onnx"))}
+
+
+def create_session(content: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+    """An onnxruntime session set up for a small device.
+
+    Args:
+        content: a serialised ONNX model.
+        threads: within one operator; for networks this small, 1 is usually the fastest.
+
+    Raises:
+        Exception: whatever onnxruntime raises; its errors share no base class of their own.
+    """
+    options = onnxruntime.SessionOptions()
+    # A number, even 1, turns off pinning, which fails noisily in containers with a cpuset.
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads burn the battery between two pictures; the arena keeps memory it once used.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def load_session(name: str, threads: int = 1) -> tuple[bytes, onnxruntime.InferenceSession]:
+    """Reads any ONNX file, or a bundled model by its name, whose checksum is checked.
+
+    Raises:
+        ModelError: missing, not ONNX, truncated; or a bundled file is not the released bytes.
+    """
+    content = _read(name)
+    try:
+        return content, create_session(content, threads)
+    except Exception as error:  # onnxruntime's errors derive from Exception directly
+        raise ModelError(
+            f"{name}: not an ONNX model that onnxruntime can load (damaged, truncated, or "
+            "something else); export it again with `mnist-edge export`"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file that follows the contract, ready to run.
+
+    Attributes:
+        name: the path, or the name of the bundled model, that it was loaded by.
+        content: the file's bytes.
+        session: configured by `create_session`.
+        threads: within one operator.
+    """
+
+    name: str
+    content: bytes
+    session: onnxruntime.InferenceSession
+    threads: int
+
+    @classmethod
+    def load(cls, source: str | Path | None = None, threads: int = 1) -> Model:
+        """Opens a model and checks that it is one of ours.
+
+        Args:
+            source: path of an ``.onnx`` file or name of a bundled model; None = the default one.
+            threads: within one operator.
+
+        Raises:
+            ModelError: missing, not ONNX, truncated, not of the contract's inputs and outputs,
+                or, for a bundled model, not the released bytes.
+        """
+        name = str(source) if source is not None else DEFAULT_MODEL
+        content, session = load_session(name, threads)
+        _check_contract(session, name)
+        return cls(name, content, session, threads)
+
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Classifies a batch.
+
+        Args:
+            images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink, as `image.prepare` makes.
+
+        Returns:
+            probabilities float32 ``[N, 10]``; each row sums to 1.
+
+        Raises:
+            ModelError: onnxruntime failed.
+        """
+        try:
+            (probabilities,) = self.session.run([OUTPUT], {INPUT: images[:, np.newaxis]})
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{self.name}: onnxruntime failed ({reason})") from error
+        return np.asarray(probabilities, dtype=np.float32)
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """``metadata_props`` of the file: name, version, accuracy, recipe, licence, ..."""
+        return dict(self.session.get_modelmeta().custom_metadata_map)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    def executed_nodes(self) -> dict[str, int]:
+        """Operators that onnxruntime runs for one picture, after its own optimisation, counted.
+
+        They come from onnxruntime's profiler, so that no ONNX library is needed on the device.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = self.threads
+            options.log_severity_level = 3
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = onnxruntime.InferenceSession(
+                self.content, options, providers=["CPUExecutionProvider"]
+            )
+            session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        return Counter(
+            event["args"]["op_name"]
+            for event in events
+            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+        )
+
+
+def _read(name: str) -> bytes:
+    bundled = bundled_models()
+    if name in bundled:
+        content = bundled[name].read_bytes()
+        _check_released(bundled[name], content)
+        return content
+    try:
+        content = Path(name).read_bytes()
+    except FileNotFoundError as error:
+        known = ", ".join(bundled) or "none"
+        raise ModelError(
+            f"{name}: no such model file; give a path or a bundled model's name ({known})"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{name}: cannot be read ({error.strerror or error})") from error
+    if not content:
+        raise ModelError(f"{name}: the model file is empty")
+    return content
+
+
+def _check_released(path: Path, content: bytes) -> None:
+    sums = (path.parent / _CHECKSUMS).read_text(encoding="ascii").splitlines()
+    released = {name: digest for digest, name in (line.split() for line in sums)}
+    if released.get(path.name) != hashlib.sha256(content).hexdigest():
+        raise ModelError(
+            f"{path}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
+            "reinstall mnist-edge"
+        )
+
+
+def _check_contract(session: onnxruntime.InferenceSession, name: str) -> None:
+    inputs = {node.name: (node.type, node.shape) for node in session.get_inputs()}
+    outputs = {node.name: (node.type, node.shape) for node in session.get_outputs()}
+    kind, shape = inputs.get(INPUT, ("", []))
+    if len(inputs) != 1 or kind != "tensor(uint8)" or shape[1:] != [1, 28, 28]:
+        found = ", ".join(f"{key}: {kind} {shape}" for key, (kind, shape) in inputs.items())
+        raise ModelError(
+            f"{name}: not an mnist-edge model; its input must be {INPUT}: tensor(uint8) "
+            f"[batch, 1, 28, 28] and is {found}"
+        )
+    kind, shape = outputs.get(OUTPUT, ("", []))
+    if kind != "tensor(float)" or shape[1:] != [10]:
+        found = ", ".join(f"{key}: {kind} {shape}" for key, (kind, shape) in outputs.items())
+        raise ModelError(
+            f"{name}: not an mnist-edge model; its output must be {OUTPUT}: tensor(float) "
+            f"[batch, 10] and is {found}"
+        )
+    if isinstance(inputs[INPUT][1][0], int):
+        raise ModelError(f"{name}: not an mnist-edge model; its batch must be dynamic")

@@ -1,0 +1,23 @@
+"""Small tables on stdout: coloured on a terminal, plain text everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_table"]
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints rows under headers; the first column is a name, the others are figures."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # Without a terminal there is no width to fit into, and a cut-off figure would be a wrong one.
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False, markup=False).print(table)

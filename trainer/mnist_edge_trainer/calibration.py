@@ -1,0 +1,47 @@
+"""Temperature scaling: makes a confidence of 0.9 right nine times in ten.
+
+Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (2017): logits are divided
+by one number, fitted on held-out images, which changes no answer.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+
+__all__ = ["fit_temperature", "with_temperature"]
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature with the lowest cross-entropy.
+
+    Args:
+        logits: float32 ``[N, 10]`` of images that no weight was trained on.
+        labels: int64 ``[N]``.
+
+    Returns:
+        above 1 where the network was overconfident, below 1 where it was not confident enough.
+    """
+    result = minimize_scalar(
+        lambda temperature: float(F.cross_entropy(logits / temperature, labels)),
+        bounds=(0.1, 10.0),
+        method="bounded",
+    )
+    return float(result.x)
+
+
+def with_temperature(network: nn.Module, temperature: float) -> nn.Module:
+    """Divides the logits by folding the temperature into the last linear layer, in place.
+
+    Folded, it costs no node of the exported graph.
+
+    Returns:
+        `network` itself.
+    """
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.div_(temperature)
+    return network

@@ -1,0 +1,144 @@
+"""Checkpoints and the folder of a run: tensors and plain values only, written atomically."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import torch
+from mnist_edge.errors import OutputError, TrainingError
+from torch import Tensor
+
+from mnist_edge_trainer.config import TrainConfig
+
+__all__ = ["Checkpoint", "EpochRecord", "RunFolder", "TrainerState", "load_checkpoint"]
+
+
+class EpochRecord(TypedDict):
+    """One row of ``history.csv``. Losses are cross-entropy in nats, accuracies fractions."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+class TrainerState(TypedDict):
+    """What ``last.pt`` holds beyond the weights, so that a run continues to the same result."""
+
+    network: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    history: list[EpochRecord]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network.
+
+    Attributes:
+        config: how it was trained.
+        epoch: after how many epochs.
+        val_loss: cross-entropy on the validation split, nats.
+        val_accuracy: top-1 on the validation split, fraction.
+        dataset_sha256: of the uncompressed training images.
+        weights: the averaged weights, ready for `models.build(config.arch)`.
+        trainer: the rest of the trainer's state; only in ``last.pt``.
+    """
+
+    config: TrainConfig
+    epoch: int
+    val_loss: float
+    val_accuracy: float
+    dataset_sha256: str
+    weights: dict[str, Tensor]
+    trainer: TrainerState | None = None
+
+    def save(self, path: Path) -> None:
+        """Writes the file whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        values = {field: getattr(self, field) for field in self.__dataclass_fields__}
+        partial = path.with_suffix(".partial")
+        try:
+            torch.save(values | {"config": asdict(self.config)}, partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            raise OutputError(f"{path}: the checkpoint cannot be written ({error})") from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint, running no code from it.
+
+    Raises:
+        TrainingError: there is none, or it is damaged or something else.
+    """
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(**values | {"config": TrainConfig.from_dict(values["config"])})
+    except FileNotFoundError as error:
+        raise TrainingError(f"{path}: no such checkpoint; train one with `mnist-edge train`") from (
+            error
+        )
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{path}: damaged, or no checkpoint of mnist-edge; use another run"
+        ) from error
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``runs/NAME``: where everything about one training run lies."""
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.pt"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.pt"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    def create(self) -> None:
+        """Raises OutputError where the folder cannot be made."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: the run's folder cannot be made ({error.strerror})"
+            ) from error
+
+    @classmethod
+    def latest(cls, root: Path = Path("runs")) -> RunFolder:
+        """The run under `root` that was written to last.
+
+        Raises:
+            TrainingError: there is none.
+        """
+        checkpoints = sorted(root.glob("*/last.pt"), key=lambda path: path.stat().st_mtime)
+        if not checkpoints:
+            raise TrainingError(f"{root}: no training run here; start one with `mnist-edge train`")
+        return cls(checkpoints[-1].parent)

@@ -1,0 +1,203 @@
+"""What the commands `train`, `evaluate` and `export` do, for the command line to call.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.tables import print_table
+from rich.console import Console
+
+from mnist_edge_trainer import evaluate as scoring
+from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
+from mnist_edge_trainer.config import TrainConfig
+from mnist_edge_trainer.data import Digits, default_data_dir, load_digits, split_training
+from mnist_edge_trainer.export import export_run
+from mnist_edge_trainer.figures import draw_confusion_matrix, draw_curves
+from mnist_edge_trainer.live import LiveDisplay
+from mnist_edge_trainer.models import build, parameter_count
+from mnist_edge_trainer.train import pick_device
+from mnist_edge_trainer.train import train as run_training
+
+__all__ = ["evaluate", "export", "train"]
+
+
+def train(
+    options: dict[str, Any], *, data: Path | None, out: Path | None, resume: bool, device: str
+) -> None:
+    """Trains or resumes.
+
+    Args:
+        options: fields of `TrainConfig` that were asked for; the others keep their defaults.
+        data: folder of the dataset; None = wherever it is by default.
+        out: the run's folder; None = a new one, or the latest when resuming.
+        resume: continue what is in it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+    stderr = Console(stderr=True)
+    run = _run_to_resume(out, options) if resume else None
+    config = TrainConfig(**options) if run is None else load_checkpoint(run.last).config
+    parameters = parameter_count(build(config.arch))
+    target = pick_device(device)
+    run = run or _new_run(out, config.arch)
+    training, validation = split_training(
+        load_digits(data or default_data_dir(), "train"), config.val_split
+    )
+    stderr.print(
+        f"{config.arch}, {parameters:,} parameters, seed {config.seed}, on {target}: "
+        f"{len(training):,} images to train on, {len(validation):,} to validate with; "
+        f"into {run.path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        with LiveDisplay(config, stderr) as display:
+            result = run_training(
+                config, training, validation, run, device=target, observer=display, resume=resume
+            )
+    except KeyboardInterrupt:
+        if run.last.exists():
+            stderr.print(f"interrupted; continue with: mnist-edge train --resume --out {run.path}")
+        raise
+    draw_curves(result.history, run.curves)
+    print(
+        f"best epoch {result.best.epoch} of {len(result.history)}"
+        f"{' (stopped early)' if result.stopped_early else ''}: "
+        f"validation loss {result.best.val_loss:.4f}, "
+        f"accuracy {result.best.val_accuracy:.2%}, kept in {run.best}"
+    )
+    stderr.print(f"next: mnist-edge evaluate {run.path}", highlight=False, soft_wrap=True)
+    stderr.print(f"      mnist-edge export {run.path} --quantize", highlight=False, soft_wrap=True)
+
+
+def _run_to_resume(out: Path | None, options: dict[str, Any]) -> RunFolder:
+    run = RunFolder.latest() if out is None else RunFolder(out)
+    config = dataclasses.asdict(load_checkpoint(run.last).config)
+    differing = [name for name, value in options.items() if config[name] != value]
+    if differing:
+        names = ", ".join("--" + name.replace("_", "-") for name in differing)
+        raise UsageError(
+            f"{names}: a resumed run keeps the options it was started with (see {run.config}); "
+            "leave them out, or start a new run"
+        )
+    return run
+
+
+def _new_run(out: Path | None, arch: str) -> RunFolder:
+    if out is None:
+        number = 1
+        while (Path("runs") / f"{arch}-{number}").exists():
+            number += 1
+        return RunFolder(Path("runs") / f"{arch}-{number}")
+    if RunFolder(out).last.exists():
+        raise UsageError(f"--out {out}: has a run in it; add --resume, or choose another folder")
+    return RunFolder(out)
+
+
+def evaluate(
+    target: str | None, *, split: str, data: Path | None, out: Path | None, as_json: bool
+) -> None:
+    """Scores a run's best checkpoint or an exported model, and draws its confusion matrix."""
+    if split not in ("test", "validation"):
+        raise UsageError(f"--split {split}: unknown; choose test or validation")
+    folder = data or default_data_dir()
+    run = RunFolder.latest() if target is None else RunFolder(Path(target))
+    if target is None or run.path.is_dir():
+        checkpoint = load_checkpoint(run.best)
+        digits = _digits(folder, split, checkpoint)
+        probabilities = scoring.probabilities_of_run(checkpoint, digits)
+        name, out = str(run.path), out or run.path
+    else:
+        digits = _digits(folder, split, None)
+        probabilities = scoring.probabilities_of_model(target, digits)
+        name = target
+    result = scoring.evaluate(probabilities, digits)
+    if as_json:
+        values = dataclasses.asdict(result) | {"confusion": result.confusion.tolist()}
+        print(json.dumps({"model": name, "split": split} | values, indent=2))
+    else:
+        _print_evaluation(name, split, result)
+    if out is not None:
+        picture = out / f"confusion-{split}.png"
+        draw_confusion_matrix(result.confusion, picture)
+        Console(stderr=True).print(f"wrote {picture}", highlight=False, soft_wrap=True)
+
+
+def _digits(folder: Path, split: str, checkpoint: Checkpoint | None) -> Digits:
+    if split == "test":
+        return load_digits(folder, "test")
+    size = (checkpoint.config if checkpoint else TrainConfig()).val_split
+    return split_training(load_digits(folder, "train"), size)[1]
+
+
+def _print_evaluation(name: str, split: str, result: scoring.Evaluation) -> None:
+    wrong = result.macro.support - int(result.confusion.trace())
+    print(
+        f"{name}: top-1 {result.accuracy:.2%} on {result.macro.support:,} {split} images "
+        f"({wrong} wrong), cross-entropy {result.loss:.4f}\n"
+    )
+    named = [*((str(digit), scores) for digit, scores in enumerate(result.classes))]
+    print_table(
+        ["digit", "precision", "recall", "F1", "images"],
+        [
+            [label, f"{s.precision:.4f}", f"{s.recall:.4f}", f"{s.f1:.4f}", f"{s.support:,}"]
+            for label, s in [*named, ("macro", result.macro)]
+        ],
+    )
+    print("\nconfusion matrix: true digit by row, predicted by column")
+    print_table(
+        ["", *(str(digit) for digit in range(10))],
+        [
+            [str(digit), *(str(count) if count else "." for count in row)]
+            for digit, row in enumerate(result.confusion.tolist())
+        ],
+    )
+
+
+def export(
+    path: Path | None, *, quantize: bool, output: Path | None, data: Path | None, force: bool
+) -> None:
+    """Exports a run's best checkpoint through the gate and prints the comparison."""
+    run = RunFolder.latest() if path is None else RunFolder(path)
+    if path is not None and not path.is_dir():
+        raise TrainingError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
+    checkpoint = load_checkpoint(run.best)
+    folder = data or default_data_dir()
+    result = export_run(
+        checkpoint,
+        load_digits(folder, "train"),
+        load_digits(folder, "test"),
+        output or run.path,
+        with_int8=quantize,
+        force=force,
+        on_rows=lambda rows: print_table(
+            ["precision", "top-1", "max |Δp|", "changed answers", "gate"],
+            [
+                [
+                    row.name,
+                    f"{row.accuracy:.2%}",
+                    f"{row.largest_difference:.1e}",
+                    str(row.changed),
+                    row.failure or "passed",
+                ]
+                for row in rows
+            ],
+        ),
+    )
+    stderr = Console(stderr=True)
+    if result.forced:
+        stderr.print("the gate failed; written all the same because of --force")
+    for file in result.files:
+        print(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
+    best = result.files[-1]
+    stderr.print(
+        f"next: mnist-edge predict samples --model {best}", highlight=False, soft_wrap=True
+    )
+    stderr.print(f"      mnist-edge bench --model {best}", highlight=False, soft_wrap=True)
+    stderr.print(f"      mnist-edge info {best}", highlight=False, soft_wrap=True)

@@ -1,0 +1,67 @@
+"""Every hyperparameter of a training run, in one place, with its unit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_edge.errors import TrainingError, UsageError
+
+from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
+
+__all__ = ["TrainConfig"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What decides the weights that a run ends with.
+
+    Attributes:
+        arch: name in `mnist_edge_trainer.models.ARCHITECTURES`.
+        epochs: passes over the training images.
+        batch_size: images per step.
+        lr: peak learning rate, reached after `warmup` and annealed to zero along a cosine.
+        warmup: fraction of all steps spent rising to the peak.
+        weight_decay: AdamW's decoupled decay.
+        ema_decay: of the moving average of the weights, per step; the average is what is
+            validated, kept and exported.
+        label_smoothing: probability mass spread over the other classes in the loss.
+        augment: distort every training image afresh.
+        val_split: images held out of the 60,000 for early stopping and calibration.
+        patience: epochs without a better validation loss before stopping early.
+        seed: of initialisation, order, augmentation and dropout.
+    """
+
+    arch: str = DEFAULT_ARCHITECTURE
+    epochs: int = 80
+    batch_size: int = 128
+    lr: float = 4e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.05
+    ema_decay: float = 0.999
+    label_smoothing: float = 0.0
+    augment: bool = True
+    val_split: int = 5_000
+    patience: int = 25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "lr", "val_split", "patience")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} {getattr(self, name)}: must be greater than zero")
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Raises TrainingError where `values` has names that are not ours."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise TrainingError(f"unknown training option in the run's config: {error}") from error

@@ -1,0 +1,99 @@
+"""How good a network is: of a training run, or of any exported file, on the same images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from mnist_edge.model import Model
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from mnist_edge_trainer.checkpoint import Checkpoint
+from mnist_edge_trainer.data import Digits
+from mnist_edge_trainer.models import build
+from mnist_edge_trainer.train import predict_logits
+
+__all__ = [
+    "ClassScores",
+    "Evaluation",
+    "evaluate",
+    "probabilities_of_model",
+    "probabilities_of_run",
+]
+
+_DIGITS = range(10)
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision, recall and F1 (fractions) of one class, or their macro average; images it has."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores over a set of labelled digits.
+
+    Attributes:
+        accuracy: top-1, fraction.
+        loss: cross-entropy, nats.
+        classes: one per digit, in order.
+        macro: their plain average.
+        confusion: int64 ``[10, 10]``, true digits by row, predicted by column.
+    """
+
+    accuracy: float
+    loss: float
+    classes: list[ClassScores]
+    macro: ClassScores
+    confusion: npt.NDArray[np.int64]
+
+
+def probabilities_of_run(checkpoint: Checkpoint, digits: Digits) -> npt.NDArray[np.float32]:
+    """float32 ``[N, 10]`` from the trained network, before calibration."""
+    network = build(checkpoint.config.arch)
+    network.load_state_dict(checkpoint.weights)
+    return torch.softmax(predict_logits(network, digits.images), dim=1).numpy()
+
+
+def probabilities_of_model(path: str | Path, digits: Digits) -> npt.NDArray[np.float32]:
+    """float32 ``[N, 10]`` from an exported file.
+
+    Raises:
+        ModelError: it is missing, damaged, or not one of ours.
+    """
+    model = Model.load(path)
+    images = digits.images[:, 0].numpy()
+    return np.concatenate(
+        [model.run(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    )
+
+
+def evaluate(probabilities: npt.NDArray[np.float32], digits: Digits) -> Evaluation:
+    """Scores probabilities float32 ``[N, 10]`` against the labels of `digits`."""
+    labels = digits.labels.numpy()
+    answers = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(labels, answers, labels=_DIGITS)
+    per_class = precision_recall_fscore_support(labels, answers, labels=_DIGITS, zero_division=0)
+    macro = precision_recall_fscore_support(
+        labels, answers, labels=_DIGITS, average="macro", zero_division=0
+    )
+    right = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1)
+    return Evaluation(
+        accuracy=float((answers == labels).mean()),
+        loss=float(-np.log(right).mean()),
+        classes=[
+            ClassScores(float(p), float(r), float(f), int(n))
+            for p, r, f, n in zip(*per_class, strict=True)
+        ],
+        macro=ClassScores(float(macro[0]), float(macro[1]), float(macro[2]), len(labels)),
+        confusion=confusion,
+    )

@@ -1,0 +1,210 @@
+"""A trained network -> one complete ONNX file, and its int8 twin, through the export gate.
+
+`export_run` reads as the whole story: load, calibrate, convert, quantize, compare, write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from mnist_edge import __version__
+from mnist_edge.errors import OutputError
+from mnist_edge.image import PREPROCESSING_VERSION
+from mnist_edge.model import INPUT, OUTPUT, create_session
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from mnist_edge_trainer.calibration import fit_temperature, with_temperature
+from mnist_edge_trainer.checkpoint import Checkpoint
+from mnist_edge_trainer.data import Digits, split_training
+from mnist_edge_trainer.gate import GateRow, compare, require
+from mnist_edge_trainer.models import build, parameter_count
+from mnist_edge_trainer.onnx_graph import check, clean, set_metadata
+from mnist_edge_trainer.quantize import CALIBRATION_IMAGES, SCHEME, quantize
+from mnist_edge_trainer.train import predict_logits
+
+__all__ = ["OPSET", "ExportResult", "export_run", "output_paths", "to_onnx"]
+
+OPSET = 18
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export made.
+
+    Attributes:
+        files: written, fp32 first.
+        rows: of the gate, torch first.
+        temperature: that the logits were divided by.
+        forced: the gate failed and the files were written all the same.
+    """
+
+    files: list[Path]
+    rows: list[GateRow]
+    temperature: float
+    forced: bool
+
+
+def output_paths(output: Path, with_int8: bool) -> dict[str, Path]:
+    """Where each precision goes: into a folder, or to a path ending in ``.onnx`` and beside it."""
+    if output.suffix == ".onnx":
+        fp32, int8 = output, output.with_name(f"{output.stem}-int8.onnx")
+    else:
+        fp32, int8 = output / "mnist-edge-fp32.onnx", output / "mnist-edge-int8.onnx"
+    return {"fp32": fp32} | ({"int8": int8} if with_int8 else {})
+
+
+def export_run(
+    checkpoint: Checkpoint,
+    training: Digits,
+    test: Digits,
+    output: Path,
+    *,
+    with_int8: bool,
+    force: bool = False,
+    on_rows: Callable[[list[GateRow]], None] = lambda _: None,
+) -> ExportResult:
+    """Exports a checkpoint and proves that the files tell the same digits.
+
+    Args:
+        checkpoint: the network, uncalibrated.
+        training: all 60,000 images; the checkpoint's own validation split calibrates confidences,
+            the rest the activations of int8.
+        test: the 10,000 images that the gate compares on.
+        output: a folder, or a path ending in ``.onnx``.
+        with_int8: make the quantized file too.
+        force: write the files even though the gate failed.
+        on_rows: is given the gate's comparison before it decides.
+
+    Raises:
+        ExportError: a file is not valid ONNX, or was not quantized whole.
+        GateError: a file does not tell the same digits; nothing was written.
+        OutputError: a file cannot be written.
+    """
+    fitting, validation = split_training(training, checkpoint.config.val_split)
+    network = build(checkpoint.config.arch)
+    network.load_state_dict(checkpoint.weights)
+    temperature = fit_temperature(predict_logits(network, validation.images), validation.labels)
+    with_temperature(network, temperature)
+
+    models = {"fp32": to_onnx(network)}
+    if with_int8:
+        models["int8"] = quantize(models["fp32"], fitting.images[:CALIBRATION_IMAGES].numpy())
+
+    reference = torch.softmax(predict_logits(network, test.images), dim=1).numpy()
+    labels = test.labels.numpy()
+    rows = [compare("torch", reference, reference, labels)]
+    contents: dict[str, bytes] = {}
+    for precision, model in models.items():
+        row = compare(precision, _run(model, test.images), reference, labels)
+        validation_accuracy = _accuracy(_run(model, validation.images), validation.labels)
+        facts = {
+            "name": f"mnist-edge-{precision}",
+            "parameters": str(parameter_count(network)),
+            "calibration_temperature": f"{temperature:.6f}",
+            "quantization": SCHEME if precision == "int8" else "none",
+            "validation_accuracy": f"{validation_accuracy:.4f}",
+            "test_accuracy": f"{row.accuracy:.4f}",
+        }
+        set_metadata(model, facts | _provenance(checkpoint))
+        contents[precision] = check(model).SerializeToString()
+        rows.append(row)
+    on_rows(rows)
+    if not force:
+        require(rows)
+    paths = output_paths(output, with_int8)
+    _write_all({paths[precision]: content for precision, content in contents.items()})
+    return ExportResult(
+        list(paths.values()), rows, temperature, forced=any(row.failure for row in rows)
+    )
+
+
+class _Complete(nn.Module):
+    """The network with everything that a caller in another language would have to do by hand."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.softmax(self.network(image.float() * (1 / 255)), dim=1)
+
+
+def to_onnx(network: nn.Module) -> ModelProto:
+    """Converts a network to fp32 ONNX: uint8 picture in, probabilities out, any batch size."""
+    example = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # The exporter reports each of its passes, and its own deprecations, to the user.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Complete(network).eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    return check(clean(program.model_proto))
+
+
+def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
+    config = dataclasses.asdict(checkpoint.config)
+    return {
+        "version": __version__,
+        "architecture": checkpoint.config.arch,
+        "training_recipe": json.dumps(config),
+        "seed": str(checkpoint.config.seed),
+        "epoch": str(checkpoint.epoch),
+        "dataset": "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0",
+        "dataset_sha256": checkpoint.dataset_sha256,
+        "labels": ",".join(str(digit) for digit in range(10)),
+        "preprocessing": PREPROCESSING_VERSION,
+        "opset": str(OPSET),
+        "license": "MIT",
+    }
+
+
+def _run(model: ModelProto, images: Tensor) -> npt.NDArray[np.float32]:
+    session = create_session(model.SerializeToString())
+    batches = [session.run([OUTPUT], {INPUT: batch.numpy()})[0] for batch in images.split(_BATCH)]
+    return np.concatenate(batches)
+
+
+def _accuracy(probabilities: npt.NDArray[np.float32], labels: Tensor) -> float:
+    return float((probabilities.argmax(axis=1) == labels.numpy()).mean())
+
+
+def _write_all(contents: dict[Path, bytes]) -> None:
+    """Writes every file whole, or none."""
+    partials = {path: path.with_name(path.name + ".partial") for path in contents}
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partials[path].write_bytes(content)
+        for path, partial in partials.items():
+            os.replace(partial, path)
+    except OSError as error:
+        for partial in partials.values():
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"{error.filename}: the model cannot be written ({error.strerror}); "
+            "choose another --output"
+        ) from error

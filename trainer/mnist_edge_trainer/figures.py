@@ -1,0 +1,68 @@
+"""Pictures of a run: its curves, its confusion matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from mnist_edge.errors import OutputError
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from mnist_edge_trainer.checkpoint import EpochRecord
+
+__all__ = ["draw_confusion_matrix", "draw_curves"]
+
+
+def draw_curves(history: list[EpochRecord], path: Path) -> None:
+    """Loss and error rate of training and validation over the epochs, as a PNG.
+
+    The training curves are of augmented images, which are harder than the validation's own.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    epochs = [record["epoch"] for record in history]
+    loss.plot(epochs, [record["train_loss"] for record in history], label="training (augmented)")
+    loss.plot(epochs, [record["val_loss"] for record in history], label="validation")
+    error.plot(epochs, [100 - 100 * record["train_accuracy"] for record in history])
+    error.plot(epochs, [100 - 100 * record["val_accuracy"] for record in history])
+    loss.set(xlabel="epoch", ylabel="cross-entropy, nats", yscale="log")
+    error.set(xlabel="epoch", ylabel="error rate, %", yscale="log")
+    loss.legend()
+    for axes in (loss, error):
+        axes.grid(alpha=0.3, which="both")
+    _save(figure, path)
+
+
+def draw_confusion_matrix(matrix: npt.NDArray[np.int64], path: Path) -> None:
+    """Counts of true (rows) against predicted digits (columns), as a PNG.
+
+    Colour shows each row's mistakes alone: beside the diagonal's thousands they would all be white.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    display = ConfusionMatrixDisplay(matrix)
+    display.plot(ax=axes, cmap="Reds", colorbar=False, values_format="d")
+    mistakes = matrix * (1 - np.eye(len(matrix), dtype=np.int64))
+    assert display.im_ is not None
+    display.im_.set_data(mistakes)
+    display.im_.set_clim(0, max(1, int(mistakes.max())))
+    for text in display.text_.ravel() if display.text_ is not None else ():
+        text.set_color("black")
+    axes.set(xlabel="predicted digit", ylabel="true digit")
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,320 @@
+"""The training loop.
+
+AdamW on a one-cycle schedule (Smith and Topin, arXiv:1708.07120), whole batches augmented at
+once, and a moving average of the weights that is what gets validated and kept. Every epoch draws
+its randomness from a seed of its own, so a resumed run needs no generator state to continue to
+the same weights.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from mnist_edge.errors import OutputError, TrainingError, UsageError
+from mnist_edge.mnist import FILES
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from mnist_edge_trainer.augment import Augmentation, to_unit_range
+from mnist_edge_trainer.checkpoint import (
+    Checkpoint,
+    EpochRecord,
+    RunFolder,
+    TrainerState,
+    load_checkpoint,
+)
+from mnist_edge_trainer.config import TrainConfig
+from mnist_edge_trainer.data import Digits
+from mnist_edge_trainer.models import build
+
+__all__ = ["Observer", "StepReport", "TrainResult", "pick_device", "predict_logits", "train"]
+
+_EVALUATION_BATCH = 1_000
+
+TensorList = tuple[Tensor, ...] | list[Tensor]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Where the training stands after one step.
+
+    Attributes:
+        epoch: counted from 1.
+        step, steps: within the epoch, counted from 1; and how many there are.
+        loss: running mean over the epoch, nats.
+        accuracy: running mean over the epoch, of the augmented images, fraction.
+        images: seen in this step.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Observer(Protocol):
+    """Is told how the training goes; must not influence it."""
+
+    def on_step(self, report: StepReport) -> None: ...
+
+    def on_epoch(self, record: EpochRecord, is_best: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended.
+
+    Attributes:
+        best: the checkpoint with the lowest validation loss.
+        history: of all epochs that were run.
+        stopped_early: `patience` ran out.
+    """
+
+    best: Checkpoint
+    history: list[EpochRecord]
+    stopped_early: bool
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UsageError: the name is unknown, or this machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, present in available.items() if present))
+    if name not in available:
+        raise UsageError(f"--device {name}: unknown; choose auto, cpu, cuda or mps")
+    if not available[name]:
+        raise UsageError(f"--device {name}: there is none on this machine; use --device cpu")
+    return torch.device(name)
+
+
+@torch.inference_mode()
+def predict_logits(network: nn.Module, images: Tensor) -> Tensor:
+    """Logits float32 ``[N, 10]`` of uint8 images ``[N, 1, 28, 28]``, in evaluation mode."""
+    network.eval()
+    return torch.cat([network(to_unit_range(batch)) for batch in images.split(_EVALUATION_BATCH)])
+
+
+def train(
+    config: TrainConfig,
+    training: Digits,
+    validation: Digits,
+    run: RunFolder,
+    *,
+    device: torch.device,
+    observer: Observer,
+    resume: bool = False,
+) -> TrainResult:
+    """Trains to the end, or until the validation loss has not improved for `config.patience`.
+
+    On the CPU, the same seed on the same machine with the same number of threads gives the same
+    weights, interrupted and resumed or not.
+
+    Args:
+        config: the recipe; on resuming, the one that the run was started with.
+        training, validation: disjoint parts of the training set.
+        run: the folder to write ``config.json``, ``history.csv``, ``best.pt`` and ``last.pt`` to.
+        device: to train on.
+        observer: is told of every step and epoch.
+        resume: continue from ``last.pt``.
+
+    Raises:
+        UsageError: the batch is larger than the training set.
+        TrainingError: the loss is no longer finite, or there is nothing to resume from.
+        OutputError: the folder cannot be written to.
+    """
+    if config.batch_size > len(training):
+        raise UsageError(
+            f"--batch-size {config.batch_size}: larger than the {len(training)} training images"
+        )
+    run.create()
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    trainer = _Trainer(config, training.to(device), validation.to(device), device)
+    best: Checkpoint | None = None
+    if resume:
+        trainer.restore(load_checkpoint(run.last))
+        best = load_checkpoint(run.best)
+    else:
+        config.save(run.config)
+
+    while not trainer.finished:
+        record = trainer.run_epoch(observer)
+        checkpoint = trainer.checkpoint()
+        is_best = best is None or checkpoint.val_loss < best.val_loss
+        if is_best:
+            best = dataclasses.replace(checkpoint, trainer=None)
+            best.save(run.best)
+        checkpoint.save(run.last)
+        _write_history(run, trainer.history)
+        observer.on_epoch(record, is_best)
+    if best is None:
+        raise TrainingError(f"{run.path}: nothing was trained")
+    return TrainResult(best, trainer.history, len(trainer.history) < config.epochs)
+
+
+class _Trainer:
+    """Network, average, optimizer and schedule, moving forward one epoch at a time."""
+
+    def __init__(
+        self, config: TrainConfig, training: Digits, validation: Digits, device: torch.device
+    ) -> None:
+        self._config = config
+        self._training, self._validation = training, validation
+        self._steps = len(training) // config.batch_size
+        torch.manual_seed(config.seed)
+        self._network = build(config.arch).to(device)
+        self._average = AveragedModel(
+            self._network, multi_avg_fn=_moving_average(config.ema_decay), use_buffers=True
+        )
+        self._optimizer = torch.optim.AdamW(
+            self._network.parameters(), lr=config.lr, weight_decay=config.weight_decay
+        )
+        self._scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer,
+            max_lr=config.lr,
+            total_steps=config.epochs * self._steps,
+            pct_start=config.warmup,
+            cycle_momentum=False,
+        )
+        self._augment = Augmentation() if config.augment else None
+        self.history: list[EpochRecord] = []
+
+    @property
+    def finished(self) -> bool:
+        if not self.history:
+            return False
+        best = min(self.history, key=lambda record: record["val_loss"])
+        waited = len(self.history) - best["epoch"]
+        return len(self.history) >= self._config.epochs or waited >= self._config.patience
+
+    def run_epoch(self, observer: Observer) -> EpochRecord:
+        started = time.monotonic()
+        epoch = len(self.history) + 1
+        torch.manual_seed(self._config.seed * 1_000_003 + epoch)
+        train_loss, train_accuracy = self._train_epoch(epoch, observer)
+        logits = predict_logits(self._average, self._validation.images)
+        record = EpochRecord(
+            epoch=epoch,
+            lr=float(self._scheduler.get_last_lr()[0]),
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            val_loss=float(F.cross_entropy(logits, self._validation.labels)),
+            val_accuracy=_accuracy(logits, self._validation.labels),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        if not math.isfinite(record["train_loss"]) or not math.isfinite(record["val_loss"]):
+            raise TrainingError(
+                f"the loss is no longer finite in epoch {epoch}; start again with a smaller --lr "
+                f"(it was {self._config.lr:g}); checkpoints up to epoch {epoch - 1} are kept"
+            )
+        self.history.append(record)
+        return record
+
+    def _train_epoch(self, epoch: int, observer: Observer) -> tuple[float, float]:
+        """Mean loss and accuracy over the epoch, of the images as augmented."""
+        self._network.train()
+        order = torch.randperm(len(self._training), device=self._training.labels.device)
+        batches = order[: self._steps * self._config.batch_size].view(self._steps, -1)
+        loss_sum = accuracy_sum = 0.0
+        for step, index in enumerate(batches, start=1):
+            batch = self._training[index]
+            loss, logits = self._train_step(batch)
+            loss_sum += float(loss)
+            accuracy_sum += _accuracy(logits, batch.labels)
+            observer.on_step(
+                StepReport(
+                    epoch, step, self._steps, loss_sum / step, accuracy_sum / step, len(batch)
+                )
+            )
+        return loss_sum / self._steps, accuracy_sum / self._steps
+
+    def _train_step(self, batch: Digits) -> tuple[Tensor, Tensor]:
+        images = to_unit_range(batch.images)
+        if self._augment is not None:
+            images = self._augment(images)
+        logits = self._network(images)
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self._config.label_smoothing)
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        self._scheduler.step()
+        self._average.update_parameters(self._network)
+        return loss.detach(), logits.detach()
+
+    def checkpoint(self) -> Checkpoint:
+        latest = self.history[-1]
+        return Checkpoint(
+            config=self._config,
+            epoch=latest["epoch"],
+            val_loss=latest["val_loss"],
+            val_accuracy=latest["val_accuracy"],
+            dataset_sha256=FILES["train"][0].sha256,
+            weights=_copy(self._average.module.state_dict()),
+            trainer=TrainerState(
+                network=self._network.state_dict(),
+                average=self._average.state_dict(),
+                optimizer=self._optimizer.state_dict(),
+                scheduler=self._scheduler.state_dict(),
+                history=self.history,
+            ),
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.trainer
+        if state is None:
+            raise TrainingError("the run's last.pt holds no trainer state; start a new run")
+        self._network.load_state_dict(state["network"])
+        self._average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scheduler.load_state_dict(state["scheduler"])
+        self.history = list(state["history"])
+
+
+def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
+    """Exponential average that forgets the random start: its decay grows with the steps seen."""
+
+    @torch.no_grad()
+    def update(averages: TensorList, values: TensorList, seen: Tensor | int) -> None:
+        warm = min(decay, (1 + int(seen)) / (10 + int(seen)))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, 1 - warm)
+        else:
+            for average, value in zip(averages, values, strict=True):
+                average.copy_(value)
+
+    return update
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> float:
+    return float((logits.argmax(dim=1) == labels).float().mean())
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def _write_history(run: RunFolder, history: list[EpochRecord]) -> None:
+    try:
+        with run.history.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(EpochRecord.__annotations__))
+            writer.writeheader()
+            writer.writerows(history)
+    except OSError as error:
+        raise OutputError(f"{run.history}: cannot be written ({error.strerror})") from error
