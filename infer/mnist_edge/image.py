@@ -37,6 +37,10 @@ _CENTRE = 14
 _LIGHT_SIDE = 64
 """Longer side of the copy in which the light on the paper is measured, pixels."""
 
+_LAMP_FITS = 4
+_RIDGE = 1e-3 * np.eye(6, dtype=np.float32)
+"""Keeps the fit of a picture one pixel wide solvable."""
+
 _FAINTEST_INK = 12.0
 """Grey levels between ink and paper below which there is nothing to see."""
 
@@ -106,42 +110,67 @@ def _ink_is_dark(plane: Plane) -> bool:
     which a photograph needs; the four answers are averaged.
     """
     votes: list[float] = []
-    for level in (plane, plane - _light(plane)):
+    small = _small(plane)
+    for level in (small, small - _lamp(small)):
         light = level >= _otsu(level)
         edge = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
         votes += [float(edge.mean()), float(light.mean())]
     return sum(votes) / len(votes) > 0.5
 
 
-def _light(plane: Plane) -> Plane:
-    """The quadratic surface that fits the picture best: a lamp, a vignette, a slanted page."""
+def _paper(plane: Plane) -> Plane:
+    """The level of the paper under every pixel, ink being higher.
+
+    What a lamp does is fitted and taken away. What is left is opened (the lowest value near, then
+    the highest of those), which removes what is narrower than its window, as strokes are, and
+    keeps the border of a shadow where it is.
+    """
+    small = _small(plane)
+    lamp = _lamp(small)
+    # Half the picture is wider than any stroke, even of a digit that fills it.
+    window = max(3, max(small.shape) // 2 | 1)
+    opened = _slide(np.max, _slide(np.min, small - lamp, window), window + 2)
+    height, width = plane.shape
+    paper = Image.fromarray(opened + lamp).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(paper, dtype=np.float32)
+
+
+def _small(plane: Plane) -> Plane:
+    """A copy large enough to tell paper from ink, and small enough to do it fast."""
+    height, width = plane.shape
+    scale = min(1.0, _LIGHT_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
+
+
+def _lamp(plane: Plane) -> Plane:
+    """The light on the paper: a quadratic surface where there is a lamp, a vignette, a slanted
+    page; else one level.
+
+    Pixels far off the surface are ink; they are left out and the rest is fitted again. A digit
+    that fills the picture can be followed by a surface too: it counts as light only where it
+    explains most of the picture far better than one level does.
+    """
     y, x = (
         axis.astype(np.float32).ravel()
         for axis in np.meshgrid(*(np.linspace(-1, 1, n) for n in plane.shape), indexing="ij")
     )
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
-    solution, *_ = np.linalg.lstsq(terms.T @ terms, terms.T @ plane.ravel(), rcond=None)
-    surface: Plane = (terms @ solution).reshape(plane.shape).astype(np.float32)
-    return surface
-
-
-def _paper(plane: Plane) -> Plane:
-    """The level of the paper under every pixel, ink being higher.
-
-    A morphological opening (the lowest value near, then the highest of those): it removes what is
-    narrower than its window, which strokes are, and keeps the border of a shadow where it is. It
-    runs on a small copy, since light has no detail.
-    """
-    height, width = plane.shape
-    scale = min(1.0, _LIGHT_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
-    window = max(
-        3, max(small.shape) // 2 | 1
-    )  # wider than any stroke, of a digit that fills the picture too
-    opened = _slide(np.max, _slide(np.min, small, window), window + 2)
-    smooth = Image.fromarray(opened).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(smooth, dtype=np.float32)
+    values = plane.ravel()
+    level = float(np.median(values))
+    flat = float(np.median(np.abs(values - level)))
+    weights = np.ones(len(values), dtype=np.float32)
+    for _ in range(_LAMP_FITS):
+        # The normal equations: six unknowns, whatever the number of pixels.
+        weighted = terms * weights[:, np.newaxis]
+        surface = terms @ np.linalg.solve(weighted.T @ terms + _RIDGE, weighted.T @ values)
+        residual = np.abs(values - surface)
+        typical = float(np.median(residual))
+        weights = (residual <= 2 * typical + 1).astype(np.float32)
+    if typical + 1 > (flat + 1) / 2:
+        return np.full(plane.shape, level, dtype=np.float32)
+    lamp: Plane = surface.reshape(plane.shape).astype(np.float32)
+    return lamp
 
 
 def _slide(reduce: Callable[..., Any], plane: npt.NDArray[Any], window: int) -> npt.NDArray[Any]:

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -152,6 +153,11 @@ class _Csv:
         )
 
 
+def _percent(probability: float) -> str:
+    """Rounded down: 99.97 % is not certainty, and must not look like it."""
+    return f"{math.floor(probability * 1000) / 10:.1f} %"
+
+
 class _Table:
     """Fixed columns with the path last, so that rows can be printed before all are known."""
 
@@ -161,12 +167,13 @@ class _Table:
 
     def write(self, prediction: Prediction) -> None:
         others = "  ".join(
-            f"{digit} {probability:.1%}" for digit, probability in prediction.top(self._top_k)[1:]
+            f"{digit} {_percent(probability)}"
+            for digit, probability in prediction.top(self._top_k)[1:]
         )
         self._file.write(
             self._row(
                 "-" if prediction.digit is None else str(prediction.digit),
-                "-" if prediction.confidence is None else f"{prediction.confidence:.1%}",
+                "-" if prediction.confidence is None else _percent(prediction.confidence),
                 others,
                 prediction.error or prediction.path or "-",
             )
@@ -174,5 +181,5 @@ class _Table:
         self._file.flush()
 
     def _row(self, digit: str, confidence: str, others: str, image: str) -> str:
-        next_best = f"{others:<{9 * (self._top_k - 1)}}  " if self._top_k > 1 else ""
+        next_best = f"{others:<{10 * (self._top_k - 1)}}  " if self._top_k > 1 else ""
         return f"{digit:>5}  {confidence:>10}  {next_best}{image}\n"
