@@ -124,6 +124,7 @@ class _Json:
 
     def write(self, prediction: Prediction) -> None:
         self._file.write(self._separator + json.dumps(_record(prediction, self._top_k)))
+        self._file.flush()
         self._separator = ",\n"
 
     def close(self) -> None:
@@ -132,7 +133,7 @@ class _Json:
 
 class _Csv:
     def __init__(self, file: TextIO, top_k: int) -> None:
-        self._top_k = top_k
+        self._file, self._top_k = file, top_k
         self._rows = csv.writer(file, lineterminator="\n")
         probabilities = [f"probability_{digit}" for digit in range(10)]
         top = ["top"] if top_k > 1 else []
@@ -151,6 +152,7 @@ class _Csv:
                 *top,
             ]
         )
+        self._file.flush()
 
 
 def _percent(probability: float) -> str:

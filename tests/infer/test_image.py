@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.conftest import Digits
 
 from mnist_edge import DigitClassifier, ImageError, NoDigitError
 from mnist_edge.image import is_mnist_form, prepare
+from tests.conftest import Digits
 
 Bytes = npt.NDArray[np.uint8]
 

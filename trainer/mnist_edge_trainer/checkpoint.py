@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
-from mnist_edge.errors import OutputError, TrainingError
 from torch import Tensor
 
+from mnist_edge.errors import OutputError, TrainingError
 from mnist_edge_trainer.config import TrainConfig
 
 __all__ = ["Checkpoint", "EpochRecord", "RunFolder", "TrainerState", "load_checkpoint"]

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge.tables import print_table
 from rich.console import Console
 
+from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.tables import print_table
 from mnist_edge_trainer import evaluate as scoring
 from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.config import TrainConfig

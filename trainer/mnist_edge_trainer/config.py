@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mnist_edge.errors import TrainingError, UsageError
-
 from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
 
 __all__ = ["TrainConfig"]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from mnist_edge.errors import DatasetError, UsageError
-from mnist_edge.mnist import FILES, Split, find_dataset, load_split
 from platformdirs import user_cache_path
 from torch import Tensor
+
+from mnist_edge.errors import DatasetError, UsageError
+from mnist_edge.mnist import FILES, Split, find_dataset, load_split
 
 __all__ = ["TEST_SIZE", "TRAIN_SIZE", "Digits", "default_data_dir", "load_digits", "split_training"]
 

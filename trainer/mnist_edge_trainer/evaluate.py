@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from mnist_edge.model import Model
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from mnist_edge.model import Model
 from mnist_edge_trainer.checkpoint import Checkpoint
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.models import build

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from onnx import ModelProto
+from torch import Tensor, nn
+
 from mnist_edge import __version__
 from mnist_edge.errors import OutputError
 from mnist_edge.image import PREPROCESSING_VERSION
 from mnist_edge.model import INPUT, OUTPUT, create_session
-from onnx import ModelProto
-from torch import Tensor, nn
-
 from mnist_edge_trainer.calibration import fit_temperature, with_temperature
 from mnist_edge_trainer.checkpoint import Checkpoint
 from mnist_edge_trainer.data import Digits, split_training

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from mnist_edge.errors import OutputError
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from mnist_edge.errors import OutputError
 from mnist_edge_trainer.checkpoint import EpochRecord
 
 __all__ = ["draw_confusion_matrix", "draw_curves"]

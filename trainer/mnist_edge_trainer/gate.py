@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from mnist_edge.errors import GateError
 
 __all__ = ["FP32_TOLERANCE", "INT8_TOLERANCE", "GateRow", "compare", "require"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from mnist_edge.errors import UsageError
 from torch import Tensor, nn
+
+from mnist_edge.errors import UsageError
 
 __all__ = ["ARCHITECTURES", "DEFAULT_ARCHITECTURE", "EdgeCNN", "LeNet", "build", "parameter_count"]
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
+from onnx import ModelProto, NodeProto, numpy_helper
+
 from mnist_edge import __version__
 from mnist_edge.errors import ExportError
-from onnx import ModelProto, NodeProto, numpy_helper
 
 __all__ = ["check", "clean", "fuse_input_scaling", "quantized_operators", "set_metadata"]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from mnist_edge.errors import ExportError
 from onnx import ModelProto
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -25,6 +24,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from mnist_edge.errors import ExportError
 from mnist_edge_trainer.onnx_graph import clean, fuse_input_scaling, quantized_operators
 
 __all__ = ["CALIBRATION_IMAGES", "SCHEME", "quantize"]

@@ -18,11 +18,11 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from mnist_edge.errors import OutputError, TrainingError, UsageError
-from mnist_edge.mnist import FILES
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from mnist_edge.errors import OutputError, TrainingError, UsageError
+from mnist_edge.mnist import FILES
 from mnist_edge_trainer.augment import Augmentation, to_unit_range
 from mnist_edge_trainer.checkpoint import (
     Checkpoint,

@@ -1,0 +1,381 @@
+"""The installed program, as a person or a script meets it: exact exit codes, one clear line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mnist_edge import __version__
+from tests.conftest import ROOT, SAMPLES, Cli
+
+COMMANDS = ("predict", "bench", "info", "train", "evaluate", "export")
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The only line of stderr; there must be no traceback, and no other exit code."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("mnist-edge: ")
+    return lines[0]
+
+
+def test_the_script_is_installed() -> None:
+    script = shutil.which("mnist-edge", path=str(Path(sys.executable).parent))
+    assert script is not None
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"mnist-edge {__version__}\n"
+
+
+def test_help_lists_every_command_and_each_shows_examples(cli: Cli) -> None:
+    overview = cli("--help")
+    assert overview.returncode == 0
+    for command in COMMANDS:
+        assert command in overview.stdout
+        text = cli(command, "--help").stdout
+        assert "Examples" in text
+        assert f"mnist-edge {command}" in text
+
+
+def test_a_misspelt_option_is_answered_with_the_right_one(cli: Cli) -> None:
+    done = cli("predict", "--modle", "x", "samples/7-pen.png")
+    assert done.returncode == 2
+    assert "--model" in done.stderr
+
+
+class TestPredict:
+    def test_table(self, cli: Cli) -> None:
+        done = cli("predict", "samples/7-mnist.png")
+        assert done.returncode == 0
+        assert done.stderr == ""
+        header, row = done.stdout.splitlines()
+        assert header.split() == ["digit", "confidence", "image"]
+        assert row.split()[0] == "7"
+        assert row.endswith("samples/7-mnist.png")
+        assert "\x1b" not in done.stdout
+
+    @pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
+    def test_the_machine_formats_agree(self, cli: Cli, kind: str) -> None:
+        done = cli("predict", "samples", "--format", kind)
+        assert done.returncode == 0
+        if kind == "csv":
+            records = list(csv.DictReader(io.StringIO(done.stdout)))
+        elif kind == "json":
+            records = json.loads(done.stdout)
+        else:
+            records = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(records) == 30
+        for record in records:
+            assert int(record["digit"]) == int(Path(record["path"]).name[0])
+            assert not record["error"]
+
+    def test_one_bad_file_costs_one_row(self, cli: Cli, tmp_path: Path) -> None:
+        shutil.copy(SAMPLES / "3-pen.png", tmp_path / "a.png")
+        (tmp_path / "b.png").write_text("this is text\n")
+        (tmp_path / "c.png").write_bytes((SAMPLES / "3-pen.png").read_bytes()[:700])
+        (tmp_path / "d.png").touch()
+        Image.new("RGB", (90, 90), "white").save(tmp_path / "e.png")
+        shutil.copy(SAMPLES / "4-card.jpg", tmp_path / "f.jpg")
+        done = cli("predict", tmp_path, tmp_path / "missing.png", "--format", "jsonl")
+        assert done.returncode == 1
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [record["digit"] for record in records] == [3, None, None, None, None, 4, None]
+        complaints = done.stderr.splitlines()
+        failed = [record for record in records if record["digit"] is None]
+        assert len(complaints) == len(failed) == 5
+        for complaint, record in zip(complaints, failed, strict=True):
+            assert record["path"] in complaint
+            assert complaint == f"mnist-edge: {record['error']}"
+
+    def test_stdin(self, cli: Cli) -> None:
+        content = (SAMPLES / "5-chalk.jpg").read_bytes()
+        for arguments in (("predict", "-", "--format", "jsonl"), ("predict", "--format", "jsonl")):
+            done = cli(*arguments, stdin=content)
+            assert done.returncode == 0, done.stderr
+            record = json.loads(done.stdout)
+            assert (record["path"], record["digit"]) == ("-", 5)
+
+    def test_output_file(self, cli: Cli, tmp_path: Path) -> None:
+        target = tmp_path / "answers.csv"
+        done = cli("predict", "samples/1-pen.png", "--format", "csv", "--output", target)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert len(target.read_text().splitlines()) == 2
+
+    def test_min_confidence_withholds(self, cli: Cli) -> None:
+        done = cli("predict", "samples", "--min-confidence", "1", "--format", "jsonl")
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        withheld = [record for record in records if record["confidence"] < 1]
+        assert done.returncode == (1 if withheld else 0)
+        assert all(record["digit"] is None and record["probabilities"] for record in withheld)
+
+    def test_top_k(self, cli: Cli) -> None:
+        done = cli("predict", "samples/7-pen.png", "--top-k", "3", "--format", "jsonl")
+        top = json.loads(done.stdout)["top"]
+        assert len(top) == 3
+        assert top[0]["digit"] == 7
+
+    def test_another_model(self, cli: Cli) -> None:
+        done = cli("predict", "samples/7-pen.png", "--model", "mnist-edge-fp32")
+        assert done.stdout.splitlines()[1].split()[0] == "7"
+
+    def test_file_names_that_are_no_text(self, cli: Cli, tmp_path: Path) -> None:
+        odd = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+        shutil.copy(SAMPLES / "6-pen.png", odd)
+        done = cli("predict", tmp_path, "--format", "jsonl")
+        assert done.returncode == 0
+        assert os.fsencode(json.loads(done.stdout)["path"]) == odd
+
+    def test_a_reader_that_leaves_early_is_no_error(self) -> None:
+        many = " ".join(["samples"] * 40)
+        done = subprocess.run(
+            [
+                "bash",
+                "-c",
+                f"set -o pipefail; {sys.executable} -m mnist_edge predict {many} | head -1",
+            ],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("digit")
+
+    def test_ctrl_c_leaves_a_valid_document(self, tmp_path: Path) -> None:
+        fifo = tmp_path / "slow.png"
+        os.mkfifo(fifo)
+        # The second picture never comes: the program waits in the middle of its work.
+        with subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "mnist_edge",
+                "predict",
+                *["samples"] * 2,
+                fifo,
+                "--format",
+                "json",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.read(1)  # the first answers are out
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert b"Traceback" not in err
+        assert len(json.loads(b"[" + out if not out.startswith(b"[") else out)) >= 30
+
+
+class TestBadInput:
+    def test_nothing_to_do(self, cli: Cli, tmp_path: Path) -> None:
+        assert str(tmp_path) in one_line_error(cli("predict", tmp_path), 2)
+
+    def test_missing_path(self, cli: Cli) -> None:
+        done = cli("predict", "nowhere.png", "--format", "json")
+        assert one_line_error(done, 1) == "mnist-edge: nowhere.png: no such file"
+        assert json.loads(done.stdout)[0]["error"] == "nowhere.png: no such file"
+
+    def test_models_that_are_none(self, cli: Cli, tmp_path: Path) -> None:
+        released = (ROOT / "models" / "mnist-edge-int8.onnx").read_bytes()
+        for name, content in (("text", b"hello"), ("cut", released[:30_000]), ("empty", b"")):
+            path = tmp_path / f"{name}.onnx"
+            path.write_bytes(content)
+            for command in (
+                ("predict", "samples/7-pen.png", "--model"),
+                ("info",),
+                ("bench", "--model"),
+            ):
+                assert str(path) in one_line_error(cli(*command, path), 2)
+        assert "no such model" in one_line_error(cli("info", "missing.onnx"), 2)
+
+    def test_an_output_that_cannot_be_written(self, cli: Cli, tmp_path: Path) -> None:
+        target = tmp_path / "no" / "folder" / "out.csv"
+        done = cli("predict", "samples/7-pen.png", "--output", target)
+        assert str(target) in one_line_error(done, 1)
+
+    def test_a_full_disk(self) -> None:
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "mnist_edge", "predict", "samples"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+                check=False,
+            )
+        assert "standard output cannot be written" in one_line_error(done, 1)
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (("predict", "samples", "--format", "xml"), "table, json, jsonl, csv"),
+            (("train", "--arch", "edge-cnm"), "did you mean 'edge-cnn'"),
+            (("train", "--epochs", "0"), "--epochs 0"),
+            (("train", "--val-split", "60000"), "--val-split 60000"),
+            (("train", "--device", "tpu"), "--device tpu"),
+            (("evaluate", "--split", "all"), "--split all"),
+        ],
+    )
+    def test_wrong_usage(self, cli: Cli, arguments: tuple[str, ...], says: str) -> None:
+        assert says in one_line_error(cli(*arguments), 2)
+
+    def test_no_run(self, cli: Cli, tmp_path: Path) -> None:
+        for command in (("export",), ("evaluate",), ("train", "--resume")):
+            done = cli(*command, "--data", ROOT / "samples", cwd=tmp_path)
+            assert "mnist-edge train" in one_line_error(done, 1)
+        assert "no such run" in one_line_error(cli("export", "nowhere"), 1)
+
+    def test_a_damaged_dataset(self, cli: Cli, tmp_path: Path) -> None:
+        for file in (SAMPLES / "MNIST" / "raw").glob("*.gz"):
+            shutil.copy(file, tmp_path)
+        images = tmp_path / "train-images-idx3-ubyte.gz"
+        images.write_bytes(images.read_bytes()[:1_000_000])
+        done = cli("train", "--data", tmp_path, "--out", tmp_path / "run")
+        message = one_line_error(done, 1)
+        assert str(images) in message
+        assert "delete it" in message
+
+    def test_the_training_side_is_not_installed(self, tmp_path: Path) -> None:
+        (tmp_path / "hide.py").write_text(
+            "import importlib.util\n"
+            "find = importlib.util.find_spec\n"
+            "hidden = ('torch', 'onnx')\n"
+            "importlib.util.find_spec = lambda name: None if name in hidden else find(name)\n"
+            "from mnist_edge.cli import main\n"
+            "main()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, tmp_path / "hide.py", "train"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        message = one_line_error(done, 2)
+        assert "torch, onnx" in message
+        assert "pip install 'mnist-edge[train]'" in message
+
+    def test_a_training_package_that_fails_to_load_is_told_apart(self, tmp_path: Path) -> None:
+        (tmp_path / "torch.py").write_text("raise ImportError('libsomething.so: not found')\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "mnist_edge", "train"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        )
+        message = one_line_error(done, 2)
+        assert "failed to load" in message
+        assert "libsomething.so" in message
+
+
+class TestInfo:
+    def test_text(self, cli: Cli) -> None:
+        done = cli("info")
+        assert done.returncode == 0
+        for expected in (
+            "mnist-edge-int8",
+            "sha256",
+            "QLinearConv",
+            "test_accuracy",
+            "onnxruntime",
+        ):
+            assert expected in done.stdout
+
+    def test_json_has_the_checksum_of_the_file(self, cli: Cli) -> None:
+        facts = json.loads(cli("info", "--json").stdout)
+        sums = (ROOT / "models" / "SHA256SUMS").read_text()
+        assert f"{facts['file']['sha256']}  mnist-edge-int8.onnx" in sums
+
+
+def test_bench(cli: Cli) -> None:
+    done = cli("bench", "--model", "mnist-edge-int8", "--batch-size", "8", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["device"]["onnxruntime"]
+    (row,) = report["models"]
+    assert row["accuracy"] > 0.99
+    table = cli("bench", "--model", "mnist-edge-int8", "--batch-size", "8")
+    assert "p50" in table.stdout
+    assert "mnist-edge-int8" in table.stdout
+
+
+class TestWorkshop:
+    """train, evaluate, export, in the order of a user's day."""
+
+    def test_one_epoch_is_already_usable(self, trained_run: Path) -> None:
+        for name in ("best.pt", "last.pt", "config.json", "history.csv", "curves.png"):
+            assert (trained_run / name).stat().st_size > 0
+        (row,) = csv.DictReader((trained_run / "history.csv").open())
+        assert float(row["val_accuracy"]) > 0.97
+
+    def test_a_run_is_not_overwritten(self, cli: Cli, trained_run: Path) -> None:
+        done = cli("train", "--epochs", "1", "--out", trained_run)
+        assert "--resume" in one_line_error(done, 2)
+
+    def test_resuming_with_other_options_is_refused(self, cli: Cli, trained_run: Path) -> None:
+        done = cli("train", "--resume", "--out", trained_run, "--lr", "1", "--seed", "0")
+        message = one_line_error(done, 2)
+        assert "--lr" in message
+        assert "--seed" not in message
+
+    def test_evaluate_a_run(self, cli: Cli, trained_run: Path) -> None:
+        done = cli("evaluate", trained_run, "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["accuracy"] > 0.97
+        assert len(report["classes"]) == 10
+        assert (trained_run / "confusion-test.png").exists()
+        text = cli("evaluate", trained_run, "--split", "validation").stdout
+        assert "5,000 validation images" in text
+        assert "macro" in text
+
+    def test_export_and_use(self, cli: Cli, trained_run: Path, tmp_path: Path) -> None:
+        done = cli("export", trained_run, "--quantize", "--output", tmp_path / "mine.onnx")
+        assert done.returncode == 0, done.stderr
+        assert [line.split()[0] for line in done.stdout.splitlines()[:4]] == [
+            "precision",
+            "torch",
+            "fp32",
+            "int8",
+        ]
+        assert "next: mnist-edge predict" in done.stderr
+        int8 = tmp_path / "mine-int8.onnx"
+        answer = cli("predict", "samples/0-mnist.png", "--model", int8, "--format", "jsonl")
+        assert json.loads(answer.stdout)["digit"] == 0
+        facts = json.loads(cli("info", int8, "--json").stdout)
+        assert facts["model"]["epoch"] == "1"
+
+    def test_interrupted_training_can_be_resumed(self, cli: Cli, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        with subprocess.Popen(
+            [sys.executable, "-m", "mnist_edge", "train", "--epochs", "2", "--out", run],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("epoch"):
+                    break
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=120)
+        assert process.returncode == 130
+        assert f"--resume --out {run}" in rest
+        assert "Traceback" not in rest
+        done = cli("train", "--resume", "--out", run)
+        assert done.returncode == 0, done.stderr
+        assert len((run / "history.csv").read_text().splitlines()) == 3

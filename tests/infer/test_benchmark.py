@@ -1,0 +1,62 @@
+"""The benchmark measures what it says; no figure of speed is asserted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_edge import DatasetError, ModelError
+from mnist_edge.benchmark import load_test_digits, run_benchmark
+from mnist_edge.model import bundled_models
+from tests.conftest import Digits
+from tests.infer.test_model import graph
+
+
+def test_rows_are_complete_and_consistent(
+    test_digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnist_edge.benchmark._ROUNDS", 2)
+    names = sorted(bundled_models())
+    digits = (test_digits[0][:500], test_digits[1][:500])
+    rows = run_benchmark(names, threads=(1, 2), batch_sizes=(4,), digits=digits)
+    assert [(row.model, row.threads) for row in rows] == [(n, t) for n in names for t in (1, 2)]
+    assert rows[0].relative == 1
+    for row in rows:
+        assert row.size_bytes == bundled_models()[row.model].stat().st_size
+        assert 0 < row.latency.p50 <= row.latency.p90 <= row.latency.p99
+        assert set(row.throughput) == {4}
+        assert row.load_ms > 0
+        assert row.accuracy is not None
+        assert row.accuracy > 0.98
+
+
+def test_a_foreign_model_is_fed_as_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnx import TensorProto
+
+    monkeypatch.setattr("mnist_edge.benchmark._ROUNDS", 1)
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(graph(input_name="x", kind=TensorProto.FLOAT, shape=(1, 28, 28, 1)))
+    (row,) = run_benchmark([str(path)], batch_sizes=(1, 8))
+    assert set(row.throughput) == {1}
+    assert row.accuracy is None
+
+
+def test_a_model_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(graph(shape=("batch", 3, 8, 8)))
+    with pytest.raises(ModelError, match="28 x 28"):
+        run_benchmark([str(path)])
+
+
+def test_the_dataset_is_found_or_done_without(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_test_digits(None) is None
+    with pytest.raises(DatasetError):
+        load_test_digits(tmp_path)
+    found = load_test_digits(samples)
+    assert found is not None
+    assert np.bincount(found[1]).sum() == 10_000

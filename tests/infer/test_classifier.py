@@ -1,0 +1,95 @@
+"""The Python API, on real digits."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_edge import DigitClassifier, ImageReadError, NoDigitError
+from tests.conftest import Digits
+
+
+@pytest.fixture(scope="module")
+def classifier() -> DigitClassifier:
+    return DigitClassifier()
+
+
+def test_every_sample_is_read(classifier: DigitClassifier, samples: Path) -> None:
+    pictures = sorted([*samples.glob("*.png"), *samples.glob("*.jpg")])
+    assert len(pictures) == 30
+    for picture, prediction in zip(pictures, classifier.stream(pictures), strict=True):
+        assert prediction.path == str(picture)
+        assert prediction.digit == int(picture.name[0])
+        assert prediction.error is None
+
+
+def test_path_bytes_file_image_and_array_agree(classifier: DigitClassifier, samples: Path) -> None:
+    path = samples / "4-pen.png"
+    with path.open("rb") as file, Image.open(path) as image:
+        sources = [path, str(path), path.read_bytes(), file, image, np.asarray(image)]
+        predictions = [classifier.predict(source) for source in sources]
+    for prediction in predictions:
+        assert prediction.digit == 4
+        np.testing.assert_array_equal(prediction.probabilities, predictions[0].probabilities)
+    assert [p.path for p in predictions[:4]] == [str(path), str(path), None, str(path)]
+
+
+def test_a_prediction_holds_together(classifier: DigitClassifier, samples: Path) -> None:
+    prediction = classifier.predict(samples / "8-card.jpg")
+    assert prediction.probabilities is not None
+    assert prediction.probabilities.dtype == np.float32
+    assert prediction.probabilities.shape == (10,)
+    assert prediction.digit == prediction.probabilities.argmax()
+    assert prediction.confidence == pytest.approx(float(prediction.probabilities.max()))
+    top = prediction.top(3)
+    assert top[0] == (prediction.digit, prediction.confidence)
+    assert top[0][1] >= top[1][1] >= top[2][1]
+
+
+def test_predict_raises_and_stream_carries_on(
+    classifier: DigitClassifier, samples: Path, tmp_path: Path
+) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("L", (50, 50), 255).save(blank)
+    missing = tmp_path / "missing.png"
+    with pytest.raises(NoDigitError):
+        classifier.predict(blank)
+    with pytest.raises(ImageReadError):
+        classifier.predict(missing)
+    good = samples / "2-mnist.png"
+    answers = list(classifier.stream([good, blank, missing, good]))
+    assert [answer.digit for answer in answers] == [2, None, None, 2]
+    assert [answer.path for answer in answers] == [str(p) for p in (good, blank, missing, good)]
+    assert "no digit found" in (answers[1].error or "")
+    assert str(missing) in (answers[2].error or "")
+
+
+def test_stream_is_lazy_and_keeps_the_order(
+    classifier: DigitClassifier, test_digits: Digits
+) -> None:
+    images, labels = test_digits
+    endless = itertools.cycle(images)
+    answers = list(itertools.islice(classifier.stream(endless), 200))
+    assert np.mean([a.digit == label for a, label in zip(answers, labels, strict=False)]) > 0.98
+    alone = [classifier.predict(image).digit for image in images[:200]]
+    assert [answer.digit for answer in answers] == alone
+
+
+def test_an_unsure_answer_is_withheld(test_digits: Digits) -> None:
+    images = test_digits[0][:1000]
+    eager, careful = DigitClassifier(), DigitClassifier(min_confidence=0.9)
+    withheld = 0
+    for free, held in zip(eager.stream(images), careful.stream(images), strict=True):
+        assert free.confidence == held.confidence
+        if free.confidence is not None and free.confidence < 0.9:
+            withheld += 1
+            assert held.digit is None
+            assert held.probabilities is not None
+            assert "unsure" in (held.error or "")
+        else:
+            assert held.digit == free.digit
+    assert withheld > 0

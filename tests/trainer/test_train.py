@@ -1,0 +1,161 @@
+"""Training: it learns, it repeats itself exactly, and an interruption changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnist_edge import TrainingError, UsageError
+from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder, load_checkpoint
+from mnist_edge_trainer.config import TrainConfig
+from mnist_edge_trainer.data import Digits, load_digits, split_training
+from mnist_edge_trainer.models import ARCHITECTURES, build
+from mnist_edge_trainer.train import StepReport, TrainResult, pick_device, predict_logits, train
+
+CONFIG = TrainConfig(epochs=3, val_split=1_000)
+CPU = torch.device("cpu")
+
+
+class Quiet:
+    def __init__(self, interrupt_after: int | None = None) -> None:
+        self.interrupt_after = interrupt_after
+        self.steps: list[StepReport] = []
+
+    def on_step(self, report: StepReport) -> None:
+        self.steps.append(report)
+
+    def on_epoch(self, record: EpochRecord, _is_best: bool) -> None:
+        if record["epoch"] == self.interrupt_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple[Digits, Digits]:
+    """2,560 real images to train on and 1,000 to validate with."""
+    from tests.conftest import SAMPLES
+
+    training, validation = split_training(load_digits(SAMPLES, "train"), CONFIG.val_split)
+    return training[:2_560], validation
+
+
+def run(
+    folder: Path, parts: tuple[Digits, Digits], config: TrainConfig = CONFIG, **options: object
+) -> TrainResult:
+    options = {"observer": Quiet()} | options
+    return train(config, *parts, RunFolder(folder), device=CPU, **options)  # type: ignore[arg-type]
+
+
+def same_weights(one: Path, other: Path, file: str = "best.pt") -> bool:
+    a, b = (load_checkpoint(folder / file).weights for folder in (one, other))
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        run(tmp_path / name, parts, replace(CONFIG, seed=seed))
+    assert same_weights(tmp_path / "one", tmp_path / "two")
+    assert not same_weights(tmp_path / "one", tmp_path / "three")
+
+
+def test_resumed_after_an_interruption_it_ends_the_same(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    run(tmp_path / "whole", parts)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", parts, observer=Quiet(interrupt_after=2))
+    assert load_checkpoint(tmp_path / "broken" / "last.pt").epoch == 2
+    observer = Quiet()
+    run(tmp_path / "broken", parts, observer=observer, resume=True)
+    assert {step.epoch for step in observer.steps} == {3}
+    assert same_weights(tmp_path / "whole", tmp_path / "broken", "last.pt")
+    assert same_weights(tmp_path / "whole", tmp_path / "broken", "best.pt")
+
+
+def test_the_runs_folder_says_what_happened(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:
+    result = run(tmp_path, parts)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert TrainConfig.from_dict(config) == CONFIG
+    with (tmp_path / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    best = min(rows, key=lambda row: float(row["val_loss"]))
+    assert result.best.epoch == int(best["epoch"])
+    assert result.best.val_loss == float(best["val_loss"])
+    assert float(rows[-1]["lr"]) < CONFIG.lr / 100
+
+
+def test_what_is_kept_is_what_was_validated(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:
+    result = run(tmp_path, parts)
+    network = build(CONFIG.arch)
+    network.load_state_dict(load_checkpoint(tmp_path / "best.pt").weights)
+    logits = predict_logits(network, parts[1].images)
+    accuracy = (logits.argmax(dim=1) == parts[1].labels).float().mean()
+    assert float(accuracy) == pytest.approx(result.best.val_accuracy)
+    assert accuracy > 0.9
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    run(tmp_path, parts, replace(CONFIG, epochs=1))
+    for name in ("best.pt", "last.pt"):
+        torch.load(tmp_path / name, weights_only=True)
+
+
+def test_stops_early_when_validation_no_longer_improves(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    # Labels that say nothing: nothing can be learnt about the validation split after the start.
+    training = Digits(parts[0].images, parts[0].labels[torch.randperm(len(parts[0]))])
+    config = replace(CONFIG, epochs=40, patience=2, augment=False)
+    result = run(tmp_path, (training, parts[1]), config)
+    assert result.stopped_early
+    assert len(result.history) == result.best.epoch + 2 < 40
+
+
+def test_a_run_that_diverges_says_so_and_keeps_what_it_had(
+    tmp_path: Path, parts: tuple[Digits, Digits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build(CONFIG.arch)
+    monkeypatch.setitem(ARCHITECTURES, CONFIG.arch, lambda: network)
+
+    class Poison(Quiet):
+        def on_epoch(self, *_: object) -> None:
+            for parameter in network.parameters():
+                parameter.data.fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match=r"no longer finite in epoch 2.*smaller --lr"):
+        run(tmp_path, parts, observer=Poison())
+    assert load_checkpoint(tmp_path / "last.pt").epoch == 1
+
+
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_every_architecture_learns(tmp_path: Path, parts: tuple[Digits, Digits], arch: str) -> None:
+    result = run(tmp_path, parts, replace(CONFIG, arch=arch, epochs=4))
+    assert result.best.val_accuracy > 0.85
+
+
+def test_nonsense_is_refused(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:
+    with pytest.raises(UsageError, match="did you mean 'edge-cnn'"):
+        build("edge-cn")
+    with pytest.raises(UsageError, match="--batch-size 5000: larger"):
+        run(tmp_path, parts, replace(CONFIG, batch_size=5_000))
+    with pytest.raises(UsageError, match="--lr"):
+        TrainConfig(lr=0)
+    with pytest.raises(UsageError, match="--device tpu"):
+        pick_device("tpu")
+
+
+def test_a_checkpoint_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "best.pt")
+    (tmp_path / "best.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match="damaged"):
+        load_checkpoint(tmp_path / "best.pt")
