@@ -40,8 +40,9 @@ def _models_dir() -> Path:
 
 
 def bundled_models() -> dict[str, Path]:
-    """The released models that this installation carries, by name."""
-    return {path.stem: path for path in sorted(_models_dir().glob("*.onnx"))}
+    """The released models that this installation carries, by name; the default one first."""
+    paths = sorted(_models_dir().glob("*.onnx"), key=lambda path: path.stem != DEFAULT_MODEL)
+    return {path.stem: path for path in paths}
 
 
 def create_session(content: bytes, threads: int = 1) -> onnxruntime.InferenceSession:

@@ -1,6 +1,6 @@
 """Run with the Python that a wheel was installed into: is this the light install it claims to be?
 
-    python tests/e2e/check_wheel.py dist/mnist_edge-*.whl
+python tests/e2e/check_wheel.py dist/mnist_edge-*.whl
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ def main(wheel: str) -> None:
 
     names = set(zipfile.ZipFile(wheel).namelist())
     assert names >= WANTED, f"not in the wheel: {WANTED - names}"
-    unwanted = {name for name in names if name.endswith(".gz") or "samples" in name or "tests" in name}
+    unwanted = {
+        name for name in names if name.endswith(".gz") or "samples" in name or "tests" in name
+    }
     assert not unwanted, f"in the wheel: {unwanted}"
-    print(f"{wheel.rsplit('/', 1)[-1]}: {len(names)} files; installed: {', '.join(sorted(installed))}")
+    print(
+        f"{wheel.rsplit('/', 1)[-1]}: {len(names)} files; installed: {', '.join(sorted(installed))}"
+    )
 
 
 if __name__ == "__main__":

@@ -169,14 +169,15 @@ class TestPredict:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
+            bufsize=0,
         ) as process:
             assert process.stdout is not None
-            process.stdout.read(1)  # the first answers are out
+            first = process.stdout.read(1)  # the first answers are out
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert b"Traceback" not in err
-        assert len(json.loads(b"[" + out if not out.startswith(b"[") else out)) >= 30
+        assert len(json.loads(first + out)) == 32
 
 
 class TestBadInput:
@@ -318,7 +319,7 @@ class TestWorkshop:
     def test_one_epoch_is_already_usable(self, trained_run: Path) -> None:
         for name in ("best.pt", "last.pt", "config.json", "history.csv", "curves.png"):
             assert (trained_run / name).stat().st_size > 0
-        (row,) = csv.DictReader((trained_run / "history.csv").open())
+        (row,) = csv.DictReader((trained_run / "history.csv").read_text().splitlines())
         assert float(row["val_accuracy"]) > 0.97
 
     def test_a_run_is_not_overwritten(self, cli: Cli, trained_run: Path) -> None:

@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Cli
 
 from mnist_edge.model import Model
+from tests.conftest import ROOT, Cli
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CARD = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
@@ -25,7 +25,9 @@ def test_answers_are_shown() -> None:
 def test_the_answers_shown_are_the_programs(cli: Cli, command: str, shown: str) -> None:
     done = cli(*shlex.split(command))
     assert done.returncode == 0, done.stderr
-    expected = [(line.split()[0], line.split()[-1]) for line in shown.splitlines() if "…" not in line]
+    expected = [
+        (line.split()[0], line.split()[-1]) for line in shown.splitlines() if "…" not in line
+    ]
     printed = [(line.split()[0], line.split()[-1]) for line in done.stdout.splitlines()]
     assert set(expected) <= set(printed)
     assert len(expected) > 1

@@ -138,7 +138,7 @@ def test_a_run_that_diverges_says_so_and_keeps_what_it_had(
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_every_architecture_learns(tmp_path: Path, parts: tuple[Digits, Digits], arch: str) -> None:
-    result = run(tmp_path, parts, replace(CONFIG, arch=arch, epochs=4))
+    result = run(tmp_path, parts, replace(CONFIG, arch=arch, epochs=10))
     assert result.best.val_accuracy > 0.85
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ def train(
         resume: continue what is in it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
-    stderr = Console(stderr=True)
     run = _run_to_resume(out, options) if resume else None
     config = TrainConfig(**options) if run is None else load_checkpoint(run.last).config
     parameters = parameter_count(build(config.arch))
@@ -49,21 +49,21 @@ def train(
     training, validation = split_training(
         load_digits(data or default_data_dir(), "train"), config.val_split
     )
-    stderr.print(
+    _say(
         f"{config.arch}, {parameters:,} parameters, seed {config.seed}, on {target}: "
         f"{len(training):,} images to train on, {len(validation):,} to validate with; "
-        f"into {run.path}",
-        highlight=False,
-        soft_wrap=True,
+        f"into {run.path}"
     )
     try:
-        with LiveDisplay(config, stderr) as display:
+        with LiveDisplay(config, Console(stderr=True)) as display:
             result = run_training(
                 config, training, validation, run, device=target, observer=display, resume=resume
             )
     except KeyboardInterrupt:
         if run.last.exists():
-            stderr.print(f"interrupted; continue with: mnist-edge train --resume --out {run.path}")
+            _say(f"interrupted; continue with: mnist-edge train --resume --out {run.path}")
+        else:
+            _say("interrupted before the first epoch was over; there is nothing to resume")
         raise
     draw_curves(result.history, run.curves)
     print(
@@ -72,8 +72,12 @@ def train(
         f"validation loss {result.best.val_loss:.4f}, "
         f"accuracy {result.best.val_accuracy:.2%}, kept in {run.best}"
     )
-    stderr.print(f"next: mnist-edge evaluate {run.path}", highlight=False, soft_wrap=True)
-    stderr.print(f"      mnist-edge export {run.path} --quantize", highlight=False, soft_wrap=True)
+    _say(f"next: mnist-edge evaluate {run.path}")
+    _say(f"      mnist-edge export {run.path} --quantize")
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
 def _run_to_resume(out: Path | None, options: dict[str, Any]) -> RunFolder:
@@ -126,7 +130,7 @@ def evaluate(
     if out is not None:
         picture = out / f"confusion-{split}.png"
         draw_confusion_matrix(result.confusion, picture)
-        Console(stderr=True).print(f"wrote {picture}", highlight=False, soft_wrap=True)
+        _say(f"wrote {picture}")
 
 
 def _digits(folder: Path, split: str, checkpoint: Checkpoint | None) -> Digits:
@@ -190,14 +194,11 @@ def export(
             ],
         ),
     )
-    stderr = Console(stderr=True)
     if result.forced:
-        stderr.print("the gate failed; written all the same because of --force")
+        _say("the gate failed; written all the same because of --force")
     for file in result.files:
         print(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
     best = result.files[-1]
-    stderr.print(
-        f"next: mnist-edge predict samples --model {best}", highlight=False, soft_wrap=True
-    )
-    stderr.print(f"      mnist-edge bench --model {best}", highlight=False, soft_wrap=True)
-    stderr.print(f"      mnist-edge info {best}", highlight=False, soft_wrap=True)
+    _say(f"next: mnist-edge predict samples --model {best}")
+    _say(f"      mnist-edge bench --model {best}")
+    _say(f"      mnist-edge info {best}")

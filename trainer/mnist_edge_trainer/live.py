@@ -85,4 +85,5 @@ class LiveDisplay:
             f"validation loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}  "
             f"{record['seconds']:.1f} s{'  best' if is_best else ''}",
             highlight=False,
+            soft_wrap=True,
         )
