@@ -118,17 +118,20 @@ class _JsonLines:
 
 
 class _Json:
+    """One array. An interruption between any two steps still leaves it valid once closed."""
+
     def __init__(self, file: TextIO, top_k: int) -> None:
         self._file, self._top_k = file, top_k
-        self._separator = "[\n"
+        self._separator = "\n"
+        self._file.write("[")
 
     def write(self, prediction: Prediction) -> None:
         self._file.write(self._separator + json.dumps(_record(prediction, self._top_k)))
-        self._file.flush()
         self._separator = ",\n"
+        self._file.flush()
 
     def close(self) -> None:
-        self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
+        self._file.write("\n]\n")
 
 
 class _Csv:
