@@ -85,11 +85,12 @@ def open_writer(kind: Format, file: TextIO, top_k: int = 1) -> Iterator[Writer]:
         top_k: digits to name for each picture; above 1 adds a column, or a ``top`` field.
     """
     if kind is Format.JSON:
-        writer = _Json(file, top_k)
         try:
-            yield writer
+            # Inside, since an interruption can come between any two steps.
+            file.write("[")
+            yield _Json(file, top_k)
         finally:
-            writer.close()
+            file.write("\n]\n")
     elif kind is Format.JSONL:
         yield _JsonLines(file, top_k)
     elif kind is Format.CSV:
@@ -118,20 +119,16 @@ class _JsonLines:
 
 
 class _Json:
-    """One array. An interruption between any two steps still leaves it valid once closed."""
+    """The elements of an array, whose brackets `open_writer` sets."""
 
     def __init__(self, file: TextIO, top_k: int) -> None:
         self._file, self._top_k = file, top_k
         self._separator = "\n"
-        self._file.write("[")
 
     def write(self, prediction: Prediction) -> None:
         self._file.write(self._separator + json.dumps(_record(prediction, self._top_k)))
         self._separator = ",\n"
         self._file.flush()
-
-    def close(self) -> None:
-        self._file.write("\n]\n")
 
 
 class _Csv:

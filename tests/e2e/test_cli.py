@@ -172,7 +172,7 @@ class TestPredict:
             bufsize=0,
         ) as process:
             assert process.stdout is not None
-            first = process.stdout.read(1)  # the first answers are out
+            first = process.stdout.read(3)  # the first answer is on its way
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
         assert process.returncode == 130
