@@ -6,16 +6,12 @@ preserving their aspect ratio [...] anti-aliasing [...] the images were centered
 by computing the center of mass of the pixels, and translating the image so as to position this
 point at the center" (LeCun, Bottou, Bengio, Haffner 1998, section III-A).
 
-`prepare` is the only road from a picture to the network, for the command line, the API, the
-benchmark and the trainer alike::
+`prepare` is the only road from a picture to the network, for the command line and the API alike::
 
     source -> decode -> grey -> ink above paper -> pieces of the digit -> 20 x 20 box -> 28 x 28
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +19,7 @@ from PIL import Image
 
 from mnist_edge.decode import Grey, ImageSource, decode, describe
 from mnist_edge.errors import NoDigitError
+from mnist_edge.paper import Plane, ink_above_paper, otsu, slide
 from mnist_edge.pieces import find_pieces
 
 __all__ = ["PREPROCESSING_VERSION", "is_mnist_form", "prepare"]
@@ -34,20 +31,12 @@ _SIDE, _BOX = 28, 20
 _CENTRE = 14
 """Pixel index that the centre of mass is moved to; measured on all 70,000 images of MNIST."""
 
-_LIGHT_SIDE = 64
-"""Longer side of the copy in which the light on the paper is measured, pixels."""
-
-_LAMP_FITS = 4
-_RIDGE = 1e-3 * np.eye(6, dtype=np.float32)
-"""Keeps the fit of a picture one pixel wide solvable."""
-
 _FAINTEST_INK = 12.0
 """Grey levels between ink and paper below which there is nothing to see."""
 
 _NOISE_FACTOR = 4.0
 """Ink must stand out from the paper's own grain by this many standard deviations."""
 
-Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -71,7 +60,7 @@ def prepare(source: ImageSource) -> Grey:
         return grey
     if is_mnist_form(255 - grey):
         return 255 - grey
-    digit = _find_digit(_ink_above_paper(grey))
+    digit = _find_digit(ink_above_paper(grey))
     if digit is None:
         raise NoDigitError(
             f"{describe(source) or 'image'}: no digit found; nothing stands out from the background"
@@ -93,115 +82,9 @@ def is_mnist_form(grey: Grey) -> bool:
     return longer in (19, 20) and abs(y - _CENTRE) < 0.52 and abs(x - _CENTRE) < 0.52
 
 
-def _ink_above_paper(grey: Grey) -> Plane:
-    """How far each pixel stands out from the paper round it, in grey levels, paper = 0."""
-    plane = grey.astype(np.float32)
-    if _ink_is_dark(plane):
-        plane = 255 - plane
-    ink: Plane = np.maximum(plane - _paper(plane), 0)
-    return ink
-
-
-def _ink_is_dark(plane: Plane) -> bool:
-    """Whether the paper is lighter than what is on it.
-
-    Paper is what most of the picture, and most of its edge, is made of. Both are asked of the
-    picture as it is, which a digit that fills it needs, and without its slow changes of light,
-    which a photograph needs; the four answers are averaged.
-    """
-    votes: list[float] = []
-    small = _small(plane)
-    for level in (small, small - _lamp(small)):
-        light = level >= _otsu(level)
-        edge = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-        votes += [float(edge.mean()), float(light.mean())]
-    return sum(votes) / len(votes) > 0.5
-
-
-def _paper(plane: Plane) -> Plane:
-    """The level of the paper under every pixel, ink being higher.
-
-    What a lamp does is fitted and taken away. What is left is opened (the lowest value near, then
-    the highest of those), which removes what is narrower than its window, as strokes are, and
-    keeps the border of a shadow where it is.
-    """
-    small = _small(plane)
-    lamp = _lamp(small)
-    # Half the picture is wider than any stroke, even of a digit that fills it.
-    window = max(3, max(small.shape) // 2 | 1)
-    opened = _slide(np.max, _slide(np.min, small - lamp, window), window + 2)
-    height, width = plane.shape
-    paper = Image.fromarray(opened + lamp).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(paper, dtype=np.float32)
-
-
-def _small(plane: Plane) -> Plane:
-    """A copy large enough to tell paper from ink, and small enough to do it fast."""
-    height, width = plane.shape
-    scale = min(1.0, _LIGHT_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
-
-
-def _lamp(plane: Plane) -> Plane:
-    """The light on the paper: a quadratic surface where there is a lamp, a vignette, a slanted
-    page; else one level.
-
-    Pixels far off the surface are ink; they are left out and the rest is fitted again. A digit
-    that fills the picture can be followed by a surface too: it counts as light only where it
-    explains most of the picture far better than one level does.
-    """
-    y, x = (
-        axis.astype(np.float32).ravel()
-        for axis in np.meshgrid(*(np.linspace(-1, 1, n) for n in plane.shape), indexing="ij")
-    )
-    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
-    values = plane.ravel()
-    level = float(np.median(values))
-    flat = float(np.median(np.abs(values - level)))
-    weights = np.ones(len(values), dtype=np.float32)
-    for _ in range(_LAMP_FITS):
-        # The normal equations: six unknowns, whatever the number of pixels.
-        weighted = terms * weights[:, np.newaxis]
-        surface = terms @ np.linalg.solve(weighted.T @ terms + _RIDGE, weighted.T @ values)
-        residual = np.abs(values - surface)
-        typical = float(np.median(residual))
-        weights = (residual <= 2 * typical + 1).astype(np.float32)
-    if typical + 1 > (flat + 1) / 2:
-        return np.full(plane.shape, level, dtype=np.float32)
-    lamp: Plane = surface.reshape(plane.shape).astype(np.float32)
-    return lamp
-
-
-def _slide(reduce: Callable[..., Any], plane: npt.NDArray[Any], window: int) -> npt.NDArray[Any]:
-    """A minimum or maximum over a square window, one axis after the other, edges repeated."""
-    for axis in (0, 1):
-        margin = [(0, 0), (0, 0)]
-        margin[axis] = (window // 2, window // 2)
-        padded = np.pad(plane, margin, mode="edge")
-        plane = reduce(np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis), axis=-1)
-    return plane
-
-
-def _otsu(values: Plane) -> float:
-    """The threshold that separates two classes best (Otsu 1979)."""
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return low
-    counts, edges = np.histogram(values, bins=256, range=(low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    sums = np.cumsum(counts * centres)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = sums / below - (sums[-1] - sums) / above
-        separation = np.nan_to_num(below * above * apart**2)
-    return float(edges[int(separation.argmax()) + 1])
-
-
 def _find_digit(ink: Plane) -> Plane | None:
     """Cuts the digit out, alone, its strokes near 1 and its paper 0; None where there is none."""
-    threshold = _otsu(ink)
+    threshold = otsu(ink)
     mask = ink > threshold
     if not mask.any() or mask.all():
         return None
@@ -223,7 +106,7 @@ def _spread(values: Plane) -> float:
 
 def _widen(mask: Mask) -> Mask:
     """One pixel more on every side: the soft edge of a stroke belongs to it."""
-    return _slide(np.max, mask, 3)
+    return slide(np.max, mask, 3)
 
 
 def _fit(digit: Plane) -> Plane:
