@@ -145,17 +145,19 @@ class _Subject:
     @classmethod
     def load(cls, name: str, threads: int) -> _Subject:
         content, session = load_session(name, threads)
-        inputs = session.get_inputs()
-        batch, *picture = inputs[0].shape
-        known = [size for size in picture if isinstance(size, int)]
-        if (
-            len(inputs) != 1
-            or inputs[0].type not in ("tensor(uint8)", "tensor(float)")
-            or len(known) != len(picture)
-            or int(np.prod(known)) != 28 * 28
-        ):
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        if len(inputs) != 1 or not _takes_one_picture(inputs[0].type, inputs[0].shape):
             found = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in inputs)
-            raise ModelError(f"{name}: takes no 28 x 28 picture and cannot be compared ({found})")
+            raise ModelError(
+                f"{name}: cannot be compared; it must take 28 x 28 pictures, one at a time or any "
+                f"number, and takes {found or 'nothing'}"
+            )
+        if len(outputs[0].shape) != 2 or outputs[0].shape[1] != 10:
+            raise ModelError(
+                f"{name}: cannot be compared; its first output must be [batch, 10] and is "
+                f"{outputs[0].shape}"
+            )
+        batch = inputs[0].shape[0]
         return cls(name, threads, content, session, batch if isinstance(batch, int) else None)
 
     def feed(self, images: Bytes) -> dict[str, npt.NDArray[np.generic]]:
@@ -165,6 +167,18 @@ class _Subject:
         if node.type == "tensor(float)":
             return {node.name: batch.astype(np.float32) / 255}
         return {node.name: batch}
+
+
+def _takes_one_picture(kind: str, shape: Sequence[int | str | None]) -> bool:
+    if kind not in ("tensor(uint8)", "tensor(float)") or len(shape) < 2:
+        return False
+    batch, *picture = shape
+    sizes = [size for size in picture if isinstance(size, int)]
+    return (
+        (batch == 1 or not isinstance(batch, int))
+        and len(sizes) == len(picture)
+        and int(np.prod(sizes)) == 28 * 28
+    )
 
 
 def load_test_digits(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 import os
 import sys
@@ -19,7 +20,13 @@ import typer
 from typer.core import TyperGroup
 
 from mnist_edge import __version__
-from mnist_edge.errors import MissingExtraError, MnistEdgeError, ModelError, UsageError
+from mnist_edge.errors import (
+    MissingExtraError,
+    MnistEdgeError,
+    ModelError,
+    UsageError,
+    one_line,
+)
 
 if TYPE_CHECKING:
     from mnist_edge.classifier import Prediction
@@ -27,7 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 _SOME_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
-_TRAIN_PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "matplotlib", "sklearn")
+_TRAIN_PACKAGES = (
+    *("torch", "torchvision", "onnx", "onnxscript"),
+    *("matplotlib", "sklearn", "scipy", "platformdirs"),
+)
 
 
 class _Commands(TyperGroup):
@@ -35,7 +45,9 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except MnistEdgeError as error:
             _complain(str(error))
             code = _USAGE if isinstance(error, UsageError | ModelError) else _SOME_FAILED
@@ -43,7 +55,7 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt as error:
             raise typer.Exit(_INTERRUPTED) from error
         except BrokenPipeError as error:
-            # The reader, `head` say, has all that it wanted.
+            # The reader, `head` say, has all that it wanted. Click would exit with 1.
             _discard_stdout()
             raise typer.Exit(0) from error
 
@@ -58,11 +70,26 @@ app = typer.Typer(
 
 
 def main() -> None:
-    app(prog_name="mnist-edge")
+    """Runs the program. Whatever becomes of its streams, it ends with one line and a code."""
+    _prepare_stdout()
+    try:
+        app(prog_name="mnist-edge")
+    except OSError as error:
+        _discard_stdout()
+        _complain(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")
+        sys.exit(_SOME_FAILED)
+
+
+def _prepare_stdout() -> None:
+    """File names are bytes: one that is no text goes out as it came in, in any locale."""
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def _complain(message: str) -> None:
-    typer.echo(f"mnist-edge: {message}", err=True)
+    typer.echo(f"mnist-edge: {one_line(message)}", err=True)
 
 
 def _discard_stdout() -> None:
@@ -132,7 +159,7 @@ def predict(
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Withhold answers less probable than this.")
     ] = 0.0,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads for the network.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads for the network.")] = 1,
 ) -> None:
     """Tell the digit in each image.
 
@@ -144,9 +171,11 @@ def predict(
     from mnist_edge.sources import STDIN, expand, open_source
 
     kind = parse_format(format)
-    if not paths and sys.stdin.isatty():
+    if not paths and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
     pictures = expand(paths or [STDIN], recursive=recursive)
+    if output is not None and os.path.realpath(output) in map(os.path.realpath, pictures):
+        raise UsageError(f"--output {output}: is one of the images; choose another file")
     classifier = DigitClassifier(model, threads=threads, min_confidence=min_confidence)
     failed = 0
     predictions = classifier.stream(open_source(picture) for picture in pictures)
@@ -195,10 +224,14 @@ def bench(
             show_default="the bundled models",
         ),
     ] = None,
-    threads: Annotated[list[int] | None, typer.Option(min=1, help="Again for each.")] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, max=256, help="Again for each.")
+    ] = None,
     batch_size: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="For throughput; again for each.", show_default="1, 32, 256"),
+        typer.Option(
+            min=1, max=65_536, help="For throughput; again for each.", show_default="1, 32, 256"
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -447,7 +480,7 @@ def _trainer() -> ModuleType:
     if missing:
         raise MissingExtraError(
             f"this command needs {', '.join(missing)}; install with: "
-            "pip install 'mnist-edge[train]'"
+            "pip install 'mnist-edge[train]' (in a checkout: pip install '.[train]')"
         )
     try:
         return importlib.import_module("mnist_edge_trainer.commands")

@@ -169,9 +169,11 @@ def _fill_transparency(image: Image.Image) -> Image.Image:
 def _stretch(image: Image.Image) -> Image.Image:
     """More than 8 bits: the range that is used, onto 0..255."""
     values = np.asarray(image, dtype=np.float32)
-    low, high = float(values.min()), float(values.max())
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     scale = 255 / (high - low) if high > low else 0.0
-    return Image.fromarray(np.rint((values - low) * scale).astype(np.uint8))
+    levels = np.clip(np.nan_to_num(values, nan=low) - low, 0, high - low) * scale
+    return Image.fromarray(np.rint(levels).astype(np.uint8))
 
 
 def _shrink(image: Image.Image) -> Image.Image:

@@ -20,6 +20,8 @@ Each message is one line: what was wrong, with which file, and what to do about 
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "DatasetError",
     "ExportError",
@@ -34,6 +36,11 @@ __all__ = [
     "TrainingError",
     "UsageError",
 ]
+
+
+def one_line(message: str) -> str:
+    """Escapes what would end a line or steer a terminal: a file name may hold either."""
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", message)
 
 
 class MnistEdgeError(Exception):

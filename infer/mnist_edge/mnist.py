@@ -37,12 +37,10 @@ class MnistFile:
     Attributes:
         name: file name without ``.gz``; the compressed file adds that suffix.
         sha256: of the *uncompressed* content, so that a recompressed or unpacked copy passes too.
-        shape: of the array in it.
     """
 
     name: str
     sha256: str
-    shape: tuple[int, ...]
 
 
 FILES: dict[Split, tuple[MnistFile, MnistFile]] = {
@@ -50,24 +48,20 @@ FILES: dict[Split, tuple[MnistFile, MnistFile]] = {
         MnistFile(
             "train-images-idx3-ubyte",
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            (60_000, 28, 28),
         ),
         MnistFile(
             "train-labels-idx1-ubyte",
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            (60_000,),
         ),
     ),
     "test": (
         MnistFile(
             "t10k-images-idx3-ubyte",
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            (10_000, 28, 28),
         ),
         MnistFile(
             "t10k-labels-idx1-ubyte",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            (10_000,),
         ),
     ),
 }
@@ -85,7 +79,7 @@ def find_dataset(directory: Path, split: Split) -> list[Path]:
             path
             for file in FILES[split]
             for path in (folder / f"{file.name}.gz", folder / file.name)
-            if path.is_file()
+            if os.path.isfile(path)
         ]
         by_name = {path.name.removesuffix(".gz"): path for path in reversed(paths)}
         if len(by_name) == len(FILES[split]):
@@ -138,7 +132,7 @@ def _decompressed(path: Path) -> bytes:
 
 
 _REPLACE_ADVICE = (
-    "delete it and run `mnist-edge train` to download it again, or copy an intact one here"
+    "delete it and train with the same --data to download it again, or copy an intact one here"
 )
 
 

@@ -29,6 +29,7 @@ __all__ = [
 INPUT, OUTPUT = "image", "probabilities"
 DEFAULT_MODEL = "mnist-edge-int8"
 
+_BATCH = 500
 _CHECKSUMS = "SHA256SUMS"
 
 
@@ -73,8 +74,12 @@ def load_session(name: str, threads: int = 1) -> tuple[bytes, onnxruntime.Infere
         ModelError: missing, not ONNX, truncated; or a bundled file is not the released bytes.
     """
     content = _read(name)
+    return content, _open_session(content, name, threads)
+
+
+def _open_session(content: bytes, name: str, threads: int) -> onnxruntime.InferenceSession:
     try:
-        return content, create_session(content, threads)
+        return create_session(content, threads)
     except Exception as error:  # onnxruntime's errors derive from Exception directly
         raise ModelError(
             f"{name}: not an ONNX model that onnxruntime can load (damaged, truncated, or "
@@ -112,11 +117,22 @@ class Model:
         """
         name = str(source) if source is not None else DEFAULT_MODEL
         content, session = load_session(name, threads)
+        return cls._checked(name, content, session, threads)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str, threads: int = 1) -> Model:
+        """Like `load`, of a file's bytes; `name` is what errors call it."""
+        return cls._checked(name, content, _open_session(content, name, threads), threads)
+
+    @classmethod
+    def _checked(
+        cls, name: str, content: bytes, session: onnxruntime.InferenceSession, threads: int
+    ) -> Model:
         _check_contract(session, name)
         return cls(name, content, session, threads)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Classifies a batch.
+        """Classifies any number of pictures, at most 500 at a time.
 
         Args:
             images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink, as `image.prepare` makes.
@@ -128,11 +144,15 @@ class Model:
             ModelError: onnxruntime failed.
         """
         try:
-            (probabilities,) = self.session.run([OUTPUT], {INPUT: images[:, np.newaxis]})
+            return np.concatenate(
+                [
+                    self.session.run([OUTPUT], {INPUT: batch[:, np.newaxis]})[0]
+                    for batch in np.split(images, range(_BATCH, len(images), _BATCH))
+                ]
+            )
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{self.name}: onnxruntime failed ({reason})") from error
-        return np.asarray(probabilities, dtype=np.float32)
 
     @cached_property
     def metadata(self) -> dict[str, str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -15,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from mnist_edge.classifier import Prediction
-from mnist_edge.errors import OutputError, UsageError
+from mnist_edge.errors import UsageError, one_line
+from mnist_edge.files import written_whole
 
 __all__ = ["Format", "Writer", "open_output", "open_writer", "parse_format"]
 
@@ -52,27 +51,13 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
         OutputError: the file cannot be written.
     """
     if path is None:
-        # A file name is bytes; one that is no text goes out as the bytes it came in as.
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")
-        try:
-            yield sys.stdout
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"standard output cannot be written ({error.strerror})") from error
+        yield sys.stdout
         return
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with (
+        written_whole(path) as partial,
+        partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield file
 
 
 @contextlib.contextmanager
@@ -177,7 +162,7 @@ class _Table:
                 "-" if prediction.digit is None else str(prediction.digit),
                 "-" if prediction.confidence is None else _percent(prediction.confidence),
                 others,
-                prediction.error or prediction.path or "-",
+                one_line(prediction.error or prediction.path or "-"),
             )
         )
         self._file.flush()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from io import BytesIO
-from pathlib import Path
 
 from mnist_edge.errors import UsageError
 
@@ -34,24 +33,17 @@ class _NamedBytes(BytesIO):
 
 
 def open_source(path: str) -> str | _NamedBytes:
-    """What `DigitClassifier.stream` is given for a path: itself, or stdin's bytes for ``-``."""
-    return _NamedBytes(sys.stdin.buffer.read(), STDIN) if path == STDIN else path
+    """What `DigitClassifier.stream` is given for a path: itself, or stdin's bytes for ``-``.
 
-
-@dataclass(frozen=True)
-class _Folder:
-    path: Path
-    recursive: bool
-
-    def pictures(self) -> list[str]:
-        inside = self.path.rglob("*") if self.recursive else self.path.glob("*")
-        return sorted(
-            str(path)
-            for path in inside
-            if path.suffix.lower() in _SUFFIXES
-            and not any(part.startswith(".") for part in path.relative_to(self.path).parts)
-            and path.is_file()
-        )
+    A stdin that is closed or cannot be read is an empty one.
+    """
+    if path != STDIN:
+        return path
+    try:
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    except OSError:
+        content = b""
+    return _NamedBytes(content, STDIN)
 
 
 def expand(paths: Iterable[str], *, recursive: bool) -> list[str]:
@@ -64,7 +56,7 @@ def expand(paths: Iterable[str], *, recursive: bool) -> list[str]:
     Raises:
         UsageError: there is nothing to read at all.
     """
-    expanded = [(path, list(_expand_one(path, recursive))) for path in paths]
+    expanded = [(path, _expand_one(path, recursive)) for path in paths]
     if not any(pictures for _, pictures in expanded):
         names = ", ".join(path for path, _ in expanded) or "nothing named"
         advice = "" if recursive else "; --recursive looks into the folders inside a folder"
@@ -72,12 +64,28 @@ def expand(paths: Iterable[str], *, recursive: bool) -> list[str]:
     return [picture for path, pictures in expanded for picture in pictures or [path]]
 
 
-def _expand_one(path: str, recursive: bool) -> Iterator[str]:
+def _expand_one(path: str, recursive: bool) -> list[str]:
+    # os.path answers False where pathlib raises: for a name too long, a folder closed to us.
     if path == STDIN:
-        yield path
-    elif Path(path).is_dir():
-        yield from _Folder(Path(path), recursive).pictures()
-    elif glob.has_magic(path) and not Path(path).exists():
-        yield from (match for match in sorted(glob.glob(path)) if Path(match).is_file())
-    else:
-        yield path
+        return [path]
+    if os.path.isdir(path):
+        return _pictures_in(path, recursive)
+    if glob.has_magic(path) and not os.path.lexists(path):
+        return sorted(match for match in glob.glob(path) if os.path.isfile(match))
+    return [path]
+
+
+def _pictures_in(folder: str, recursive: bool) -> list[str]:
+    """The pictures of a folder, and whatever folder could not be looked into."""
+    closed: list[OSError] = []
+    found: list[str] = []
+    for parent, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        found += [
+            os.path.join(parent, name)
+            for name in names
+            if not name.startswith(".")
+            and os.path.splitext(name)[1].lower() in _SUFFIXES
+            and os.path.isfile(os.path.join(parent, name))
+        ]
+    return sorted(found + [str(error.filename) for error in closed])

@@ -115,7 +115,8 @@ class TestPredict:
         done = cli("predict", "samples", "--min-confidence", "1", "--format", "jsonl")
         records = [json.loads(line) for line in done.stdout.splitlines()]
         withheld = [record for record in records if record["confidence"] < 1]
-        assert done.returncode == (1 if withheld else 0)
+        assert withheld
+        assert done.returncode == 1
         assert all(record["digit"] is None and record["probabilities"] for record in withheld)
 
     def test_top_k(self, cli: Cli) -> None:
@@ -181,8 +182,66 @@ class TestPredict:
         assert b"Traceback" not in err
         assert 1 <= len(json.loads(written + out)) <= 32
 
+    def test_an_output_that_is_no_file_stays_what_it_is(self, cli: Cli, tmp_path: Path) -> None:
+        fifo, real, link = tmp_path / "fifo", tmp_path / "real.csv", tmp_path / "link.csv"
+        os.mkfifo(fifo)
+        with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True) as reader:
+            assert cli("predict", "samples/1-pen.png", "--output", fifo).returncode == 0
+            assert "1-pen.png" in reader.communicate(timeout=60)[0]
+        assert fifo.is_fifo()
+        link.symlink_to(real)
+        assert cli("predict", "samples/1-pen.png", "--output", link).returncode == 0
+        assert link.is_symlink()
+        assert "1-pen.png" in real.read_text()
+
+    def test_names_outside_the_locale_and_control_characters(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+    ) -> None:
+        monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+        shutil.copy(SAMPLES / "7-pen.png", tmp_path / "七.png")
+        (tmp_path / "new\nline.png").touch()
+        done = cli("predict", tmp_path)
+        assert done.returncode == 1
+        assert "七.png" in done.stdout
+        assert len(done.stdout.splitlines()) == 3
+        assert len(done.stderr.splitlines()) == 1
+
 
 class TestBadInput:
+    def test_a_path_that_cannot_be_looked_at_costs_one_row(self, cli: Cli) -> None:
+        done = cli("predict", "samples/7-pen.png", "a" * 300 + ".png", "--format", "jsonl")
+        assert done.returncode == 1
+        assert [json.loads(line)["digit"] for line in done.stdout.splitlines()] == [7, None]
+        assert "Traceback" not in done.stderr
+
+    def test_an_image_is_not_overwritten_by_its_own_answer(self, cli: Cli, tmp_path: Path) -> None:
+        picture = tmp_path / "7.png"
+        shutil.copy(SAMPLES / "7-pen.png", picture)
+        done = cli("predict", picture, "--output", picture)
+        assert "is one of the images" in one_line_error(done, 2)
+        assert picture.read_bytes() == (SAMPLES / "7-pen.png").read_bytes()
+
+    @pytest.mark.parametrize("command", [("info",), ("--version",), ("predict", "--help")])
+    def test_a_full_disk_wherever_it_hits(self, command: tuple[str, ...]) -> None:
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "mnist_edge", *command],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert "cannot be written" in one_line_error(done, 1)
+
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+    def test_closed_streams(self, closed: str) -> None:
+        line = f"{sys.executable} -m mnist_edge predict - samples/7-pen.png {closed}"
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
     def test_nothing_to_do(self, cli: Cli, tmp_path: Path) -> None:
         assert str(tmp_path) in one_line_error(cli("predict", tmp_path), 2)
 
@@ -219,7 +278,7 @@ class TestBadInput:
                 cwd=ROOT,
                 check=False,
             )
-        assert "standard output cannot be written" in one_line_error(done, 1)
+        assert "cannot be written" in one_line_error(done, 1)
 
     @pytest.mark.parametrize(
         ("arguments", "says"),
@@ -238,8 +297,9 @@ class TestBadInput:
     def test_no_run(self, cli: Cli, tmp_path: Path) -> None:
         for command in (("export",), ("evaluate",), ("train", "--resume")):
             done = cli(*command, "--data", ROOT / "samples", cwd=tmp_path)
-            assert "mnist-edge train" in one_line_error(done, 1)
-        assert "no such run" in one_line_error(cli("export", "nowhere"), 1)
+            assert "mnist-edge train" in one_line_error(done, 2)
+        for command in ("export", "evaluate"):
+            assert "nowhere: no such run" in one_line_error(cli(command, "nowhere"), 2)
 
     def test_a_damaged_dataset(self, cli: Cli, tmp_path: Path) -> None:
         for file in (SAMPLES / "MNIST" / "raw").glob("*.gz"):

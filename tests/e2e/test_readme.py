@@ -42,6 +42,19 @@ def test_the_stated_accuracy_is_the_files_own(name: str) -> None:
     assert f"{len(model.content):,}" in row
 
 
+def test_the_readmes_own_figures_are_the_files() -> None:
+    accuracy = {
+        name: f"{float(Model.load(f'mnist-edge-{name}').metadata['test_accuracy']):.2%}".replace(
+            "%", " %"
+        )
+        for name in ("fp32", "int8")
+    }
+    size = len(Model.load("mnist-edge-int8").content) / 1024
+    assert f"{size:.0f} KiB" in README
+    assert f"right on {accuracy['int8']} of" in README
+    assert f"| 0 (released) | {accuracy['fp32']} | {accuracy['int8']} |" in README
+
+
 def test_every_file_linked_exists() -> None:
     for document in (README, CARD):
         base = ROOT if document is README else ROOT / "models"

@@ -56,6 +56,13 @@ def test_sixteen_bits_use_the_range_that_is_there() -> None:
     assert grey[0, -1] == 255
 
 
+def test_a_pixel_that_is_no_number_costs_itself_alone() -> None:
+    values = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    values[3, 3] = np.nan
+    grey = decode(encoded(Image.fromarray(values), "TIFF"))
+    assert (grey[0, 0], grey[-1, -1]) == (0, 255)
+
+
 def test_first_frame_of_an_animation(half: Image.Image) -> None:
     other = Image.new("L", half.size, 128)
     grey = decode(encoded(half, "GIF", save_all=True, append_images=[other]))

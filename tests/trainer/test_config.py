@@ -5,9 +5,6 @@ from __future__ import annotations
 import typing
 from dataclasses import asdict
 
-import pytest
-
-from mnist_edge import TrainingError
 from mnist_edge.cli import train
 from mnist_edge_trainer.config import TrainConfig
 
@@ -20,8 +17,3 @@ def test_help_states_the_defaults_that_hold() -> None:
         (option,) = hint.__metadata__
         stated = "--augment" if name == "augment" else str(defaults[name])
         assert option.show_default == stated, name
-
-
-def test_a_config_of_another_version_is_refused() -> None:
-    with pytest.raises(TrainingError, match="momentum"):
-        TrainConfig.from_dict({"momentum": 0.9})

@@ -41,10 +41,14 @@ def test_a_split_that_leaves_nothing_is_refused(samples: Path, size: int) -> Non
 
 
 def test_a_failed_download_names_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def refuse(_: object, root: str, **__: object) -> None:
+        (Path(root) / "MNIST" / "raw").mkdir(parents=True)
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nmirror: refused")
 
     monkeypatch.setattr("torchvision.datasets.MNIST.__init__", refuse)
+    mistyped = tmp_path / "typo"
     with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz there") as caught:
-        load_digits(tmp_path, "train")
+        load_digits(mistyped, "train")
+    assert not mistyped.exists()
     assert "\n" not in str(caught.value)
+    assert "mirror: refused" in str(caught.value)

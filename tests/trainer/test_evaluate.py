@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report, log_loss
 
+from mnist_edge.model import Model
 from mnist_edge_trainer.data import load_digits
-from mnist_edge_trainer.evaluate import evaluate, probabilities_of_model
+from mnist_edge_trainer.evaluate import evaluate
 from mnist_edge_trainer.figures import draw_confusion_matrix
 
 
 def test_scores_of_the_bundled_model(samples: Path, tmp_path: Path) -> None:
     digits = load_digits(samples, "test")
-    probabilities = probabilities_of_model("mnist-edge-int8", digits)
+    probabilities = Model.load("mnist-edge-int8").run(digits.images[:, 0].numpy())
     result = evaluate(probabilities, digits)
     labels, answers = digits.labels.numpy(), probabilities.argmax(axis=1)
 

@@ -81,7 +81,7 @@ def test_resumed_after_an_interruption_it_ends_the_same(
 def test_the_runs_folder_says_what_happened(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:
     result = run(tmp_path, parts)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert TrainConfig.from_dict(config) == CONFIG
+    assert TrainConfig(**config) == CONFIG
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
@@ -147,15 +147,63 @@ def test_nonsense_is_refused(tmp_path: Path, parts: tuple[Digits, Digits]) -> No
         build("edge-cn")
     with pytest.raises(UsageError, match="--batch-size 5000: larger"):
         run(tmp_path, parts, replace(CONFIG, batch_size=5_000))
-    with pytest.raises(UsageError, match="--lr"):
-        TrainConfig(lr=0)
+    for lr in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--lr"):
+            TrainConfig(lr=lr)
+    for seed in (-1, 2**32):
+        with pytest.raises(UsageError, match="--seed"):
+            TrainConfig(seed=seed)
     with pytest.raises(UsageError, match="--device tpu"):
         pick_device("tpu")
 
 
 def test_a_checkpoint_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no such checkpoint"):
-        load_checkpoint(tmp_path / "best.pt")
-    (tmp_path / "best.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(TrainingError, match="damaged"):
-        load_checkpoint(tmp_path / "best.pt")
+    path = tmp_path / "best.pt"
+    with pytest.raises(UsageError, match="no such checkpoint"):
+        load_checkpoint(path)
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match=r"best\.pt: damaged"):
+        load_checkpoint(path)
+    for content in (torch.zeros(3), {"config": {"momentum": 0.9}}, [1, 2]):
+        torch.save(content, path)
+        with pytest.raises(TrainingError, match=r"best\.pt: damaged"):
+            load_checkpoint(path)
+
+
+def test_a_damaged_checkpoint_is_an_error_of_ours_wherever_the_damage_is(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    run(tmp_path, parts, replace(CONFIG, epochs=1))
+    content = (tmp_path / "best.pt").read_bytes()
+    refused = 0
+    for position in range(0, len(content), len(content) // 60):
+        damaged = bytearray(content)
+        damaged[position : position + 40] = bytes(40)
+        (tmp_path / "best.pt").write_bytes(damaged)
+        try:
+            load_checkpoint(tmp_path / "best.pt").network()
+        except TrainingError:
+            refused += 1
+    assert refused > 0
+
+
+def test_weights_of_another_architecture_are_refused(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    result = run(tmp_path, parts, replace(CONFIG, epochs=1))
+    for arch in ("lenet", "gone"):
+        other = replace(result.best, config=replace(CONFIG, arch=arch))
+        with pytest.raises(TrainingError, match=arch):
+            other.network()
+
+
+@pytest.mark.parametrize(("steps", "trains"), [(2, False), (3, True), (10, True)])
+def test_a_schedule_of_few_steps(
+    tmp_path: Path, parts: tuple[Digits, Digits], steps: int, trains: bool
+) -> None:
+    config = replace(CONFIG, epochs=1, batch_size=len(parts[0]) // steps)
+    if trains:
+        assert len(run(tmp_path, parts, config).history) == 1
+    else:
+        with pytest.raises(UsageError, match="only 2 steps"):
+            run(tmp_path, parts, config)

@@ -1,18 +1,18 @@
-"""Checkpoints and the folder of a run: tensors and plain values only, written atomically."""
+"""Checkpoints, of tensors and plain values only, and the folder of a run."""
 
 from __future__ import annotations
 
-import os
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mnist_edge.errors import OutputError, TrainingError
+from mnist_edge.errors import OutputError, TrainingError, UsageError
+from mnist_edge.files import written_whole
 from mnist_edge_trainer.config import TrainConfig
+from mnist_edge_trainer.models import build
 
 __all__ = ["Checkpoint", "EpochRecord", "RunFolder", "TrainerState", "load_checkpoint"]
 
@@ -68,31 +68,47 @@ class Checkpoint:
             OutputError: it cannot be written.
         """
         values = {field: getattr(self, field) for field in self.__dataclass_fields__}
-        partial = path.with_suffix(".partial")
+        with written_whole(path) as partial:
+            try:
+                torch.save(values | {"config": asdict(self.config)}, partial)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise OSError(str(error).splitlines()[0]) from error
+
+    def network(self) -> nn.Module:
+        """The trained network, on the CPU, in evaluation mode.
+
+        Raises:
+            TrainingError: there is no such architecture, or the weights are not of it.
+        """
         try:
-            torch.save(values | {"config": asdict(self.config)}, partial)
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"{path}: the checkpoint cannot be written ({error})") from error
+            network = build(self.config.arch)
+            network.load_state_dict(self.weights)
+        except (UsageError, RuntimeError, TypeError) as error:
+            raise TrainingError(
+                f"the checkpoint's weights are not of its architecture, {self.config.arch}; "
+                "use another run"
+            ) from error
+        return network.eval()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint, running no code from it.
 
     Raises:
-        TrainingError: there is none, or it is damaged or something else.
+        UsageError: there is none.
+        TrainingError: it is damaged or something else.
     """
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        return Checkpoint(**values | {"config": TrainConfig.from_dict(values["config"])})
+        return Checkpoint(**values | {"config": TrainConfig(**values["config"])})
     except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no such checkpoint; train one with `mnist-edge train`") from (
-            error
-        )
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: no such checkpoint; train one with `mnist-edge train`"
+        ) from error
+    except Exception as error:
+        # A file of arbitrary bytes fails in arbitrary ways on its way through pickle and zip.
         raise TrainingError(
-            f"{path}: damaged, or no checkpoint of mnist-edge; use another run"
+            f"{path}: damaged, or no checkpoint of this version of mnist-edge; use another run"
         ) from error
 
 
@@ -136,9 +152,9 @@ class RunFolder:
         """The run under `root` that was written to last.
 
         Raises:
-            TrainingError: there is none.
+            UsageError: there is none.
         """
         checkpoints = sorted(root.glob("*/last.pt"), key=lambda path: path.stat().st_mtime)
         if not checkpoints:
-            raise TrainingError(f"{root}: no training run here; start one with `mnist-edge train`")
+            raise UsageError(f"{root}: no training run here; start one with `mnist-edge train`")
         return cls(checkpoints[-1].parent)

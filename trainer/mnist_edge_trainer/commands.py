@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
 
-from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.errors import UsageError
+from mnist_edge.model import Model, bundled_models
 from mnist_edge.tables import print_table
 from mnist_edge_trainer import evaluate as scoring
-from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
+from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, default_data_dir, load_digits, split_training
 from mnist_edge_trainer.export import export_run
@@ -61,7 +64,8 @@ def train(
             )
     except KeyboardInterrupt:
         if run.last.exists():
-            _say(f"interrupted; continue with: mnist-edge train --resume --out {run.path}")
+            folder = quote(str(run.path))
+            _say(f"interrupted; continue with: mnist-edge train --resume --out {folder}")
         else:
             _say("interrupted before the first epoch was over; there is nothing to resume")
         raise
@@ -72,8 +76,8 @@ def train(
         f"validation loss {result.best.val_loss:.4f}, "
         f"accuracy {result.best.val_accuracy:.2%}, kept in {run.best}"
     )
-    _say(f"next: mnist-edge evaluate {run.path}")
-    _say(f"      mnist-edge export {run.path} --quantize")
+    _say(f"next: mnist-edge evaluate {quote(str(run.path))}")
+    _say(f"      mnist-edge export {quote(str(run.path))} --quantize")
 
 
 def _say(message: str) -> None:
@@ -99,7 +103,7 @@ def _new_run(out: Path | None, arch: str) -> RunFolder:
         while (Path("runs") / f"{arch}-{number}").exists():
             number += 1
         return RunFolder(Path("runs") / f"{arch}-{number}")
-    if RunFolder(out).last.exists():
+    if os.path.exists(RunFolder(out).last):
         raise UsageError(f"--out {out}: has a run in it; add --resume, or choose another folder")
     return RunFolder(out)
 
@@ -112,14 +116,17 @@ def evaluate(
         raise UsageError(f"--split {split}: unknown; choose test or validation")
     folder = data or default_data_dir()
     run = RunFolder.latest() if target is None else RunFolder(Path(target))
-    if target is None or run.path.is_dir():
+    if target is None or os.path.isdir(run.path):
         checkpoint = load_checkpoint(run.best)
-        digits = _digits(folder, split, checkpoint)
+        digits = _digits(folder, split, checkpoint.config.val_split)
         probabilities = scoring.probabilities_of_run(checkpoint, digits)
         name, out = str(run.path), out or run.path
     else:
-        digits = _digits(folder, split, None)
-        probabilities = scoring.probabilities_of_model(target, digits)
+        if not os.path.exists(target) and target not in bundled_models():
+            raise UsageError(f"{target}: no such run or model; `mnist-edge train` makes a run")
+        model = Model.load(target)
+        digits = _digits(folder, split, _val_split_of(model))
+        probabilities = model.run(digits.images[:, 0].numpy())
         name = target
     result = scoring.evaluate(probabilities, digits)
     if as_json:
@@ -133,11 +140,16 @@ def evaluate(
         _say(f"wrote {picture}")
 
 
-def _digits(folder: Path, split: str, checkpoint: Checkpoint | None) -> Digits:
+def _digits(folder: Path, split: str, val_split: int) -> Digits:
     if split == "test":
         return load_digits(folder, "test")
-    size = (checkpoint.config if checkpoint else TrainConfig()).val_split
-    return split_training(load_digits(folder, "train"), size)[1]
+    return split_training(load_digits(folder, "train"), val_split)[1]
+
+
+def _val_split_of(model: Model) -> int:
+    """How many images a file's recipe held out; our default where it does not say."""
+    recipe = json.loads(model.metadata.get("training_recipe", "{}"))
+    return int(recipe.get("val_split", TrainConfig().val_split))
 
 
 def _print_evaluation(name: str, split: str, result: scoring.Evaluation) -> None:
@@ -146,7 +158,7 @@ def _print_evaluation(name: str, split: str, result: scoring.Evaluation) -> None
         f"{name}: top-1 {result.accuracy:.2%} on {result.macro.support:,} {split} images "
         f"({wrong} wrong), cross-entropy {result.loss:.4f}\n"
     )
-    named = [*((str(digit), scores) for digit, scores in enumerate(result.classes))]
+    named = [(str(digit), scores) for digit, scores in enumerate(result.classes)]
     print_table(
         ["digit", "precision", "recall", "F1", "images"],
         [
@@ -169,8 +181,8 @@ def export(
 ) -> None:
     """Exports a run's best checkpoint through the gate and prints the comparison."""
     run = RunFolder.latest() if path is None else RunFolder(path)
-    if path is not None and not path.is_dir():
-        raise TrainingError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
+    if not os.path.isdir(run.path):
+        raise UsageError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
     checkpoint = load_checkpoint(run.best)
     folder = data or default_data_dir()
     result = export_run(
@@ -198,7 +210,7 @@ def export(
         _say("the gate failed; written all the same because of --force")
     for file in result.files:
         print(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
-    best = result.files[-1]
+    best = quote(str(result.files[-1]))
     _say(f"next: mnist-edge predict samples --model {best}")
     _say(f"      mnist-edge bench --model {best}")
     _say(f"      mnist-edge info {best}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.errors import UsageError
+from mnist_edge.files import written_whole
 from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
 
 __all__ = ["TrainConfig"]
@@ -31,7 +31,7 @@ class TrainConfig:
         augment: distort every training image afresh.
         val_split: images held out of the 60,000 for early stopping and calibration.
         patience: epochs without a better validation loss before stopping early.
-        seed: of initialisation, order, augmentation and dropout.
+        seed: of initialisation, order and augmentation.
     """
 
     arch: str = DEFAULT_ARCHITECTURE
@@ -48,19 +48,15 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "lr", "val_split", "patience")
-        for name in positive:
-            if getattr(self, name) <= 0:
+        for name in ("epochs", "batch_size", "lr", "val_split", "patience"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
                 option = name.replace("_", "-")
-                raise UsageError(f"--{option} {getattr(self, name)}: must be greater than zero")
+                raise UsageError(f"--{option} {value}: must be a number greater than zero")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed {self.seed}: must lie between 0 and {2**32 - 1}")
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Raises TrainingError where `values` has names that are not ours."""
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise TrainingError(f"unknown training option in the run's config: {error}") from error
+        """Writes JSON. Raises OutputError where it cannot."""
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

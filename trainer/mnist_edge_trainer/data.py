@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,7 @@ from torch import Tensor
 from mnist_edge.errors import DatasetError, UsageError
 from mnist_edge.mnist import FILES, Split, find_dataset, load_split
 
-__all__ = ["TEST_SIZE", "TRAIN_SIZE", "Digits", "default_data_dir", "load_digits", "split_training"]
-
-TRAIN_SIZE, TEST_SIZE = 60_000, 10_000
+__all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
 
 _SPLIT_SEED = 2026
 """The held-out images are the same whatever the run's seed, so that runs compare."""
@@ -86,13 +85,22 @@ def _download(directory: Path) -> None:
     """Fetches the four files through torchvision, from its mirrors, into ``MNIST/raw``."""
     from torchvision.datasets import MNIST
 
+    made = [path for path in _folders(directory) if not path.exists()]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             MNIST(str(directory), download=True)
     except (RuntimeError, OSError, EOFError) as error:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()  # where it is empty: a mistyped name leaves nothing behind
         names = ", ".join(f"{file.name}.gz" for pair in FILES.values() for file in pair)
         raise DatasetError(
             f"{directory}: has no complete MNIST and the download failed "
-            f"({str(error).splitlines()[0]}); put {names} there, or point --data at them"
+            f"({' '.join(str(error).split())}); put {names} there, or point --data at them"
         ) from error
+
+
+def _folders(directory: Path) -> list[Path]:
+    """What torchvision makes to download into, the innermost first."""
+    return [directory / "MNIST" / "raw", directory / "MNIST", directory]

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from mnist_edge.model import Model
 from mnist_edge_trainer.checkpoint import Checkpoint
 from mnist_edge_trainer.data import Digits
-from mnist_edge_trainer.models import build
 from mnist_edge_trainer.train import predict_logits
 
 __all__ = [
     "ClassScores",
     "Evaluation",
     "evaluate",
-    "probabilities_of_model",
     "probabilities_of_run",
 ]
 
 _DIGITS = range(10)
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -59,22 +54,7 @@ class Evaluation:
 
 def probabilities_of_run(checkpoint: Checkpoint, digits: Digits) -> npt.NDArray[np.float32]:
     """float32 ``[N, 10]`` from the trained network, before calibration."""
-    network = build(checkpoint.config.arch)
-    network.load_state_dict(checkpoint.weights)
-    return torch.softmax(predict_logits(network, digits.images), dim=1).numpy()
-
-
-def probabilities_of_model(path: str | Path, digits: Digits) -> npt.NDArray[np.float32]:
-    """float32 ``[N, 10]`` from an exported file.
-
-    Raises:
-        ModelError: it is missing, damaged, or not one of ours.
-    """
-    model = Model.load(path)
-    images = digits.images[:, 0].numpy()
-    return np.concatenate(
-        [model.run(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    )
+    return torch.softmax(predict_logits(checkpoint.network(), digits.images), dim=1).numpy()
 
 
 def evaluate(probabilities: npt.NDArray[np.float32], digits: Digits) -> Evaluation:

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +22,14 @@ from torch import Tensor, nn
 
 from mnist_edge import __version__
 from mnist_edge.errors import OutputError
+from mnist_edge.files import written_whole
 from mnist_edge.image import PREPROCESSING_VERSION
-from mnist_edge.model import INPUT, OUTPUT, create_session
+from mnist_edge.model import INPUT, OUTPUT, Model
 from mnist_edge_trainer.calibration import fit_temperature, with_temperature
 from mnist_edge_trainer.checkpoint import Checkpoint
 from mnist_edge_trainer.data import Digits, split_training
 from mnist_edge_trainer.gate import GateRow, compare, require
-from mnist_edge_trainer.models import build, parameter_count
+from mnist_edge_trainer.models import parameter_count
 from mnist_edge_trainer.onnx_graph import check, clean, set_metadata
 from mnist_edge_trainer.quantize import CALIBRATION_IMAGES, SCHEME, quantize
 from mnist_edge_trainer.train import predict_logits
@@ -38,8 +38,6 @@ __all__ = ["OPSET", "ExportResult", "export_run", "output_paths", "to_onnx"]
 
 OPSET = 18
 
-_BATCH = 500
-
 
 @dataclass(frozen=True)
 class ExportResult:
@@ -47,14 +45,10 @@ class ExportResult:
 
     Attributes:
         files: written, fp32 first.
-        rows: of the gate, torch first.
-        temperature: that the logits were divided by.
         forced: the gate failed and the files were written all the same.
     """
 
     files: list[Path]
-    rows: list[GateRow]
-    temperature: float
     forced: bool
 
 
@@ -95,8 +89,7 @@ def export_run(
         OutputError: a file cannot be written.
     """
     fitting, validation = split_training(training, checkpoint.config.val_split)
-    network = build(checkpoint.config.arch)
-    network.load_state_dict(checkpoint.weights)
+    network = checkpoint.network()
     temperature = fit_temperature(predict_logits(network, validation.images), validation.labels)
     with_temperature(network, temperature)
 
@@ -109,8 +102,9 @@ def export_run(
     rows = [compare("torch", reference, reference, labels)]
     contents: dict[str, bytes] = {}
     for precision, model in models.items():
-        row = compare(precision, _run(model, test.images), reference, labels)
-        validation_accuracy = _accuracy(_run(model, validation.images), validation.labels)
+        runtime = Model.from_bytes(model.SerializeToString(), f"the {precision} file")
+        row = compare(precision, runtime.run(test.images[:, 0].numpy()), reference, labels)
+        validation_accuracy = _accuracy(runtime.run(validation.images[:, 0].numpy()), validation)
         facts = {
             "name": f"mnist-edge-{precision}",
             "parameters": str(parameter_count(network)),
@@ -127,9 +121,7 @@ def export_run(
         require(rows)
     paths = output_paths(output, with_int8)
     _write_all({paths[precision]: content for precision, content in contents.items()})
-    return ExportResult(
-        list(paths.values()), rows, temperature, forced=any(row.failure for row in rows)
-    )
+    return ExportResult(list(paths.values()), forced=any(row.failure for row in rows))
 
 
 class _Complete(nn.Module):
@@ -181,30 +173,18 @@ def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
     }
 
 
-def _run(model: ModelProto, images: Tensor) -> npt.NDArray[np.float32]:
-    session = create_session(model.SerializeToString())
-    batches = [session.run([OUTPUT], {INPUT: batch.numpy()})[0] for batch in images.split(_BATCH)]
-    return np.concatenate(batches)
-
-
-def _accuracy(probabilities: npt.NDArray[np.float32], labels: Tensor) -> float:
-    return float((probabilities.argmax(axis=1) == labels.numpy()).mean())
+def _accuracy(probabilities: npt.NDArray[np.float32], digits: Digits) -> float:
+    return float((probabilities.argmax(axis=1) == digits.labels.numpy()).mean())
 
 
 def _write_all(contents: dict[Path, bytes]) -> None:
-    """Writes every file whole, or none."""
-    partials = {path: path.with_name(path.name + ".partial") for path in contents}
-    try:
+    """Writes every file whole; none where one cannot be written."""
+    with contextlib.ExitStack() as stack:
         for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partials[path].write_bytes(content)
-        for path, partial in partials.items():
-            os.replace(partial, path)
-    except OSError as error:
-        for partial in partials.values():
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"{error.filename}: the model cannot be written ({error.strerror}); "
-            "choose another --output"
-        ) from error
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"{path.parent}: cannot be made ({error.strerror}); choose another --output"
+                ) from error
+            stack.enter_context(written_whole(path)).write_bytes(content)

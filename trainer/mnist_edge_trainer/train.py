@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from mnist_edge.errors import OutputError, TrainingError, UsageError
+from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.files import written_whole
 from mnist_edge.mnist import FILES
 from mnist_edge_trainer.augment import Augmentation, to_unit_range
 from mnist_edge_trainer.checkpoint import (
@@ -38,6 +39,7 @@ from mnist_edge_trainer.models import build
 __all__ = ["Observer", "StepReport", "TrainResult", "pick_device", "predict_logits", "train"]
 
 _EVALUATION_BATCH = 1_000
+_FEWEST_STEPS = 3
 
 TensorList = tuple[Tensor, ...] | list[Tensor]
 
@@ -186,11 +188,18 @@ class _Trainer:
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )
+        steps = config.epochs * self._steps
+        if steps < _FEWEST_STEPS:
+            raise UsageError(
+                f"--epochs {config.epochs} --batch-size {config.batch_size}: only {steps} steps; "
+                "train for longer or in smaller batches"
+            )
         self._scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer,
             max_lr=config.lr,
-            total_steps=config.epochs * self._steps,
-            pct_start=config.warmup,
+            total_steps=steps,
+            # At least two steps of warm-up: OneCycleLR divides by one less.
+            pct_start=max(config.warmup, 2 / steps),
             cycle_momentum=False,
         )
         self._augment = Augmentation() if config.augment else None
@@ -311,10 +320,10 @@ def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _write_history(run: RunFolder, history: list[EpochRecord]) -> None:
-    try:
-        with run.history.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(EpochRecord.__annotations__))
-            writer.writeheader()
-            writer.writerows(history)
-    except OSError as error:
-        raise OutputError(f"{run.history}: cannot be written ({error.strerror})") from error
+    with (
+        written_whole(run.history) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, fieldnames=list(EpochRecord.__annotations__))
+        writer.writeheader()
+        writer.writerows(history)
