@@ -11,6 +11,12 @@ from rich.table import Table
 __all__ = ["print_table"]
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich would exit with 1; a reader that has enough is no failure, here as everywhere.
+        raise BrokenPipeError
+
+
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows under headers; the first column is a name, the others are figures."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -20,4 +26,4 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*row)
     # Without a terminal there is no width to fit into, and a cut-off figure would be a wrong one.
     width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, markup=False).print(table)
+    _Console(width=width, highlight=False, markup=False).print(table)

@@ -136,13 +136,20 @@ class TestPredict:
         assert done.returncode == 0
         assert os.fsencode(json.loads(done.stdout)["path"]) == odd
 
-    def test_a_reader_that_leaves_early_is_no_error(self) -> None:
-        many = " ".join(["samples"] * 40)
+    @pytest.mark.parametrize(
+        ("command", "begins"),
+        [
+            (f"predict {' '.join(['samples'] * 40)}", "digit"),
+            ("evaluate mnist-edge-int8", "mnist-edge-int8"),
+            ("info", "model"),
+        ],
+    )
+    def test_a_reader_that_leaves_early_is_no_error(self, command: str, begins: str) -> None:
         done = subprocess.run(
             [
                 "bash",
                 "-c",
-                f"set -o pipefail; {sys.executable} -m mnist_edge predict {many} | head -1",
+                f"set -o pipefail; {sys.executable} -m mnist_edge {command} | head -1",
             ],
             capture_output=True,
             text=True,
@@ -150,7 +157,7 @@ class TestPredict:
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("digit")
+        assert done.stdout.startswith(begins)
 
     def test_ctrl_c_leaves_a_valid_document(self, tmp_path: Path) -> None:
         fifo = tmp_path / "slow.png"
