@@ -46,12 +46,15 @@ def bundled_models() -> dict[str, Path]:
     return {path.stem: path for path in paths}
 
 
-def create_session(content: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
+def create_session(
+    content: bytes, threads: int = 1, profile: Path | None = None
+) -> onnxruntime.InferenceSession:
     """An onnxruntime session set up for a small device.
 
     Args:
         content: a serialised ONNX model.
         threads: within one operator; for networks this small, 1 is usually the fastest.
+        profile: begin a profile; its file's name starts with this.
 
     Raises:
         Exception: whatever onnxruntime raises; its errors share no base class of their own.
@@ -64,6 +67,9 @@ def create_session(content: bytes, threads: int = 1) -> onnxruntime.InferenceSes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
@@ -169,14 +175,7 @@ class Model:
         They come from onnxruntime's profiler, so that no ONNX library is needed on the device.
         """
         with tempfile.TemporaryDirectory() as folder:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self.threads
-            options.log_severity_level = 3
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / "profile")
-            session = onnxruntime.InferenceSession(
-                self.content, options, providers=["CPUExecutionProvider"]
-            )
+            session = create_session(self.content, self.threads, profile=Path(folder) / "profile")
             session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         return Counter(
