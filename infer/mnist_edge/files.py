@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and the folder it goes into."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mnist_edge.errors import OutputError
 
-__all__ = ["written_whole"]
+__all__ = ["make_folder", "written_whole"]
 
 
 @contextlib.contextmanager
@@ -36,3 +36,17 @@ def written_whole(path: Path) -> Iterator[Path]:
                 partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, where they are missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the folder cannot be made ({error.strerror}); choose another"
+        ) from error

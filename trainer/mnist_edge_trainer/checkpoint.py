@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from mnist_edge.errors import OutputError, TrainingError, UsageError
+from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.files import written_whole
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.models import build
@@ -137,15 +137,6 @@ class RunFolder:
     @property
     def curves(self) -> Path:
         return self.path / "curves.png"
-
-    def create(self) -> None:
-        """Raises OutputError where the folder cannot be made."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"{self.path}: the run's folder cannot be made ({error.strerror})"
-            ) from error
 
     @classmethod
     def latest(cls, root: Path = Path("runs")) -> RunFolder:

@@ -21,8 +21,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from mnist_edge import __version__
-from mnist_edge.errors import OutputError
-from mnist_edge.files import written_whole
+from mnist_edge.files import make_folder, written_whole
 from mnist_edge.image import PREPROCESSING_VERSION
 from mnist_edge.model import INPUT, OUTPUT, Model
 from mnist_edge_trainer.calibration import fit_temperature, with_temperature
@@ -181,10 +180,5 @@ def _write_all(contents: dict[Path, bytes]) -> None:
     """Writes every file whole; none where one cannot be written."""
     with contextlib.ExitStack() as stack:
         for path, content in contents.items():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(
-                    f"{path.parent}: cannot be made ({error.strerror}); choose another --output"
-                ) from error
+            make_folder(path.parent)
             stack.enter_context(written_whole(path)).write_bytes(content)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from mnist_edge.errors import OutputError
+from mnist_edge.files import make_folder, written_whole
 from mnist_edge_trainer.checkpoint import EpochRecord
 
 __all__ = ["draw_confusion_matrix", "draw_curves"]
@@ -61,8 +61,6 @@ def draw_confusion_matrix(matrix: npt.NDArray[np.int64], path: Path) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120, metadata={"Software": None})
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    make_folder(path.parent)
+    with written_whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})

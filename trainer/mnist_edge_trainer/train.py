@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge.files import written_whole
+from mnist_edge.files import make_folder, written_whole
 from mnist_edge.mnist import FILES
 from mnist_edge_trainer.augment import Augmentation, to_unit_range
 from mnist_edge_trainer.checkpoint import (
@@ -146,7 +146,7 @@ def train(
         raise UsageError(
             f"--batch-size {config.batch_size}: larger than the {len(training)} training images"
         )
-    run.create()
+    make_folder(run.path)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     trainer = _Trainer(config, training.to(device), validation.to(device), device)
     best: Checkpoint | None = None
