@@ -32,6 +32,8 @@ class Prediction:
         confidence: probability of `digit`, 0..1; None where the picture was not read.
         probabilities: float32 ``[10]``, sums to 1; None where the picture was not read.
         error: one line; None where there is an answer.
+        image: what the network saw, uint8 ``[28, 28]``, 0 = background, 255 = ink; None where the
+            picture was not read. Not part of `to_dict`.
     """
 
     path: str | None
@@ -39,6 +41,7 @@ class Prediction:
     confidence: float | None
     probabilities: npt.NDArray[np.float32] | None
     error: str | None = None
+    image: npt.NDArray[np.uint8] | None = None
 
     def top(self, count: int) -> list[tuple[int, float]]:
         """The `count` most probable digits with their probabilities, best first."""
@@ -73,7 +76,8 @@ class DigitClassifier:
         model: path of an ``.onnx`` file, or name of a bundled model; None = the bundled int8 model.
         threads: that onnxruntime may use within one operator.
         min_confidence: an answer less probable than this is withheld: its `Prediction` has an
-            `error`, no `digit`, and still its probabilities.
+            `error`, no `digit`, and still its probabilities. None = what the model file says,
+            which was chosen on held-out photographs when it was exported; 0 = always answer.
 
     Raises:
         ModelError: the model file is missing, damaged, or not one of ours.
@@ -84,10 +88,12 @@ class DigitClassifier:
         model: str | Path | None = None,
         *,
         threads: int = 1,
-        min_confidence: float = 0.0,
+        min_confidence: float | None = None,
     ) -> None:
         self.model = Model.load(model, threads)
-        self.min_confidence = min_confidence
+        self.min_confidence = (
+            self.model.min_confidence if min_confidence is None else min_confidence
+        )
 
     def predict(self, source: ImageSource) -> Prediction:
         """Answers one picture.
@@ -99,8 +105,8 @@ class DigitClassifier:
             ImageReadError: it cannot be opened or decoded.
             NoDigitError: nothing in it stands out from the background.
         """
-        probabilities = self.model.run(prepare(source)[np.newaxis])
-        return self._answer(describe(source), probabilities[0])
+        image = prepare(source)
+        return self._answer(describe(source), self.model.run(image[np.newaxis])[0], image)
 
     def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
         """Answers any number of pictures, in order, in bounded memory.
@@ -118,11 +124,16 @@ class DigitClassifier:
         return [
             Prediction(describe(source), None, None, None, str(image))
             if isinstance(image, ImageError)
-            else self._answer(describe(source), next(answers))
+            else self._answer(describe(source), next(answers), image)
             for source, image in zip(sources, prepared, strict=True)
         ]
 
-    def _answer(self, path: str | None, probabilities: npt.NDArray[np.float32]) -> Prediction:
+    def _answer(
+        self,
+        path: str | None,
+        probabilities: npt.NDArray[np.float32],
+        image: npt.NDArray[np.uint8],
+    ) -> Prediction:
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         if confidence < self.min_confidence:
@@ -130,8 +141,8 @@ class DigitClassifier:
                 f"{path or 'image'}: unsure; {digit} has a confidence of {confidence:.3f}, "
                 f"below the minimum of {self.min_confidence:g}"
             )
-            return Prediction(path, None, confidence, probabilities, error)
-        return Prediction(path, digit, confidence, probabilities)
+            return Prediction(path, None, confidence, probabilities, error, image)
+        return Prediction(path, digit, confidence, probabilities, None, image)
 
 
 def _prepare_or_error(source: ImageSource) -> npt.NDArray[np.uint8] | ImageError:

@@ -139,6 +139,10 @@ _Data = Annotated[
 `mnist-edge predict 'scans/*.png' --min-confidence 0.9 --format jsonl`
 
 `cat photo.jpg | mnist-edge predict -`
+
+`mnist-edge predict photo.jpg --show`
+
+`mnist-edge predict scans/ --save-preprocessed seen`
 """
 )
 def predict(
@@ -157,9 +161,22 @@ def predict(
     recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = False,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Digits to name per image.")] = 1,
     min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Withhold answers less probable than this.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Withhold answers less probable than this.",
+            show_default="the model's own",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads for the network.")] = 1,
+    show: Annotated[
+        bool, typer.Option("--show", help="Draw what the network saw beside each picture.")
+    ] = False,
+    save_preprocessed: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Save what it saw as PNG, and a preview beside it."),
+    ] = None,
 ) -> None:
     """Tell the digit in each image.
 
@@ -178,10 +195,19 @@ def predict(
         raise UsageError(f"--output {output}: is one of the images; choose another file")
     classifier = DigitClassifier(model, threads=threads, min_confidence=min_confidence)
     failed = 0
-    predictions = classifier.stream(open_source(picture) for picture in pictures)
+    sources = map(open_source, pictures)
+    if show or save_preprocessed is not None:
+        from mnist_edge.preview import stream_with_previews
+
+        terminal = sys.stderr if show else None
+        predictions = stream_with_previews(
+            classifier, sources, pictures, terminal=terminal, folder=save_preprocessed
+        )
+    else:
+        predictions = classifier.stream(sources)
     with open_output(output) as file, open_writer(kind, file, top_k) as writer:
-        shown_elsewhere = output is not None or not sys.stdout.isatty()
-        for prediction in _with_progress(predictions, len(pictures), shown_elsewhere):
+        stderr_is_free = not show and (output is not None or not sys.stdout.isatty())
+        for prediction in _with_progress(predictions, len(pictures), stderr_is_free):
             writer.write(prediction)
             if prediction.error is not None:
                 failed += 1
@@ -191,10 +217,10 @@ def predict(
 
 
 def _with_progress(
-    predictions: Iterable[Prediction], total: int, shown_elsewhere: bool
+    predictions: Iterable[Prediction], total: int, stderr_is_free: bool
 ) -> Iterator[Prediction]:
-    """A bar on stderr, where that is a terminal that the answers do not go to as well."""
-    if total < 2 or not shown_elsewhere or not sys.stderr.isatty():
+    """A bar on stderr, where that is a terminal that nothing else goes to."""
+    if total < 2 or not stderr_is_free or not sys.stderr.isatty():
         yield from predictions
         return
     from rich.console import Console
@@ -352,7 +378,7 @@ def train(
         str | None, typer.Option(help="Which network.", show_default="edge-cnn")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images.", show_default="80")
+        int | None, typer.Option(help="Passes over the training images.", show_default="60")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images per step.", show_default="128")
@@ -374,6 +400,12 @@ def train(
     augment: Annotated[
         bool | None,
         typer.Option("--augment/--no-augment", help="Distort images.", show_default="--augment"),
+    ] = None,
+    photos: Annotated[
+        int | None,
+        typer.Option(
+            help="Simulated photographs beside the images of each epoch.", show_default="27500"
+        ),
     ] = None,
     data: _Data = None,
     out: Annotated[
@@ -399,6 +431,7 @@ def train(
         "val_split": val_split,
         "patience": patience,
         "augment": augment,
+        "photos": photos,
     }
     _trainer().train(
         {name: value for name, value in options.items() if value is not None},
@@ -418,6 +451,10 @@ def train(
 `mnist-edge evaluate runs/mine --split validation`
 
 `mnist-edge evaluate mnist-edge-int8`
+
+`mnist-edge evaluate mnist-edge-int8 --robustness`
+
+`mnist-edge evaluate mnist-edge-int8 --rejection --out .`
 """
 )
 def evaluate(
@@ -437,10 +474,27 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for the picture.", show_default="the run's, or none"),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(help="Score simulated photographs instead, by what is wrong with them."),
+    ] = False,
+    pictures: Annotated[
+        int, typer.Option(min=1, max=10_000, help="With --robustness: digits for each figure.")
+    ] = 500,
+    rejection: Annotated[
+        bool, typer.Option(help="Show instead what a least confidence keeps back.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score a network: accuracy, precision, recall, F1, confusion matrix."""
-    _trainer().evaluate(target, split=split, data=data, out=out, as_json=as_json)
+    if robustness and rejection:
+        raise UsageError("--robustness and --rejection: choose one")
+    if robustness:
+        _trainer().robustness(target, split=split, data=data, pictures=pictures, as_json=as_json)
+    elif rejection:
+        _trainer().rejection(target, data=data, out=out, as_json=as_json)
+    else:
+        _trainer().evaluate(target, split=split, data=data, out=out, as_json=as_json)
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""Any picture a person has -> one plane of grey.
+"""Any picture a person has -> its pixels, upright, in grey or in colour.
 
 Pillow does the decoding. What is added here is what separates two pictures that look alike to a
 person and not to a program: orientation tags, transparency, 16 bits, palettes, animations, and
@@ -19,9 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_edge.errors import ImageReadError
 
-__all__ = ["ImageSource", "decode", "describe"]
+__all__ = ["ImageSource", "Pixels", "decode", "describe"]
 
-Grey = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | npt.NDArray[np.generic]
 """What `decode` takes: a path, an encoded file's bytes, an open binary file, a PIL image, an array.
 
@@ -29,8 +29,10 @@ Arrays are ``[H, W]`` grey, ``[H, W, 1]``, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RG
 0..255, bool, or floats in 0..1.
 """
 
-_LARGEST_SIDE = 320
-"""Pixels kept along the longer side: a digit filling 5 % of the page is still 70 of them high."""
+_LONGER_SIDE, _SHORTER_SIDE = 480, 64
+"""Pixels that are kept along each side at least, where there are as many. A digit filling 1 % of
+the page is still some 50 of them high, and a photograph of 12 megapixels can be decoded at an
+eighth of its size."""
 
 _LARGEST_AREA = 80_000_000
 """Pixels that a picture may have at most; what claims more is taken for a decompression bomb."""
@@ -44,14 +46,14 @@ def describe(source: ImageSource) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def decode(source: ImageSource) -> Grey:
-    """Opens a picture and reduces it to grey.
+def decode(source: ImageSource) -> Pixels:
+    """Opens a picture and reduces its size.
 
     The first frame of an animation, turned upright by its EXIF tag, transparency filled with the
-    opposite of what is drawn on it, at most 320 pixels along the longer side.
+    opposite of what is drawn on it, and less than 960 pixels along the longer side, strips apart.
 
     Returns:
-        uint8 ``[H, W]``, 0 = black, 255 = white.
+        uint8, 0 = black, 255 = white: ``[H, W]``, or ``[H, W, 3]`` RGB where it has colours.
 
     Raises:
         ImageReadError: missing, unreadable, no image, truncated, or larger than 80 megapixels.
@@ -62,7 +64,7 @@ def decode(source: ImageSource) -> Grey:
             # Pillow warns of odd metadata and large sizes; the size has a limit of its own below.
             warnings.simplefilter("ignore")
             with _open(source, name) as image:
-                return _to_grey(image, name)
+                return _to_pixels(image, name)
     except ImageReadError:
         raise
     except OSError as error:
@@ -102,7 +104,7 @@ def _open(source: ImageSource, name: str) -> Image.Image:
     return Image.open(io.BytesIO(content))
 
 
-def _eight_bit(array: npt.NDArray[np.generic], name: str) -> Grey:
+def _eight_bit(array: npt.NDArray[np.generic], name: str) -> Pixels:
     """An array of any supported kind as uint8 that `Image.fromarray` takes."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -127,25 +129,37 @@ def _eight_bit(array: npt.NDArray[np.generic], name: str) -> Grey:
     raise ImageReadError(f"{name}: pixels of type {array.dtype}; use uint8, or floats in 0..1")
 
 
-def _to_grey(image: Image.Image, name: str) -> Grey:
+def _to_pixels(image: Image.Image, name: str) -> Pixels:
     if image.width * image.height > _LARGEST_AREA:
         raise ImageReadError(
             f"{name}: {image.width} x {image.height} pixels is more than is safe to decode; "
             "scale it down first"
         )
     # JPEG alone can skip most of the work: it decodes at 1/2, 1/4 or 1/8 of its size.
-    image.draft("L", (_LARGEST_SIDE, _LARGEST_SIDE))
+    image.draft(None, (_LONGER_SIDE, _LONGER_SIDE))
     image.load()
     upright = ImageOps.exif_transpose(image)
-    return np.asarray(_shrink(_one_plane(upright)))
+    return _without_false_colour(np.asarray(_shrink(_eight_bit_image(upright))))
 
 
-def _one_plane(image: Image.Image) -> Image.Image:
+def _eight_bit_image(image: Image.Image) -> Image.Image:
+    """Mode L or RGB."""
     if image.has_transparency_data:
         return _fill_transparency(image.convert("RGBA"))
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         return _stretch(image)
-    return image.convert("L")
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode in ("1", "LA") else "RGB")
+
+
+def _without_false_colour(pixels: Pixels) -> Pixels:
+    """Grey that was saved as colour is grey."""
+    if pixels.ndim == 2:
+        return pixels
+    red, green, blue = (pixels[:, :, channel] for channel in range(3))
+    is_grey = np.array_equal(red, green) and np.array_equal(red, blue)
+    return np.ascontiguousarray(red) if is_grey else pixels
 
 
 def _fill_transparency(image: Image.Image) -> Image.Image:
@@ -154,16 +168,19 @@ def _fill_transparency(image: Image.Image) -> Image.Image:
     Strokes on nothing get the opposite of their own lightness. A picture that is mostly opaque
     (rounded corners, a soft edge) has its paper in it, and the holes get its typical lightness.
     """
-    grey = np.asarray(image.convert("L"), dtype=np.float32)
-    alpha = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
-    visible = alpha > 0.5
+    colours = np.asarray(image.convert("RGB"), dtype=np.float32)
+    alpha = np.asarray(image.getchannel("A"), dtype=np.float32)[:, :, np.newaxis] / 255
+    visible = alpha[:, :, 0] > 0.5
+    if not visible.any():
+        visible = alpha[:, :, 0] > 0
     if not visible.any():
         # Nothing to see: the paper alone.
         return Image.new("L", image.size, 255)
-    lightness = float(np.median(grey[visible]))
+    typical = np.median(colours[visible], axis=0)
     mostly_opaque = visible.mean() > 0.7
-    paper = lightness if mostly_opaque else (255.0 if lightness < 128 else 0.0)
-    return Image.fromarray(np.rint(grey * alpha + paper * (1 - alpha)).astype(np.uint8))
+    lightness = float(np.asarray(image.convert("L"))[visible].mean())
+    paper = typical if mostly_opaque else (255.0 if lightness < 128 else 0.0)
+    return Image.fromarray(np.rint(colours * alpha + paper * (1 - alpha)).astype(np.uint8))
 
 
 def _stretch(image: Image.Image) -> Image.Image:
@@ -177,8 +194,6 @@ def _stretch(image: Image.Image) -> Image.Image:
 
 
 def _shrink(image: Image.Image) -> Image.Image:
-    if max(image.size) <= _LARGEST_SIDE:
-        return image
-    scale = _LARGEST_SIDE / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    """Averages blocks of pixels; a long strip is not made thinner than a digit can stand."""
+    factor = min(max(image.size) // _LONGER_SIDE, max(1, min(image.size) // _SHORTER_SIDE))
+    return image.reduce(factor) if factor > 1 else image

@@ -8,35 +8,48 @@ point at the center" (LeCun, Bottou, Bengio, Haffner 1998, section III-A).
 
 `prepare` is the only road from a picture to the network, for the command line and the API alike::
 
-    source -> decode -> grey -> ink above paper -> pieces of the digit -> 20 x 20 box -> 28 x 28
+    source -> decode -> sheet -> the digit's pieces -> close-up -> 20 x 20 box -> 28 x 28
 """
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mnist_edge.decode import Grey, ImageSource, decode, describe
+from mnist_edge.decode import ImageSource, Pixels, decode, describe
 from mnist_edge.errors import NoDigitError
-from mnist_edge.paper import Plane, ink_above_paper, otsu, slide
-from mnist_edge.pieces import find_pieces
+from mnist_edge.morphology import dilate
+from mnist_edge.paper import Plane, Sheet, flatten
+from mnist_edge.proposals import INK_LEVEL, Proposal, extent, find_digit
+from mnist_edge.strokes import normalise_width
 
-__all__ = ["PREPROCESSING_VERSION", "is_mnist_form", "prepare"]
+__all__ = ["PREPROCESSING_VERSION", "cut_out", "is_mnist_form", "overview", "prepare"]
 
-PREPROCESSING_VERSION = "1"
+PREPROCESSING_VERSION = "2"
 """Version of the contract between a picture and a model's input, written into every model."""
 
 _SIDE, _BOX = 28, 20
 _CENTRE = 14
 """Pixel index that the centre of mass is moved to; measured on all 70,000 images of MNIST."""
 
-_FAINTEST_INK = 12.0
-"""Grey levels between ink and paper below which there is nothing to see."""
+_OVERVIEW = 128
+"""Longer side of the copy in which the digit is looked for, pixels; more in strips, whose area is
+at least half of this squared."""
 
-_NOISE_FACTOR = 4.0
-"""Ink must stand out from the paper's own grain by this many standard deviations."""
+_ENLARGED = 64
+"""Smaller pictures are enlarged to this, so that a stroke is some pixels wide."""
 
+_CLOSE_UP = 80
+"""Longer side of the digit in its close-up, pixels: four for one of the network's."""
+
+_MARGIN = 0.25
+"""Paper round the digit in its close-up, of the digit's longer side."""
+
+Grey = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -55,58 +68,108 @@ def prepare(source: ImageSource) -> Grey:
         ImageReadError: it cannot be opened or decoded.
         NoDigitError: nothing in it stands out from the background.
     """
-    grey = decode(source)
-    if is_mnist_form(grey):
-        return grey
-    if is_mnist_form(255 - grey):
-        return 255 - grey
-    digit = _find_digit(ink_above_paper(grey))
+    picture = decode(source)
+    if picture.shape == (_SIDE, _SIDE):
+        if is_mnist_form(picture):
+            return picture
+        if is_mnist_form(255 - picture):
+            return 255 - picture
+    sheet = flatten(picture)
+    found = find_digit(*overview(sheet))
+    digit = None if found is None else cut_out(sheet, found)
     if digit is None:
         raise NoDigitError(
             f"{describe(source) or 'image'}: no digit found; nothing stands out from the background"
         )
-    return _centre(_fit(digit))
-
-
-def is_mnist_form(grey: Grey) -> bool:
-    """Whether a picture was made as MNIST's were.
-
-    Every one of the 70,000 has an exactly black background, a longer side of 19 or 20 pixels, and
-    its centre of mass within half a pixel of pixel 14.
-    """
-    if grey.shape != (_SIDE, _SIDE) or not grey.any():
-        return False
-    rows, columns = _extent(grey > 0)
-    longer = max(rows.stop - rows.start, columns.stop - columns.start)
-    y, x = _centre_of_mass(grey.astype(np.float32))
-    return longer in (19, 20) and abs(y - _CENTRE) < 0.52 and abs(x - _CENTRE) < 0.52
-
-
-def _find_digit(ink: Plane) -> Plane | None:
-    """Cuts the digit out, alone, its strokes near 1 and its paper 0; None where there is none."""
-    threshold = otsu(ink)
-    mask = ink > threshold
-    if not mask.any() or mask.all():
-        return None
-    paper = ink[~mask]
-    stands_out = float(ink[mask].mean() - paper.mean())
-    if stands_out < max(_FAINTEST_INK, _NOISE_FACTOR * _spread(paper)):
-        return None
-    pieces = find_pieces(mask)
-    level = float(np.percentile(ink[pieces], 75))
-    strength = np.clip((ink - threshold / 2) / (level - threshold / 2), 0, 1) * _widen(pieces)
-    digit: Plane = strength[_extent(pieces)]
     return digit
 
 
-def _spread(values: Plane) -> float:
-    """Standard deviation of the grain, from the median deviation, which strokes do not move."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+def is_mnist_form(grey: Pixels) -> bool:
+    """Whether a picture was made as MNIST's were.
+
+    Every one of the 70,000 has an exactly black background, a longer side of 19 or 20 pixels, and
+    its centre of mass within half a pixel of pixel 14. What `prepare` makes has too, or lies at
+    the border for being lopsided.
+    """
+    if grey.shape != (_SIDE, _SIDE) or grey[0, 0] != 0:
+        return False
+    ink = grey > 0
+    if not ink.any():
+        return False
+    box = extent(ink)
+    if max(side.stop - side.start for side in box) not in (19, 20):
+        return False
+    return all(
+        abs(centre - _CENTRE) < 0.52
+        or (centre > _CENTRE and side.start == 0)
+        or (centre < _CENTRE and side.stop == _SIDE)
+        for centre, side in zip(_centre_of_mass(grey), box, strict=True)
+    )
 
 
-def _widen(mask: Mask) -> Mask:
-    """One pixel more on every side: the soft edge of a stroke belongs to it."""
-    return slide(np.max, mask, 3)
+def overview(sheet: Sheet) -> tuple[Sheet, float]:
+    """The picture at a size to look for the digit in, and how many times larger that is."""
+    height, width = sheet.plane.shape
+    longer = max(height, width)
+    strip = math.sqrt(_OVERVIEW**2 / 2 / (height * width))
+    scale = min(max(1.0, _ENLARGED / longer), max(_OVERVIEW / longer, strip))
+    if scale == 1:
+        return sheet, 1.0
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Sheet(_resize(sheet.plane, size), sheet.follows_light), scale
+
+
+def cut_out(sheet: Sheet, found: Proposal) -> Grey | None:
+    """What the network would see if `found` is the digit; None where that leaves no ink."""
+    strokes = _close_up(sheet, found)
+    return None if strokes is None else _centre(_fit(strokes))
+
+
+def _close_up(sheet: Sheet, found: Proposal) -> Plane | None:
+    """Cuts the digit out of the picture at full resolution, alone, float32 in 0..1.
+
+    What the proposal found to be the digit guides what is kept; how much ink there is, is told
+    anew from the pixels near it. None where that leaves nothing.
+    """
+    rows, columns = extent(found.digit)
+    longer = max(rows.stop - rows.start, columns.stop - columns.start)
+    scale = _CLOSE_UP / longer
+    height, width = found.digit.shape
+    margin = round(_MARGIN * longer) + 2
+    top, bottom = max(0, rows.start - margin), min(height, rows.stop + margin)
+    left, right = max(0, columns.start - margin), min(width, columns.stop + margin)
+    size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    across, down = sheet.plane.shape[1] / width, sheet.plane.shape[0] / height
+    box = (left * across, top * down, right * across, bottom * down)
+    near = Sheet(_resize(sheet.plane, size, box), sheet.follows_light)
+
+    ink = near.ink(found.is_dark, min(max(5, round(found.window * scale)), max(size)))
+    guide = dilate(found.digit, 5)[top:bottom, left:right].astype(np.uint8) * 255
+    reach = np.asarray(Image.fromarray(guide).resize(size, Image.Resampling.BILINEAR)) > 100
+    values = ink[reach]
+    strongest = float(np.percentile(values[values >= np.median(values)], 80))
+    mask = ink > INK_LEVEL * strongest
+    if found.clean is not None:
+        mask = found.clean(mask)
+    mask = mask & reach
+    if not mask.any():
+        return None
+    level = float(np.percentile(ink[mask], 70))
+    # The soft edge of a stroke belongs to it; print that was removed beside it does not.
+    strokes = np.clip((ink - 0.25 * level) / (0.6 * level), 0, 1) * reach
+    strokes = strokes * dilate(mask, 9 if found.clean is None else 5)
+    strokes = normalise_width(strokes.astype(np.float32), _CLOSE_UP)
+    cut: Plane = strokes[extent(strokes > 0.2 * strokes.max())]
+    return cut
+
+
+def _resize(
+    plane: Grey, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Grey:
+    """A part of the plane at another size: areas averaged where it shrinks."""
+    width = plane.shape[1] if box is None else box[2] - box[0]
+    method = Image.Resampling.BICUBIC if size[0] > width else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(plane).resize(size, method, box))
 
 
 def _fit(digit: Plane) -> Plane:
@@ -114,8 +177,9 @@ def _fit(digit: Plane) -> Plane:
     height, width = digit.shape
     scale = _BOX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    method = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.HAMMING
-    fitted = np.asarray(Image.fromarray(digit).resize(size, method), dtype=np.float32)
+    fitted = np.asarray(
+        Image.fromarray(digit).resize(size, Image.Resampling.HAMMING), dtype=np.float32
+    )
     strokes: Plane = np.clip(fitted / fitted.max(), 0, 1)
     return strokes
 
@@ -131,14 +195,11 @@ def _centre(digit: Plane) -> Grey:
     return picture
 
 
-def _centre_of_mass(plane: Plane) -> tuple[float, float]:
+def _centre_of_mass(plane: npt.NDArray[Any]) -> tuple[float, float]:
     """(y, x) in pixels, the first pixel being 0."""
-    total = float(plane.sum())
-    rows, columns = (np.arange(n, dtype=np.float32) for n in plane.shape)
-    return float(plane.sum(axis=1) @ rows) / total, float(plane.sum(axis=0) @ columns) / total
-
-
-def _extent(mask: Mask) -> tuple[slice, slice]:
-    """Rows and columns of the smallest box that holds the mask, which must not be empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    down, across = plane.sum(axis=1, dtype=np.float32), plane.sum(axis=0, dtype=np.float32)
+    total = float(down.sum())
+    return (
+        float(down @ np.arange(len(down), dtype=np.float32)) / total,
+        float(across @ np.arange(len(across), dtype=np.float32)) / total,
+    )

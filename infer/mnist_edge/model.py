@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -159,6 +160,22 @@ class Model:
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{self.name}: onnxruntime failed ({reason})") from error
+
+    @property
+    def min_confidence(self) -> float:
+        """Confidence below which an answer of this model is better withheld; 0 = none is.
+
+        Raises:
+            ModelError: the file says something that is no such number.
+        """
+        stated = self.metadata.get("min_confidence", "0")
+        try:
+            value = float(stated)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= 1:
+            raise ModelError(f"{self.name}: its min_confidence, {stated!r}, is not in 0..1")
+        return value
 
     @cached_property
     def metadata(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mnist_edge.classifier import Prediction
 from mnist_edge.errors import UsageError, one_line
 from mnist_edge.files import written_whole
 
-__all__ = ["Format", "Writer", "open_output", "open_writer", "parse_format"]
+__all__ = ["Format", "Writer", "open_output", "open_writer", "parse_format", "percent"]
 
 
 class Format(StrEnum):
@@ -140,7 +140,7 @@ class _Csv:
         self._file.flush()
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
     """Rounded down: 99.97 % is not certainty, and must not look like it."""
     return f"{math.floor(probability * 1000) / 10:.1f} %"
 
@@ -154,13 +154,13 @@ class _Table:
 
     def write(self, prediction: Prediction) -> None:
         others = "  ".join(
-            f"{digit} {_percent(probability)}"
+            f"{digit} {percent(probability)}"
             for digit, probability in prediction.top(self._top_k)[1:]
         )
         self._file.write(
             self._row(
                 "-" if prediction.digit is None else str(prediction.digit),
-                "-" if prediction.confidence is None else _percent(prediction.confidence),
+                "-" if prediction.confidence is None else percent(prediction.confidence),
                 others,
                 one_line(prediction.error or prediction.path or "-"),
             )

@@ -1,81 +1,127 @@
-"""Tells ink from paper, whatever the light: which is darker, and how far each pixel stands out."""
+"""Tells ink from paper, whatever the colours and the light: how far each pixel stands out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
-__all__ = ["Plane", "ink_above_paper", "otsu", "slide"]
+from mnist_edge.morphology import opening
 
+__all__ = ["FAINTEST_INK", "Plane", "Sheet", "flatten", "grain", "otsu", "paper_votes"]
+
+Grey = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
-_LIGHT_SIDE = 64
-"""Longer side of the copy in which the light on the paper is measured, pixels."""
+FAINTEST_INK = 10.0
+"""Grey levels between ink and paper below which there is nothing to see."""
+
+_SMALL_SIDE = 64
+"""Longer side of the copy in which questions about the whole picture are asked, pixels."""
+
+_DARK_INK_FLOOR, _LIGHT_INK_FLOOR = 40.0, 160.0
+"""Grey levels added to the paper's before they are taken for the light on it. Dark paper says
+little about the light, so light ink is corrected less."""
 
 _LAMP_FITS = 4
 _RIDGE = 1e-3 * np.eye(6, dtype=np.float32)
 """Keeps the fit of a picture one pixel wide solvable."""
 
 
-def ink_above_paper(grey: npt.NDArray[np.uint8]) -> Plane:
-    """How far each pixel stands out from the paper round it.
+@dataclass(frozen=True)
+class Sheet:
+    """A picture as one plane of grey.
+
+    Attributes:
+        plane: uint8 ``[H, W]``, the direction in colour in which ink and paper differ most.
+        follows_light: a shadow scales the plane, as it does every mixture of positive parts of
+            red, green and blue; not so their differences.
+    """
+
+    plane: Grey
+    follows_light: bool
+
+    def ink(self, is_dark: bool, window: int) -> Plane:
+        """How far each pixel stands out from the paper round it.
+
+        The paper's level is what is left when all that is narrower than `window` is removed,
+        which keeps the border of a shadow where it is. Ink in a shadow stands out less, in
+        proportion to the light that is left; that is made good.
+
+        Args:
+            is_dark: whether the ink is darker than its paper.
+            window: in pixels, odd or rounded up, wider than any stroke.
+
+        Returns:
+            float32 ``[H, W]`` in grey levels, paper near 0, ink above.
+        """
+        plane = 255 - self.plane if is_dark else self.plane
+        paper = opening(plane, window).astype(np.float32)
+        ink: Plane = plane - paper
+        if self.follows_light:
+            light = 255 + _DARK_INK_FLOOR - paper if is_dark else paper + _LIGHT_INK_FLOOR
+            ink *= float(np.median(light)) / light
+        return ink
+
+
+def flatten(picture: Grey) -> Sheet:
+    """Reduces colours to the plane in which ink and paper lie farthest apart.
 
     Args:
-        grey: uint8 ``[H, W]``, ink darker or lighter than its paper.
+        picture: uint8 ``[H, W]`` grey, or ``[H, W, 3]`` RGB.
 
     Returns:
-        float32 ``[H, W]`` in grey levels, 0..255, paper near 0.
+        a sheet; lighter stays lighter wherever lightness tells ink and paper apart.
     """
-    plane = grey.astype(np.float32)
-    if _ink_is_dark(plane):
-        plane = 255 - plane
-    ink: Plane = np.maximum(plane - _paper(plane), 0)
-    return ink
+    if picture.ndim == 2:
+        return Sheet(picture, follows_light=True)
+    direction = _contrast_direction(picture)
+    # A little of the opposite sign is noise.
+    follows_light = bool(direction.min() > -0.05)
+    if follows_light:
+        direction = np.maximum(direction, 0)
+        direction /= direction.sum()
+    lift = -255 * float(direction[direction < 0].sum())
+    mixture = (*(float(part) for part in direction), lift)
+    plane = np.asarray(Image.fromarray(picture).convert("L", mixture))
+    return Sheet(plane, follows_light)
 
 
-def _ink_is_dark(plane: Plane) -> bool:
-    """Whether the paper is lighter than what is on it.
+def _contrast_direction(picture: Grey) -> Plane:
+    """The direction in RGB along which neighbouring pixels differ most: the first principal
+    component of what is left when slow changes, which are light, are taken away."""
+    image = Image.fromarray(picture)
+    image = image.reduce(max(1, max(image.size) // _SMALL_SIDE))
+    smooth = image.filter(ImageFilter.BoxBlur(max(image.size) / 6))
+    detail = (np.asarray(image, np.float32) - np.asarray(smooth, np.float32)).reshape(-1, 3)
+    direction: Plane = np.linalg.eigh(detail.T @ detail)[1][:, -1]
+    direction *= (1 if direction.sum() >= 0 else -1) / np.abs(direction).sum()
+    return direction
+
+
+def grain(plane: Grey) -> float:
+    """Standard deviation of the noise, grey levels, from the typical step between neighbours."""
+    steps = np.abs(np.diff(plane.astype(np.int16), axis=1)).ravel()
+    return float(np.partition(steps, len(steps) // 2)[len(steps) // 2]) / 0.954 if len(steps) else 0
+
+
+def paper_votes(plane: Grey) -> list[float]:
+    """Whether the paper is lighter than what is on it: four answers, each -1 (no) to 1 (yes).
 
     Paper is what most of the picture, and most of its edge, is made of. Both are asked of the
     picture as it is, which a digit that fills it needs, and without its slow changes of light,
-    which a photograph needs; the four answers are averaged.
+    which a photograph needs.
     """
+    image = Image.fromarray(plane)
+    small = np.asarray(image.reduce(max(1, max(image.size) // _SMALL_SIDE)), np.float32)
     votes: list[float] = []
-    small = _small(plane)
     for level in (small, small - _lamp(small)):
         light = level >= otsu(level)
         edge = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-        votes += [float(edge.mean()), float(light.mean())]
-    return sum(votes) / len(votes) > 0.5
-
-
-def _paper(plane: Plane) -> Plane:
-    """The level of the paper under every pixel, ink being higher.
-
-    What a lamp does is fitted and taken away. What is left is opened (the lowest value near, then
-    the highest of those), which removes what is narrower than its window, as strokes are, and
-    keeps the border of a shadow where it is.
-    """
-    small = _small(plane)
-    lamp = _lamp(small)
-    # Half the picture is wider than any stroke, even of a digit that fills it.
-    window = max(3, max(small.shape) // 2 | 1)
-    opened = slide(np.max, slide(np.min, small - lamp, window), window + 2)
-    height, width = plane.shape
-    paper = Image.fromarray(opened + lamp).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(paper, dtype=np.float32)
-
-
-def _small(plane: Plane) -> Plane:
-    """A copy large enough to tell paper from ink, and small enough to do it fast."""
-    height, width = plane.shape
-    scale = min(1.0, _LIGHT_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
+        votes += [2 * float(edge.mean()) - 1, 2 * float(light.mean()) - 1]
+    return votes
 
 
 def _lamp(plane: Plane) -> Plane:
@@ -106,22 +152,6 @@ def _lamp(plane: Plane) -> Plane:
         return np.full(plane.shape, level, dtype=np.float32)
     lamp: Plane = surface.reshape(plane.shape).astype(np.float32)
     return lamp
-
-
-def slide(reduce: Callable[..., Any], plane: npt.NDArray[Any], window: int) -> npt.NDArray[Any]:
-    """A minimum or maximum over a square window, one axis after the other, edges repeated.
-
-    Args:
-        reduce: `numpy.min` or `numpy.max`.
-        plane: ``[H, W]``.
-        window: its side, odd, pixels.
-    """
-    for axis in (0, 1):
-        margin = [(0, 0), (0, 0)]
-        margin[axis] = (window // 2, window // 2)
-        padded = np.pad(plane, margin, mode="edge")
-        plane = reduce(np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis), axis=-1)
-    return plane
 
 
 def otsu(values: Plane) -> float:

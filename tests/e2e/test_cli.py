@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -28,6 +30,26 @@ def one_line_error(done: subprocess.CompletedProcess[str], code: int) -> str:
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("mnist-edge: ")
     return lines[0]
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """Everything that the program shows on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mnist_edge", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=ROOT,
+    ):
+        os.close(theirs)
+        shown = b""
+        # Linux reports the end of a terminal as an error.
+        with contextlib.suppress(OSError):
+            while chunk := os.read(ours, 65_536):
+                shown += chunk
+    os.close(ours)
+    return shown.decode()
 
 
 def test_the_script_is_installed() -> None:
@@ -212,6 +234,133 @@ class TestPredict:
         assert "七.png" in done.stdout
         assert len(done.stdout.splitlines()) == 3
         assert len(done.stderr.splitlines()) == 1
+
+
+class TestPreviews:
+    def test_the_answers_stay_byte_for_byte(self, cli: Cli, tmp_path: Path) -> None:
+        (tmp_path / "bad.png").touch()
+        for kind in ("table", "json", "csv"):
+            command = ("predict", "samples/7-pen.png", tmp_path / "bad.png", "--format", kind)
+            plain, shown = cli(*command), cli(*command, "--show")
+            assert shown.stdout == plain.stdout
+            assert shown.returncode == plain.returncode == 1
+            assert shown.stderr.endswith(plain.stderr)
+            assert len(shown.stderr.splitlines()) == 1 + 14 + 1
+
+    def test_no_escapes_without_a_terminal(self, cli: Cli) -> None:
+        done = cli("predict", "samples/2-card.jpg", "samples/7-pen.png", "--show")
+        assert done.returncode == 0
+        assert done.stderr.isascii()
+        assert "\x1b" not in done.stderr
+        assert len(done.stderr.splitlines()) == 2 * (1 + 14)
+
+    @pytest.mark.parametrize("no_color", ["", "1"])
+    def test_a_terminal_gets_colours_unless_it_wants_none(
+        self, monkeypatch: pytest.MonkeyPatch, no_color: str
+    ) -> None:
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("NO_COLOR", no_color)
+        screen = on_a_terminal("predict", "samples/2-card.jpg", "samples/7-pen.png", "--show")
+        assert ("\x1b[38;2;" in screen) == (no_color == "")
+        assert ("\x1b" in screen) == (no_color == "")
+        # Each drawing has 14 lines, its caption above and its answer below.
+        said = [
+            (number, line.split()[0], line.split()[-1])
+            for number, line in enumerate(screen.splitlines())
+            if "samples/" in line
+        ]
+        card, pen = ("2", "samples/2-card.jpg"), ("7", "samples/7-pen.png")
+        assert said == [(1, *card), (16, *card), (17, *pen), (32, *pen)]
+
+    def test_saved_files_are_answered_alike(self, cli: Cli, tmp_path: Path) -> None:
+        pictures = [f"samples/{name}" for name in ("4-card.jpg", "4-pen.png", "5-chalk.jpg")]
+        seen = tmp_path / "seen"
+        first = cli("predict", *pictures, "--format", "jsonl", "--save-preprocessed", seen)
+        assert (first.returncode, first.stderr) == (0, "")
+        names = [Path(picture).stem for picture in pictures]
+        assert sorted(path.name for path in seen.iterdir()) == sorted(
+            [f"{name}.png" for name in names] + [f"{name}-preview.png" for name in names]
+        )
+        saved = [seen / f"{name}.png" for name in names]
+        second = cli("predict", *saved, "--format", "jsonl")
+        answers = [
+            [json.loads(line)["probabilities"] for line in done.stdout.splitlines()]
+            for done in (first, second)
+        ]
+        assert answers[0] == answers[1]
+
+    def test_two_pictures_of_one_name(self, cli: Cli, tmp_path: Path) -> None:
+        for folder, sample in (("a", "1-pen.png"), ("b", "2-pen.png")):
+            (tmp_path / folder).mkdir()
+            shutil.copy(SAMPLES / sample, tmp_path / folder / "x.png")
+        seen = tmp_path / "seen"
+        done = cli("predict", tmp_path / "a", tmp_path / "b", "--save-preprocessed", seen)
+        assert done.returncode == 0
+        assert len(list(seen.iterdir())) == 4
+        again = cli("predict", seen / "x.png", seen / "x-2.png", "--format", "jsonl")
+        assert [json.loads(line)["digit"] for line in again.stdout.splitlines()] == [1, 2]
+
+    def test_stdin_is_drawn_and_saved(self, cli: Cli, tmp_path: Path) -> None:
+        content = (SAMPLES / "5-chalk.jpg").read_bytes()
+        done = cli("predict", "--show", "--save-preprocessed", tmp_path, stdin=content)
+        assert done.returncode == 0
+        from_file = cli("predict", "samples/5-chalk.jpg", "--show")
+        assert done.stderr.splitlines()[1:] == from_file.stderr.splitlines()[1:]
+        assert {path.name for path in tmp_path.iterdir()} == {"stdin.png", "stdin-preview.png"}
+
+    def test_a_pipe_is_read_once(self) -> None:
+        line = f"{sys.executable} -m mnist_edge predict <(cat samples/7-pen.png) --show"
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False, timeout=60
+        )
+        assert done.returncode == 0
+        assert done.stdout.splitlines()[1].split()[0] == "7"
+
+    def test_a_closed_stderr_draws_nothing(self) -> None:
+        line = f"{sys.executable} -m mnist_edge predict samples/7-pen.png --show 2>&-"
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0
+        assert len(done.stdout.splitlines()) == 2
+
+    def test_a_folder_that_cannot_be_made(self, cli: Cli, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+            done = cli("predict", "samples/7-pen.png", "--save-preprocessed", folder)
+            assert str(folder) in one_line_error(done, 1)
+            assert done.stdout == ""
+
+    def test_a_file_that_cannot_be_written(self, cli: Cli, tmp_path: Path) -> None:
+        target = tmp_path / "7-pen-preview.png"
+        target.mkdir()
+        done = cli("predict", "samples/7-pen.png", "--save-preprocessed", tmp_path)
+        assert str(target) in one_line_error(done, 1)
+
+    def test_pictures_are_not_overwritten(self, cli: Cli, tmp_path: Path) -> None:
+        picture = tmp_path / "7-pen.png"
+        shutil.copy(SAMPLES / "7-pen.png", picture)
+        done = cli("predict", tmp_path, "--save-preprocessed", tmp_path)
+        assert str(picture) in one_line_error(done, 2)
+        assert picture.read_bytes() == (SAMPLES / "7-pen.png").read_bytes()
+        assert list(tmp_path.iterdir()) == [picture]
+
+    def test_drawing_is_loaded_only_when_it_is_asked_for(self) -> None:
+        code = (
+            "import sys; sys.argv = ['mnist-edge', 'predict', 'samples/7-pen.png', {}]\n"
+            "from mnist_edge.cli import main\n"
+            "try: main()\nexcept SystemExit: pass\n"
+            "print('mnist_edge.preview' in sys.modules, 'PIL.ImageDraw' in sys.modules)"
+        )
+        for option, loaded in (("", "False False"), ("'--show'", "True True")):
+            done = subprocess.run(
+                [sys.executable, "-c", code.format(option)],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                check=True,
+            )
+            assert done.stdout.splitlines()[-1] == loaded
 
 
 class TestBadInput:

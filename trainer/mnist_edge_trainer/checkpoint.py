@@ -18,7 +18,10 @@ __all__ = ["Checkpoint", "EpochRecord", "RunFolder", "TrainerState", "load_check
 
 
 class EpochRecord(TypedDict):
-    """One row of ``history.csv``. Losses are cross-entropy in nats, accuracies fractions."""
+    """One row of ``history.csv``. Losses are cross-entropy in nats, accuracies fractions.
+
+    `val_photo_accuracy` is that of photographs of held-out digits, None where there were none.
+    """
 
     epoch: int
     lr: float
@@ -26,6 +29,7 @@ class EpochRecord(TypedDict):
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    val_photo_accuracy: float | None
     seconds: float
 
 

@@ -9,10 +9,14 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
 from mnist_edge.errors import UsageError
@@ -23,13 +27,17 @@ from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, default_data_dir, load_digits, split_training
 from mnist_edge_trainer.export import export_run
-from mnist_edge_trainer.figures import draw_confusion_matrix, draw_curves
+from mnist_edge_trainer.figures import draw_confusion_matrix, draw_curves, draw_rejection
 from mnist_edge_trainer.live import LiveDisplay
 from mnist_edge_trainer.models import build, parameter_count
-from mnist_edge_trainer.train import pick_device
+from mnist_edge_trainer.photo_sets import held_out_photos, held_out_strangers, training_photos
+from mnist_edge_trainer.photos import SEVERITIES
+from mnist_edge_trainer.rejection import rejection_curve
+from mnist_edge_trainer.robustness import AxisScores, Scores, measure_robustness
+from mnist_edge_trainer.train import PhotoSet, pick_device
 from mnist_edge_trainer.train import train as run_training
 
-__all__ = ["evaluate", "export", "train"]
+__all__ = ["evaluate", "export", "rejection", "robustness", "train"]
 
 
 def train(
@@ -54,13 +62,23 @@ def train(
     )
     _say(
         f"{config.arch}, {parameters:,} parameters, seed {config.seed}, on {target}: "
-        f"{len(training):,} images to train on, {len(validation):,} to validate with; "
-        f"into {run.path}"
+        f"{len(training):,} images and {config.photos:,} simulated photographs to train on, "
+        f"{len(validation):,} images to validate with; into {run.path}"
     )
     try:
+        photos = None
+        if config.photos:
+            photos = PhotoSet(training_photos(training), held_out_photos(validation))
         with LiveDisplay(config, Console(stderr=True)) as display:
             result = run_training(
-                config, training, validation, run, device=target, observer=display, resume=resume
+                config,
+                training,
+                validation,
+                run,
+                device=target,
+                observer=display,
+                photos=photos,
+                resume=resume,
             )
     except KeyboardInterrupt:
         if run.last.exists():
@@ -112,6 +130,111 @@ def evaluate(
     target: str | None, *, split: str, data: Path | None, out: Path | None, as_json: bool
 ) -> None:
     """Scores a run's best checkpoint or an exported model, and draws its confusion matrix."""
+    subject = _subject(target, split, data)
+    result = scoring.evaluate(subject.network(subject.digits.images[:, 0].numpy()), subject.digits)
+    if as_json:
+        values = dataclasses.asdict(result) | {"confusion": result.confusion.tolist()}
+        print(json.dumps({"model": subject.name, "split": split} | values, indent=2))
+    else:
+        _print_evaluation(subject.name, split, result)
+    out = out or subject.folder
+    if out is not None:
+        picture = out / f"confusion-{split}.png"
+        draw_confusion_matrix(result.confusion, picture)
+        _say(f"wrote {picture}")
+
+
+def robustness(
+    target: str | None, *, split: str, data: Path | None, pictures: int, as_json: bool
+) -> None:
+    """Scores photographs of digits by what is wrong with them, beside the naive way."""
+    subject = _subject(target, split, data)
+    digits = subject.digits[:pictures]
+    _say(f"{subject.name}: {len(digits):,} digits of the {split} split, photographed in each cell")
+    axes = measure_robustness(
+        subject.network,
+        digits,
+        on_axis=lambda axis: _say(f"  {axis.axis}: {axis.by_severity[1].front_end:.1%}"),
+    )
+    means = [
+        Scores(
+            *(
+                sum(getattr(axis.by_severity[s], way) for axis in axes) / len(axes)
+                for way in ("front_end", "naive")
+            )
+        )
+        for s in range(len(SEVERITIES))
+    ]
+    rows = [*axes, AxisScores("mean", tuple(means))]
+    if as_json:
+        print(
+            json.dumps(
+                {"model": subject.name, "split": split, "pictures": len(digits)}
+                | {
+                    row.axis: [dataclasses.asdict(scores) for scores in row.by_severity]
+                    for row in rows
+                },
+                indent=2,
+            )
+        )
+        return
+    print_table(
+        ["axis", *(column for name in SEVERITIES for column in (name, "naive"))],
+        [
+            [
+                row.axis,
+                *(
+                    f"{value:.1%}"
+                    for scores in row.by_severity
+                    for value in (scores.front_end, scores.naive)
+                ),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def rejection(target: str | None, *, data: Path | None, out: Path | None, as_json: bool) -> None:
+    """What a least confidence keeps back, on held-out photographs and on what is no digit."""
+    subject = _subject(target, "validation", data)
+    photographs = held_out_photos(subject.digits)
+    curve = rejection_curve(
+        subject.network(photographs.images[:, 0].numpy()),
+        photographs.labels.numpy(),
+        subject.network(held_out_strangers(subject.digits).images[:, 0].numpy()),
+    )
+    if as_json:
+        print(json.dumps([dataclasses.asdict(point) for point in curve], indent=2))
+    else:
+        print_table(
+            [
+                "least confidence",
+                "photographs told right",
+                "told wrong",
+                "no digit, told to be one",
+            ],
+            [
+                [f"{p.threshold:.2f}", f"{p.right:.1%}", f"{p.wrong:.1%}", f"{p.no_digit:.1%}"]
+                for p in curve
+            ],
+        )
+    out = out or subject.folder
+    if out is not None:
+        draw_rejection(curve, out / "rejection.png")
+        _say(f"wrote {out / 'rejection.png'}")
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is scored: probabilities of uint8 ``[N, 28, 28]``, on which digits, and its folder."""
+
+    name: str
+    network: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+    digits: Digits
+    folder: Path | None
+
+
+def _subject(target: str | None, split: str, data: Path | None) -> _Subject:
     if split not in ("test", "validation"):
         raise UsageError(f"--split {split}: unknown; choose test or validation")
     folder = data or default_data_dir()
@@ -119,25 +242,11 @@ def evaluate(
     if target is None or os.path.isdir(run.path):
         checkpoint = load_checkpoint(run.best)
         digits = _digits(folder, split, checkpoint.config.val_split)
-        probabilities = scoring.probabilities_of_run(checkpoint, digits)
-        name, out = str(run.path), out or run.path
-    else:
-        if not os.path.exists(target) and target not in bundled_models():
-            raise UsageError(f"{target}: no such run or model; `mnist-edge train` makes a run")
-        model = Model.load(target)
-        digits = _digits(folder, split, _val_split_of(model))
-        probabilities = model.run(digits.images[:, 0].numpy())
-        name = target
-    result = scoring.evaluate(probabilities, digits)
-    if as_json:
-        values = dataclasses.asdict(result) | {"confusion": result.confusion.tolist()}
-        print(json.dumps({"model": name, "split": split} | values, indent=2))
-    else:
-        _print_evaluation(name, split, result)
-    if out is not None:
-        picture = out / f"confusion-{split}.png"
-        draw_confusion_matrix(result.confusion, picture)
-        _say(f"wrote {picture}")
+        return _Subject(str(run.path), scoring.probabilities_of(checkpoint), digits, run.path)
+    if not os.path.exists(target) and target not in bundled_models():
+        raise UsageError(f"{target}: no such run or model; `mnist-edge train` makes a run")
+    model = Model.load(target)
+    return _Subject(target, model.run, _digits(folder, split, _val_split_of(model)), None)
 
 
 def _digits(folder: Path, split: str, val_split: int) -> Digits:

@@ -29,13 +29,14 @@ class TrainConfig:
             validated, kept and exported.
         label_smoothing: probability mass spread over the other classes in the loss.
         augment: distort every training image afresh.
+        photos: simulated photographs shown in every epoch beside the training images; 0 = none.
         val_split: images held out of the 60,000 for early stopping and calibration.
         patience: epochs without a better validation loss before stopping early.
         seed: of initialisation, order and augmentation.
     """
 
     arch: str = DEFAULT_ARCHITECTURE
-    epochs: int = 80
+    epochs: int = 60
     batch_size: int = 128
     lr: float = 4e-3
     warmup: float = 0.1
@@ -43,6 +44,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     label_smoothing: float = 0.0
     augment: bool = True
+    photos: int = 27_500
     val_split: int = 5_000
     patience: int = 25
     seed: int = 0
@@ -53,6 +55,8 @@ class TrainConfig:
             if not (math.isfinite(value) and value > 0):
                 option = name.replace("_", "-")
                 raise UsageError(f"--{option} {value}: must be a number greater than zero")
+        if self.photos < 0:
+            raise UsageError(f"--photos {self.photos}: must be zero or more")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed}: must lie between 0 and {2**32 - 1}")
 

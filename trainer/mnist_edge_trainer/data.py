@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor
@@ -26,11 +30,25 @@ class Digits:
 
     Attributes:
         images: uint8 ``[N, 1, 28, 28]``, 0 = background, 255 = ink.
-        labels: int64 ``[N]``, 0 to 9.
+        labels: int64 ``[N]``, 0 to 9; -1 for a picture of no digit.
     """
 
     images: Tensor
     labels: Tensor
+
+    @classmethod
+    def of(cls, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer[Any]]) -> Digits:
+        """From arrays: uint8 ``[N, 28, 28]`` and integers ``[N]``."""
+        return cls(
+            torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels.astype("int64"))
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Digits]) -> Digits:
+        """All of them, in order."""
+        return cls(
+            torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,10 +76,7 @@ def load_digits(directory: Path, split: Split) -> Digits:
     """
     if not find_dataset(directory, split):
         _download(directory)
-    images, labels = load_split(directory, split)
-    return Digits(
-        torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels.astype("int64"))
-    )
+    return Digits.of(*load_split(directory, split))
 
 
 def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = [
     "ClassScores",
     "Evaluation",
     "evaluate",
-    "probabilities_of_run",
+    "probabilities_of",
 ]
 
 _DIGITS = range(10)
@@ -52,9 +53,18 @@ class Evaluation:
     confusion: npt.NDArray[np.int64]
 
 
-def probabilities_of_run(checkpoint: Checkpoint, digits: Digits) -> npt.NDArray[np.float32]:
-    """float32 ``[N, 10]`` from the trained network, before calibration."""
-    return torch.softmax(predict_logits(checkpoint.network(), digits.images), dim=1).numpy()
+def probabilities_of(
+    checkpoint: Checkpoint,
+) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """The trained network, before calibration: uint8 ``[N, 28, 28]`` to float32 ``[N, 10]``."""
+    network = checkpoint.network()
+
+    def run(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        logits = predict_logits(network, torch.from_numpy(images).unsqueeze(1))
+        probabilities: npt.NDArray[np.float32] = torch.softmax(logits, dim=1).numpy()
+        return probabilities
+
+    return run
 
 
 def evaluate(probabilities: npt.NDArray[np.float32], digits: Digits) -> Evaluation:

@@ -26,11 +26,14 @@ from mnist_edge.image import PREPROCESSING_VERSION
 from mnist_edge.model import INPUT, OUTPUT, Model
 from mnist_edge_trainer.calibration import fit_temperature, with_temperature
 from mnist_edge_trainer.checkpoint import Checkpoint
+from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, split_training
 from mnist_edge_trainer.gate import GateRow, compare, require
 from mnist_edge_trainer.models import parameter_count
 from mnist_edge_trainer.onnx_graph import check, clean, set_metadata
+from mnist_edge_trainer.photo_sets import held_out_photos, held_out_strangers, training_photos
 from mnist_edge_trainer.quantize import CALIBRATION_IMAGES, SCHEME, quantize
+from mnist_edge_trainer.rejection import choose_threshold, rejection_curve
 from mnist_edge_trainer.train import predict_logits
 
 __all__ = ["OPSET", "ExportResult", "export_run", "output_paths", "to_onnx"]
@@ -89,12 +92,14 @@ def export_run(
     """
     fitting, validation = split_training(training, checkpoint.config.val_split)
     network = checkpoint.network()
-    temperature = fit_temperature(predict_logits(network, validation.images), validation.labels)
+    calibration = Calibration.of(checkpoint.config, fitting, validation)
+    held_out = calibration.held_out
+    temperature = fit_temperature(predict_logits(network, held_out.images), held_out.labels)
     with_temperature(network, temperature)
 
     models = {"fp32": to_onnx(network)}
     if with_int8:
-        models["int8"] = quantize(models["fp32"], fitting.images[:CALIBRATION_IMAGES].numpy())
+        models["int8"] = quantize(models["fp32"], calibration.activations.images.numpy())
 
     reference = torch.softmax(predict_logits(network, test.images), dim=1).numpy()
     labels = test.labels.numpy()
@@ -111,6 +116,7 @@ def export_run(
             "quantization": SCHEME if precision == "int8" else "none",
             "validation_accuracy": f"{validation_accuracy:.4f}",
             "test_accuracy": f"{row.accuracy:.4f}",
+            "min_confidence": f"{calibration.least_confidence(runtime):.2f}",
         }
         set_metadata(model, facts | _provenance(checkpoint))
         contents[precision] = check(model).SerializeToString()
@@ -121,6 +127,49 @@ def export_run(
     paths = output_paths(output, with_int8)
     _write_all({paths[precision]: content for precision, content in contents.items()})
     return ExportResult(list(paths.values()), forced=any(row.failure for row in rows))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pictures that no weight was trained on but `activations`: what confidences are fitted to.
+
+    Attributes:
+        activations: 1,000 training images, half of them photographs where a run had those.
+        held_out: the validation split, and photographs of it where a run had those.
+        photographs: of held-out digits; None where a run had none.
+        no_digits: photographs of no digit; None where a run had none.
+    """
+
+    activations: Digits
+    held_out: Digits
+    photographs: Digits | None = None
+    no_digits: Digits | None = None
+
+    @classmethod
+    def of(cls, config: TrainConfig, fitting: Digits, validation: Digits) -> Calibration:
+        """As the run's recipe says, from its training and its validation images."""
+        if config.photos == 0:
+            return cls(fitting[:CALIBRATION_IMAGES], validation)
+        half = CALIBRATION_IMAGES // 2
+        chunk = training_photos(fitting).chunk(0)
+        photographs = held_out_photos(validation)
+        return cls(
+            Digits.join([fitting[:half], Digits.of(chunk.images[:half], chunk.labels[:half])]),
+            Digits.join([validation, photographs]),
+            photographs,
+            held_out_strangers(validation),
+        )
+
+    def least_confidence(self, model: Model) -> float:
+        """Below which `model` had better not answer (see `rejection.choose_threshold`)."""
+        if self.photographs is None or self.no_digits is None:
+            return 0.0
+        curve = rejection_curve(
+            model.run(self.photographs.images[:, 0].numpy()),
+            self.photographs.labels.numpy(),
+            model.run(self.no_digits.images[:, 0].numpy()),
+        )
+        return choose_threshold(curve)
 
 
 class _Complete(nn.Module):

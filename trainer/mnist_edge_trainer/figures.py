@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge_trainer.checkpoint import EpochRecord
+from mnist_edge_trainer.rejection import RejectionPoint
 
-__all__ = ["draw_confusion_matrix", "draw_curves"]
+__all__ = ["draw_confusion_matrix", "draw_curves", "draw_rejection"]
 
 
 def draw_curves(history: list[EpochRecord], path: Path) -> None:
@@ -30,6 +32,11 @@ def draw_curves(history: list[EpochRecord], path: Path) -> None:
     loss.plot(epochs, [record["val_loss"] for record in history], label="validation")
     error.plot(epochs, [100 - 100 * record["train_accuracy"] for record in history])
     error.plot(epochs, [100 - 100 * record["val_accuracy"] for record in history])
+    photos = [record["val_photo_accuracy"] for record in history]
+    if None not in photos:
+        wrong = [100 - 100 * accuracy for accuracy in photos if accuracy is not None]
+        error.plot(epochs, wrong, label="validation, photographs")
+        error.legend()
     loss.set(xlabel="epoch", ylabel="cross-entropy, nats", yscale="log")
     error.set(xlabel="epoch", ylabel="error rate, %", yscale="log")
     loss.legend()
@@ -57,6 +64,27 @@ def draw_confusion_matrix(matrix: npt.NDArray[np.int64], path: Path) -> None:
     for text in display.text_.ravel() if display.text_ is not None else ():
         text.set_color("black")
     axes.set(xlabel="predicted digit", ylabel="true digit")
+    _save(figure, path)
+
+
+def draw_rejection(curve: Sequence[RejectionPoint], path: Path) -> None:
+    """What is told, by least confidence, as a PNG.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    thresholds = [point.threshold for point in curve]
+    for name, label in (
+        ("right", "photographs told right"),
+        ("wrong", "photographs told wrong"),
+        ("no_digit", "no digit, told to be one"),
+    ):
+        axes.plot(thresholds, [100 * getattr(p, name) for p in curve], label=label, marker=".")
+    axes.set(xlabel="least confidence", ylabel="of all pictures of the kind, %", ylim=(0, 100))
+    axes.grid(alpha=0.3)
+    axes.legend()
     _save(figure, path)
 
 

@@ -83,7 +83,12 @@ class LiveDisplay:
             f"epoch {record['epoch']:>3}/{self._epochs}  "
             f"train loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:.2%}  "
             f"validation loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}  "
-            f"{record['seconds']:.1f} s{'  best' if is_best else ''}",
+            f"{_photos(record)}{record['seconds']:.1f} s{'  best' if is_best else ''}",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _photos(record: EpochRecord) -> str:
+    accuracy = record["val_photo_accuracy"]
+    return "" if accuracy is None else f"photographs {accuracy:.2%}  "

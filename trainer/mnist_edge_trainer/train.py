@@ -35,8 +35,17 @@ from mnist_edge_trainer.checkpoint import (
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.models import build
+from mnist_edge_trainer.pool import CHUNK, PhotoPool
 
-__all__ = ["Observer", "StepReport", "TrainResult", "pick_device", "predict_logits", "train"]
+__all__ = [
+    "Observer",
+    "PhotoSet",
+    "StepReport",
+    "TrainResult",
+    "pick_device",
+    "predict_logits",
+    "train",
+]
 
 _EVALUATION_BATCH = 1_000
 _FEWEST_STEPS = 3
@@ -62,6 +71,19 @@ class StepReport:
     loss: float
     accuracy: float
     images: int
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Simulated photographs to train on and to validate with.
+
+    Attributes:
+        training: of training digits, made as they are needed.
+        validation: of held-out digits.
+    """
+
+    training: PhotoPool
+    validation: Digits
 
 
 class Observer(Protocol):
@@ -122,6 +144,7 @@ def train(
     *,
     device: torch.device,
     observer: Observer,
+    photos: PhotoSet | None = None,
     resume: bool = False,
 ) -> TrainResult:
     """Trains to the end, or until the validation loss has not improved for `config.patience`.
@@ -135,6 +158,7 @@ def train(
         run: the folder to write ``config.json``, ``history.csv``, ``best.pt`` and ``last.pt`` to.
         device: to train on.
         observer: is told of every step and epoch.
+        photos: to draw `config.photos` from in every epoch; None = there are none.
         resume: continue from ``last.pt``.
 
     Raises:
@@ -148,7 +172,7 @@ def train(
         )
     make_folder(run.path)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    trainer = _Trainer(config, training.to(device), validation.to(device), device)
+    trainer = _Trainer(config, training.to(device), validation.to(device), photos, device)
     best: Checkpoint | None = None
     if resume:
         trainer.restore(load_checkpoint(run.last))
@@ -175,11 +199,19 @@ class _Trainer:
     """Network, average, optimizer and schedule, moving forward one epoch at a time."""
 
     def __init__(
-        self, config: TrainConfig, training: Digits, validation: Digits, device: torch.device
+        self,
+        config: TrainConfig,
+        training: Digits,
+        validation: Digits,
+        photos: PhotoSet | None,
+        device: torch.device,
     ) -> None:
         self._config = config
-        self._training, self._validation = training, validation
-        self._steps = len(training) // config.batch_size
+        self._device = device
+        self._training, self._validation, self._photos = training, validation, photos
+        self._photographs: list[Digits] = []
+        self._photos_per_epoch = 0 if photos is None else config.photos
+        self._steps = (len(training) + self._photos_per_epoch) // config.batch_size
         torch.manual_seed(config.seed)
         self._network = build(config.arch).to(device)
         self._average = AveragedModel(
@@ -226,6 +258,7 @@ class _Trainer:
             train_accuracy=train_accuracy,
             val_loss=float(F.cross_entropy(logits, self._validation.labels)),
             val_accuracy=_accuracy(logits, self._validation.labels),
+            val_photo_accuracy=self._photo_accuracy(),
             seconds=round(time.monotonic() - started, 3),
         )
         if not math.isfinite(record["train_loss"]) or not math.isfinite(record["val_loss"]):
@@ -239,11 +272,12 @@ class _Trainer:
     def _train_epoch(self, epoch: int, observer: Observer) -> tuple[float, float]:
         """Mean loss and accuracy over the epoch, of the images as augmented."""
         self._network.train()
-        order = torch.randperm(len(self._training), device=self._training.labels.device)
+        digits = self._digits_of_epoch(epoch)
+        order = torch.randperm(len(digits), device=self._device)
         batches = order[: self._steps * self._config.batch_size].view(self._steps, -1)
         loss_sum = accuracy_sum = 0.0
         for step, index in enumerate(batches, start=1):
-            batch = self._training[index]
+            batch = digits[index]
             loss, logits = self._train_step(batch)
             loss_sum += float(loss)
             accuracy_sum += _accuracy(logits, batch.labels)
@@ -254,12 +288,36 @@ class _Trainer:
             )
         return loss_sum / self._steps, accuracy_sum / self._steps
 
+    def _digits_of_epoch(self, epoch: int) -> Digits:
+        """The training images, and photographs drawn from those that there are by now.
+
+        One chunk more is made for every epoch, so that a short training waits for few.
+        """
+        if self._photos is None or self._photos_per_epoch == 0:
+            return self._training
+        pool = self._photos.training
+        wanted = min(epoch, pool.chunks, math.ceil(self._photos_per_epoch / CHUNK))
+        for number in range(len(self._photographs), wanted):
+            chunk = pool.chunk(number)
+            self._photographs.append(Digits.of(chunk.images, chunk.labels).to(self._device))
+        made = Digits.join(self._photographs)
+        drawn = torch.randint(len(made), (self._photos_per_epoch,), device=self._device)
+        return Digits.join([self._training, made[drawn]])
+
+    def _photo_accuracy(self) -> float | None:
+        if self._photos is None:
+            return None
+        photos = self._photos.validation.to(self._device)
+        return _accuracy(predict_logits(self._average, photos.images), photos.labels)
+
     def _train_step(self, batch: Digits) -> tuple[Tensor, Tensor]:
         images = to_unit_range(batch.images)
         if self._augment is not None:
             images = self._augment(images)
         logits = self._network(images)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self._config.label_smoothing)
+        loss = F.cross_entropy(
+            logits, _targets(batch.labels), label_smoothing=self._config.label_smoothing
+        )
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
@@ -311,8 +369,20 @@ def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | 
     return update
 
 
+def _targets(labels: Tensor) -> Tensor:
+    """Class probabilities ``[B, 10]``: all of it on the digit; spread evenly for no digit.
+
+    D. Hendrycks, M. Mazeika, T. Dietterich, "Deep anomaly detection with outlier exposure"
+    (arXiv:1812.04606).
+    """
+    targets = F.one_hot(labels.clamp(min=0), 10).float()
+    return torch.where((labels >= 0)[:, None], targets, 0.1)
+
+
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
-    return float((logits.argmax(dim=1) == labels).float().mean())
+    """Top-1 over those that are digits."""
+    right = (logits.argmax(dim=1) == labels)[labels >= 0]
+    return float(right.float().mean())
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,192 @@
+"""Which part of a picture is the digit: every way to read it is tried, and the likeliest taken.
+
+Ink may be darker or lighter than its paper; what is narrower than a small, a middling or a large
+window may be ink and all else paper, shadow or desk; thin lines may be print. No single rule is
+right for a close crop of a fat marker and for a page in half shadow both, so each way gives a
+`Proposal`, and a small logistic model, fitted on simulated photographs
+(`mnist_edge_trainer.proposals`), says how likely it is to be the digit and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_edge.lines import keep_thick, remove_lines
+from mnist_edge.morphology import dilate
+from mnist_edge.paper import FAINTEST_INK, Plane, Sheet, grain, paper_votes
+from mnist_edge.pieces import find_pieces
+from mnist_edge.strokes import stroke_width
+
+__all__ = ["INK_LEVEL", "Mask", "Proposal", "extent", "find_digit", "propose"]
+
+Mask = npt.NDArray[np.bool_]
+
+INK_LEVEL = 0.42
+"""Ink is what stands out by more than this part of what the strongest does."""
+
+_WINDOWS = (2.0, 3.5, 6.0, 11.0)
+"""Windows that tell ink from paper, as parts of the picture's longer side."""
+
+_SMALLEST_WINDOW = 9
+"""Pixels of the picture as it came: in fewer there is no light and shadow to tell apart."""
+
+_NOISE_FACTOR = 4.0
+"""Ink must stand out from the paper's own grain by this many standard deviations."""
+
+_SURE = 4.0
+"""Logit above which no smaller window is tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """One way to read a picture.
+
+    Attributes:
+        digit: bool ``[H, W]``, the pieces of ink that are the digit; at least one True.
+        is_dark: the ink is darker than its paper.
+        window: pixels; what is wider is no ink.
+        clean: what removed print from the ink, if anything did.
+        features: what `find_digit` judges it by.
+    """
+
+    digit: Mask
+    is_dark: bool
+    window: int
+    clean: Callable[[Mask], Mask] | None
+    features: list[float]
+
+
+def find_digit(sheet: Sheet, enlarged: float) -> Proposal | None:
+    """The likeliest proposal.
+
+    Args:
+        sheet: the picture, about 64 to 128 pixels along its longer side.
+        enlarged: times that it is larger than it came.
+
+    Returns:
+        None where nothing stands out from the paper.
+    """
+    best, best_logit = None, -np.inf
+    for group in propose(sheet, enlarged):
+        for proposal in group:
+            logit = _logit(proposal.features)
+            if logit > best_logit:
+                best, best_logit = proposal, logit
+        if best_logit > _SURE:
+            break
+    return best
+
+
+def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
+    """Every proposal, those with the largest window first (see `find_digit`)."""
+    side = max(sheet.plane.shape)
+    noise = grain(sheet.plane)
+    votes = paper_votes(sheet.plane)
+    votes.append(sum(votes) / len(votes))
+    span = max(1.0, float(np.ptp(sheet.plane)))
+    for part in _WINDOWS:
+        window = int(side / part)
+        if part > _WINDOWS[0] and window < max(5, _SMALLEST_WINDOW * enlarged):
+            return
+        group = []
+        for is_dark in (True, False):
+            ink = sheet.ink(is_dark, window)
+            ways = list(_ways(ink, noise, with_lines=enlarged < 1.3))
+            for mask, clean in ways:
+                digit = find_pieces(mask)
+                everything = ways[0][0]
+                facts = _describe(digit, mask, everything, ink, window)
+                contrast = facts.pop()
+                facts += [contrast / span, float(np.log10(max(0.1, contrast / (noise + 1))))]
+                facts += [vote if is_dark else -vote for vote in votes]
+                group.append(Proposal(digit, is_dark, window, clean, facts))
+        yield group
+
+
+def _ways(
+    ink: Plane, noise: float, *, with_lines: bool
+) -> Iterator[tuple[Mask, Callable[[Mask], Mask] | None]]:
+    """The ink as a mask: all of it, and, where there is some, without print."""
+    typical = float(np.median(ink))
+    floor = max(FAINTEST_INK, _NOISE_FACTOR * noise)
+    if typical < FAINTEST_INK:
+        ink = ink - typical
+    standing_out = ink[ink > floor]
+    if len(standing_out) < 3:
+        return
+    strongest = float(np.percentile(standing_out, 96))
+    everything = ink > max(floor, INK_LEVEL * strongest)
+    if not everything.any():
+        return
+    yield everything, None
+    if with_lines:
+        for clean in (remove_lines, keep_thick):
+            mask = clean(everything)
+            if mask is not everything and mask.any():
+                yield mask, clean
+
+
+def _describe(digit: Mask, mask: Mask, everything: Mask, ink: Plane, window: int) -> list[float]:
+    """What tells a digit from a shadow, a frame, or the paper between strokes; contrast last."""
+    height, width = digit.shape
+    rows, columns = extent(digit)
+    tall, wide = rows.stop - rows.start, columns.stop - columns.start
+    size = max(tall, wide)
+    area = float(digit.sum())
+    stroke = stroke_width(digit[rows, columns])
+    values = ink[digit]
+    contrast = float(values.mean())
+    near = dilate(digit, 3)
+    ring = dilate(near, 3) & ~near
+    around = float(ink[ring].mean()) if ring.any() else contrast
+    off_centre = abs((rows.start + rows.stop) / height - 1) + abs(
+        (columns.start + columns.stop) / width - 1
+    )
+    return [
+        _edge(digit),
+        _edge(mask),
+        min(stroke / size, 1.0),
+        min(stroke / window, 1.5),
+        size / max(digit.shape),
+        min(tall, wide) / size,
+        float(values.std()) / max(contrast, 1.0),
+        around / max(contrast, 1.0),
+        area / float(mask.sum()),
+        area / float(everything.sum()),
+        area / (tall * wide),
+        float(mask.mean()),
+        off_centre / 2,
+        float(np.log(window / max(digit.shape))),
+        contrast,
+    ]
+
+
+def _edge(mask: Mask) -> float:
+    """The part of the picture's edge that is ink."""
+    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())
+
+
+def extent(mask: Mask) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box that holds the mask, which must not be empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _logit(features: list[float]) -> float:
+    """How likely a proposal is the digit and nothing else."""
+    mean, scale, first, first_bias, second, second_bias = _weights()
+    hidden = np.maximum((np.asarray(features) - mean) / scale @ first + first_bias, 0)
+    return float((hidden @ second)[0] + second_bias[0])
+
+
+@functools.cache
+def _weights() -> list[npt.NDArray[np.float64]]:
+    text = resources.files("mnist_edge").joinpath("proposals.json").read_text(encoding="utf-8")
+    return [np.asarray(values) for values in json.loads(text)["weights"]]

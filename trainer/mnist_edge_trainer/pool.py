@@ -1,0 +1,197 @@
+"""Simulated photographs, through the image front end, for a network to be trained on.
+
+What the network is shown of a photograph is what the front end makes of it, faults included, so
+that is what it learns from. The pictures are the same for every run, are made in chunks as the
+training comes to need them, and are kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from platformdirs import user_cache_path
+
+import mnist_edge
+from mnist_edge.errors import NoDigitError
+from mnist_edge.files import make_folder, written_whole
+from mnist_edge.image import prepare
+from mnist_edge_trainer.photos import any_scene, photograph
+from mnist_edge_trainer.strangers import no_digit, printed_digit
+
+__all__ = ["CHUNK", "NO_DIGIT", "PhotoPool", "Photos", "photos_of", "strangers"]
+
+Grey = npt.NDArray[np.uint8]
+
+NO_DIGIT = -1
+"""Label of what is no digit: every class is equally wrong."""
+
+CHUNK = 2_500
+"""Photographs made at a time."""
+
+_PRINTED, _NO_DIGIT = 0.06, 0.12
+"""Parts of a chunk that are printed digits, and no digits."""
+
+_BATCH = 50
+"""Photographs that a worker makes at a time."""
+
+_SEED = 2026
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What the front end made of photographs.
+
+    Attributes:
+        images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink.
+        labels: int64 ``[N]``, 0 to 9, or `NO_DIGIT`.
+    """
+
+    images: Grey
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class PhotoPool:
+    """Photographs of a set of digits, one of each digit, chunk by chunk.
+
+    Attributes:
+        digits: uint8 ``[N, 28, 28]`` in MNIST form.
+        labels: integers ``[N]``, 0 to 9.
+        cache: folder to keep chunks in; None = the user's cache.
+    """
+
+    digits: Grey
+    labels: npt.NDArray[np.int64]
+    cache: Path | None = field(default=None)
+
+    @property
+    def chunks(self) -> int:
+        """How many there are."""
+        return -(-len(self.digits) // CHUNK)
+
+    def chunk(self, number: int) -> Photos:
+        """Chunk `number`, 0 and up: some of it is printed digits, some is no digit.
+
+        Photographs in which the front end finds nothing are left out.
+
+        Raises:
+            OutputError: the cache cannot be written to.
+        """
+        part = slice(number * CHUNK, (number + 1) * CHUNK)
+        return _kept(_mixture, self.digits[part], self.labels[part], number, self.cache)
+
+
+def photos_of(
+    digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None = None
+) -> Photos:
+    """One photograph of each digit, and nothing else (see `PhotoPool`)."""
+    return _kept(_digit, digits, labels, seed, cache)
+
+
+def strangers(digits: Grey, seed: int, cache: Path | None = None) -> Photos:
+    """One photograph of no digit for each digit given (see `PhotoPool`, `no_digit`)."""
+    return _kept(_stranger, digits, np.full(len(digits), NO_DIGIT), seed, cache)
+
+
+Subject = Callable[[Grey, int, Grey, np.random.Generator], tuple[Grey, int]]
+
+
+def _digit(digit: Grey, label: int, _: Grey, __: np.random.Generator) -> tuple[Grey, int]:
+    return digit, label
+
+
+def _stranger(_: Grey, __: int, digits: Grey, rng: np.random.Generator) -> tuple[Grey, int]:
+    return no_digit(digits, rng), NO_DIGIT
+
+
+def _mixture(digit: Grey, label: int, digits: Grey, rng: np.random.Generator) -> tuple[Grey, int]:
+    """What a chunk is made of."""
+    drawn = rng.random()
+    if drawn < _NO_DIGIT:
+        return no_digit(digits, rng), NO_DIGIT
+    if drawn < _NO_DIGIT + _PRINTED:
+        return printed_digit(label, rng), label
+    return digit, label
+
+
+def _kept(
+    subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None
+) -> Photos:
+    """Photographs from the cache, or made now."""
+    digest = hashlib.sha256(_source_digest() + digits.tobytes() + subject.__name__.encode())
+    folder = cache or user_cache_path("mnist-edge") / "photos"
+    path = folder / f"{digest.hexdigest()[:16]}-{seed}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            return Photos(kept["images"], kept["labels"])
+    photos = _render(subject, digits, labels, seed)
+    make_folder(folder)
+    with written_whole(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, images=photos.images, labels=photos.labels)
+    return photos
+
+
+def _render(subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int) -> Photos:
+    """Photographs a subject for every digit, on all cores, in order."""
+    work = functools.partial(_render_batch, subject, seed)
+    starts = range(0, len(digits), _BATCH)
+    batches = [(start, digits[start : start + _BATCH]) for start in starts]
+    batch_labels = [labels[start : start + _BATCH] for start in starts]
+    workers = ProcessPoolExecutor(
+        mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+    )
+    try:
+        made = list(workers.map(work, batches, batch_labels))
+    finally:
+        workers.shutdown(cancel_futures=True)
+    return Photos(
+        np.concatenate([images for images, _ in made]),
+        np.concatenate([kept for _, kept in made]),
+    )
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _render_batch(
+    subject: Subject, seed: int, batch: tuple[int, Grey], labels: npt.NDArray[np.int64]
+) -> tuple[Grey, npt.NDArray[np.int64]]:
+    start, digits = batch
+    images: list[Grey] = []
+    kept: list[int] = []
+    for index, (digit, label) in enumerate(zip(digits, labels, strict=True), start):
+        rng = np.random.default_rng([_SEED, seed, index])
+        shown, answer = subject(digit, int(label), digits, rng)
+        try:
+            images.append(prepare(photograph(shown, any_scene(rng), rng)))
+        except NoDigitError:
+            continue
+        kept.append(answer)
+    return np.array(images, np.uint8).reshape(-1, 28, 28), np.array(kept, np.int64)
+
+
+@functools.cache
+def _source_digest() -> bytes:
+    """Of everything that decides what a photograph becomes: a change makes new ones."""
+    front_end = Path(mnist_edge.__file__).parent
+    names = ("decode", "image", "lines", "morphology", "paper", "pieces", "proposals", "strokes")
+    files = [front_end / f"{name}.py" for name in names] + [front_end / "proposals.json"]
+    files += [Path(__file__).with_name(f"{name}.py") for name in ("photos", "pool", "strangers")]
+    digest = hashlib.sha256(np.__version__.encode() + PIL.__version__.encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.digest()
