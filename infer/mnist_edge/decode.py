@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_edge.errors import ImageReadError
 
-__all__ = ["ImageSource", "Pixels", "decode", "describe"]
+__all__ = ["LONGER_SIDE", "ImageSource", "Pixels", "decode", "describe"]
 
 Pixels = npt.NDArray[np.uint8]
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | npt.NDArray[np.generic]
@@ -29,7 +29,7 @@ Arrays are ``[H, W]`` grey, ``[H, W, 1]``, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RG
 0..255, bool, or floats in 0..1.
 """
 
-_LONGER_SIDE, _SHORTER_SIDE = 480, 64
+LONGER_SIDE, _SHORTER_SIDE = 480, 64
 """Pixels that are kept along each side at least, where there are as many. A digit filling 1 % of
 the page is still some 50 of them high, and a photograph of 12 megapixels can be decoded at an
 eighth of its size."""
@@ -97,7 +97,9 @@ def _open(source: ImageSource, name: str) -> Image.Image:
         return Image.fromarray(_eight_bit(source, name))
     if isinstance(source, str | os.PathLike):
         # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
-        source = Path(source).read_bytes()
+        path = source if isinstance(source, Path) else Path(source)
+        with path.open("rb", buffering=0) as file:
+            source = file.read()
     content = source if isinstance(source, bytes) else source.read()
     if not content:
         raise ImageReadError(f"{name}: the file is empty")
@@ -136,9 +138,10 @@ def _to_pixels(image: Image.Image, name: str) -> Pixels:
             "scale it down first"
         )
     # JPEG alone can skip most of the work: it decodes at 1/2, 1/4 or 1/8 of its size.
-    image.draft(None, (_LONGER_SIDE, _LONGER_SIDE))
+    image.draft(None, (LONGER_SIDE, LONGER_SIDE))
     image.load()
-    upright = ImageOps.exif_transpose(image)
+    # Where nothing was said of the picture, nothing was said of its orientation.
+    upright = ImageOps.exif_transpose(image) if image.info or image.format == "TIFF" else image
     return _without_false_colour(np.asarray(_shrink(_eight_bit_image(upright))))
 
 
@@ -195,5 +198,5 @@ def _stretch(image: Image.Image) -> Image.Image:
 
 def _shrink(image: Image.Image) -> Image.Image:
     """Averages blocks of pixels; a long strip is not made thinner than a digit can stand."""
-    factor = min(max(image.size) // _LONGER_SIDE, max(1, min(image.size) // _SHORTER_SIDE))
+    factor = min(max(image.size) // LONGER_SIDE, max(1, min(image.size) // _SHORTER_SIDE))
     return image.reduce(factor) if factor > 1 else image

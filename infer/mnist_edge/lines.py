@@ -19,11 +19,12 @@ _MOST_LINES = 40
 _MOST_POINTS = 2_000
 """Pixels that vote; of more, every second, third, ... does."""
 
-_FILLED = 0.75
-"""Part of its way across the picture that a line must be inked on."""
+_FILLED, _FILLED_BY_PRINT = 0.75, 0.4
+"""Parts of its way across the picture that a line must be inked on, by anything and by what is
+thin; the rest of it may be hidden by strokes."""
 
-_WIDEST = 0.09
-"""Width, of the picture's longer side, above which a line is a stroke or an edge."""
+_THICK = 5
+"""Pixels from which on a stroke is no printed line."""
 
 
 def keep_thick(mask: Mask) -> Mask:
@@ -51,25 +52,29 @@ def remove_lines(mask: Mask) -> Mask:
     Returns:
         bool ``[H, W]``; `mask` itself where there is no line.
     """
+    # What is thick has no line in it, and is not touched by removing any.
+    thick = dilate(opening(mask, _THICK), 3) & mask
+    thin = mask & ~thick
+    printed = thin & _spanning(mask)
+    found = False
     for _ in range(_MOST_LINES):
-        line = _longest_line(mask)
+        line = _longest_line(printed, mask)
         if line is None:
             break
+        found = True
         distance = _distance(mask.shape, *line)
-        half_width = _half_width(mask, distance)
-        if 2 * half_width + 1 > _WIDEST * max(mask.shape):
-            break
-        band = distance <= half_width + 1.2
-        rest = mask & ~band
+        half_width = _half_width(printed, distance)
+        off_line = distance > half_width + 1.2
+        printed &= off_line
         window = 2 * (half_width + 2) + 1
-        across = erode(dilate(rest, window), window)
-        mask = rest | (across & mask)
-    return mask
+        across = erode(dilate((thin & off_line) | thick, window), window)
+        thin &= off_line | across
+    return thin | thick if found else mask
 
 
-def _longest_line(mask: Mask) -> tuple[float, float] | None:
+def _longest_line(printed: Mask, mask: Mask) -> tuple[float, float] | None:
     """Angle of the normal (radians) and distance from the corner (pixels) of the fullest line."""
-    y, x = _points_of_spanning_pieces(mask)
+    y, x = np.nonzero(printed)
     if len(y) == 0:
         return None
     thinning = len(y) // _MOST_POINTS + 1
@@ -79,23 +84,28 @@ def _longest_line(mask: Mask) -> tuple[float, float] | None:
     bins = (np.outer(np.cos(_ANGLES), x) + np.outer(np.sin(_ANGLES), y) + reach).astype(np.int32)
     bins += np.arange(len(_ANGLES), dtype=np.int32)[:, np.newaxis] * columns
     votes = np.bincount(bins.ravel(), minlength=len(_ANGLES) * columns).reshape(-1, columns)
-    filled = (votes[:, :-1] + votes[:, 1:]) * thinning / chords
-    angle, distance = divmod(int(filled.argmax()), filled.shape[1])
-    if filled[angle, distance] < _FILLED:
+    # Pixels lie up to half their diagonal off a slanted line: three bins hold them all.
+    nearby = votes[:, :-1] + votes[:, 1:]
+    nearby[:, 1:] += votes[:, :-2]
+    filled = nearby * thinning / chords
+    best, distance = divmod(int(filled.argmax()), filled.shape[1])
+    angle, offset = float(_ANGLES[best]), float(distance - reach) + 0.5
+    if filled[best, distance] < _FILLED_BY_PRINT:
         return None
-    return float(_ANGLES[angle]), float(distance - reach + 1)
+    inked = np.count_nonzero(mask & (_distance(mask.shape, angle, offset) < 1.6))
+    return (angle, offset) if inked >= _FILLED * chords[best, distance] else None
 
 
-def _points_of_spanning_pieces(mask: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Rows and columns of the ink that reaches two sides of the picture: lines are part of it."""
+def _spanning(mask: Mask) -> Mask:
+    """The pieces that reach two sides of the picture: lines are part of them."""
     labels, count = label(mask)
     top, bottom, left, right = boxes(labels, count)
     height, width = mask.shape
     sides = (top == 0).astype(int) + (bottom == height - 1) + (left == 0) + (right == width - 1)
     spanning = sides >= 2
     spanning[0] = False
-    rows, columns = np.nonzero(spanning[labels])
-    return rows, columns
+    pieces: Mask = spanning[labels]
+    return pieces
 
 
 @functools.lru_cache(maxsize=8)
@@ -130,11 +140,12 @@ def _distance(shape: tuple[int, int], angle: float, distance: float) -> npt.NDAr
     return away
 
 
-def _half_width(mask: Mask, distance: npt.NDArray[np.float64]) -> int:
+def _half_width(printed: Mask, distance: npt.NDArray[np.float64]) -> int:
     """Pixels either side of its middle that a line is inked on."""
-    near = mask & (distance <= 8.5)
-    counts = np.bincount(np.rint(distance[near]).astype(int), minlength=9)
+    counts = np.bincount(
+        np.rint(distance[printed & (distance < _THICK)]).astype(int), minlength=_THICK
+    )
     half_width = 0
-    while half_width < 7 and counts[half_width + 1] > 0.9 * max(1, counts[0]):
+    while half_width < _THICK // 2 and counts[half_width + 1] > 0.9 * max(1, counts[0]):
         half_width += 1
     return half_width

@@ -40,8 +40,11 @@ _SMALLEST_WINDOW = 9
 _NOISE_FACTOR = 4.0
 """Ink must stand out from the paper's own grain by this many standard deviations."""
 
-_SURE = 4.0
-"""Logit above which no smaller window is tried."""
+_SURE = 2.5
+"""Logit above which nothing else is tried."""
+
+_HOPELESS = -1.8
+"""Logit below which there is no digit: blank paper lies below, readable digits above."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,7 @@ def find_digit(sheet: Sheet, enlarged: float) -> Proposal | None:
         enlarged: times that it is larger than it came.
 
     Returns:
-        None where nothing stands out from the paper.
+        None where nothing stands out from the paper, or nothing that may be a digit.
     """
     best, best_logit = None, -np.inf
     for group in propose(sheet, enlarged):
@@ -81,11 +84,11 @@ def find_digit(sheet: Sheet, enlarged: float) -> Proposal | None:
                 best, best_logit = proposal, logit
         if best_logit > _SURE:
             break
-    return best
+    return best if best_logit > _HOPELESS else None
 
 
 def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
-    """Every proposal, those with the largest window first (see `find_digit`)."""
+    """Every proposal, by groups: those with the largest window, and as it is, first."""
     side = max(sheet.plane.shape)
     noise = grain(sheet.plane)
     votes = paper_votes(sheet.plane)
@@ -95,42 +98,37 @@ def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
         window = int(side / part)
         if part > _WINDOWS[0] and window < max(5, _SMALLEST_WINDOW * enlarged):
             return
-        group = []
-        for is_dark in (True, False):
-            ink = sheet.ink(is_dark, window)
-            ways = list(_ways(ink, noise, with_lines=enlarged < 1.3))
-            for mask, clean in ways:
+        readings = [
+            (is_dark, ink, _inked(ink, noise))
+            for is_dark, ink in ((dark, sheet.ink(dark, window)) for dark in (True, False))
+        ]
+        for clean in (None, remove_lines, keep_thick) if enlarged < 1.3 else (None,):
+            group = []
+            for is_dark, ink, everything in readings:
+                mask = everything if clean is None else clean(everything)
+                if not mask.any() or (clean is not None and mask is everything):
+                    continue
                 digit = find_pieces(mask)
-                everything = ways[0][0]
                 facts = _describe(digit, mask, everything, ink, window)
                 contrast = facts.pop()
                 facts += [contrast / span, float(np.log10(max(0.1, contrast / (noise + 1))))]
                 facts += [vote if is_dark else -vote for vote in votes]
                 group.append(Proposal(digit, is_dark, window, clean, facts))
-        yield group
+            yield group
 
 
-def _ways(
-    ink: Plane, noise: float, *, with_lines: bool
-) -> Iterator[tuple[Mask, Callable[[Mask], Mask] | None]]:
-    """The ink as a mask: all of it, and, where there is some, without print."""
+def _inked(ink: Plane, noise: float) -> Mask:
+    """Where there is ink, print and all; nowhere where nothing stands out from the grain."""
     typical = float(np.median(ink))
     floor = max(FAINTEST_INK, _NOISE_FACTOR * noise)
     if typical < FAINTEST_INK:
         ink = ink - typical
     standing_out = ink[ink > floor]
     if len(standing_out) < 3:
-        return
+        return np.zeros(ink.shape, bool)
     strongest = float(np.percentile(standing_out, 96))
-    everything = ink > max(floor, INK_LEVEL * strongest)
-    if not everything.any():
-        return
-    yield everything, None
-    if with_lines:
-        for clean in (remove_lines, keep_thick):
-            mask = clean(everything)
-            if mask is not everything and mask.any():
-                yield mask, clean
+    mask: Mask = ink > max(floor, INK_LEVEL * strongest)
+    return mask
 
 
 def _describe(digit: Mask, mask: Mask, everything: Mask, ink: Plane, window: int) -> list[float]:

@@ -97,7 +97,7 @@ def test_holes_in_an_opaque_picture_get_its_paper() -> None:
 
 def test_a_huge_jpeg_is_decoded_small() -> None:
     content = encoded(Image.new("RGB", (8_000, 6_000), "white"), "JPEG")
-    assert max(decode(content).shape) == 320
+    assert 480 <= max(decode(content).shape) < 960
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.float32, np.float64])

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,15 @@ from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder, load_checkpoin
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, load_digits, split_training
 from mnist_edge_trainer.models import ARCHITECTURES, build
-from mnist_edge_trainer.train import StepReport, TrainResult, pick_device, predict_logits, train
+from mnist_edge_trainer.pool import NO_DIGIT, PhotoPool, Photos
+from mnist_edge_trainer.train import (
+    PhotoSet,
+    StepReport,
+    TrainResult,
+    pick_device,
+    predict_logits,
+    train,
+)
 
 CONFIG = TrainConfig(epochs=3, val_split=1_000)
 CPU = torch.device("cpu")
@@ -76,6 +85,33 @@ def test_resumed_after_an_interruption_it_ends_the_same(
     assert {step.epoch for step in observer.steps} == {3}
     assert same_weights(tmp_path / "whole", tmp_path / "broken", "last.pt")
     assert same_weights(tmp_path / "whole", tmp_path / "broken", "best.pt")
+
+
+class _Shapes(PhotoPool):
+    """Stands in for photographs, which take seconds to make: digits of white, and no digits."""
+
+    def chunk(self, number: int) -> Photos:
+        images = np.zeros((40, 28, 28), np.uint8)
+        images[:20, 10:18] = 255
+        return Photos(images, np.repeat([number % 10, NO_DIGIT], 20))
+
+
+def test_photographs_are_learnt_and_what_is_no_digit_is_not_told_for_one(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    pool = _Shapes(parts[0].images[:, 0].numpy(), parts[0].labels.numpy())
+    photos = PhotoSet(pool, Digits.of(pool.chunk(0).images[:20], np.zeros(20, np.int64)))
+    config = replace(CONFIG, photos=1_000, augment=False)
+    result = run(tmp_path / "whole", parts, config, photos=photos)
+    assert result.history[-1]["val_photo_accuracy"] == 1.0
+    network = load_checkpoint(tmp_path / "whole" / "best.pt").network()
+    blank = torch.softmax(predict_logits(network, torch.zeros(1, 1, 28, 28)), dim=1)
+    assert float(blank.max()) < 0.3
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", parts, config, photos=photos, observer=Quiet(interrupt_after=2))
+    run(tmp_path / "broken", parts, config, photos=photos, resume=True)
+    assert same_weights(tmp_path / "whole", tmp_path / "broken", "last.pt")
 
 
 def test_the_runs_folder_says_what_happened(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:
