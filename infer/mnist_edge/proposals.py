@@ -37,6 +37,9 @@ _WINDOWS = (2.0, 3.5, 6.0, 11.0)
 _SMALLEST_WINDOW = 9
 """Pixels of the picture as it came: in fewer there is no light and shadow to tell apart."""
 
+_ENLARGED = 1.3
+"""Times that a picture was enlarged from which on it has too few pixels for print and shadows."""
+
 _NOISE_FACTOR = 4.0
 """Ink must stand out from the paper's own grain by this many standard deviations."""
 
@@ -94,15 +97,18 @@ def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
     votes = paper_votes(sheet.plane)
     votes.append(sum(votes) / len(votes))
     span = max(1.0, float(np.ptp(sheet.plane)))
+    with_print = enlarged < _ENLARGED
     for part in _WINDOWS:
         window = int(side / part)
         if part > _WINDOWS[0] and window < max(5, _SMALLEST_WINDOW * enlarged):
             return
+        # A few pixels hold no shadow, and strokes along the edge that look wide.
+        reach = window if with_print else side
         readings = [
             (is_dark, ink, _inked(ink, noise))
-            for is_dark, ink in ((dark, sheet.ink(dark, window)) for dark in (True, False))
+            for is_dark, ink in ((dark, sheet.ink(dark, reach)) for dark in (True, False))
         ]
-        for clean in (None, remove_lines, keep_thick) if enlarged < 1.3 else (None,):
+        for clean in (None, remove_lines, keep_thick) if with_print else (None,):
             group = []
             for is_dark, ink, everything in readings:
                 mask = everything if clean is None else clean(everything)
@@ -113,7 +119,7 @@ def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
                 contrast = facts.pop()
                 facts += [contrast / span, float(np.log10(max(0.1, contrast / (noise + 1))))]
                 facts += [vote if is_dark else -vote for vote in votes]
-                group.append(Proposal(digit, is_dark, window, clean, facts))
+                group.append(Proposal(digit, is_dark, reach, clean, facts))
             yield group
 
 

@@ -99,7 +99,7 @@ def test_the_same_digit_in_either_polarity_gives_nearly_the_same_picture(
         page = np.asarray(on_page(image, 30, 240).resize((320, 240)))
         dark, light = (prepare(picture).astype(int) for picture in (page, 255 - page))
         # Light is made good for differently, so not to the last level.
-        assert np.abs(dark - light).mean() <= 2
+        assert np.abs(dark - light).mean() <= 5
 
 
 def test_dust_and_a_page_edge_are_no_part_of_the_digit(train_digits: Digits) -> None:
