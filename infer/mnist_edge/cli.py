@@ -378,7 +378,7 @@ def train(
         str | None, typer.Option(help="Which network.", show_default="edge-cnn")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images.", show_default="60")
+        int | None, typer.Option(help="Passes over the training images.", show_default="50")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images per step.", show_default="128")

@@ -100,7 +100,8 @@ def test_photographs_are_learnt_and_what_is_no_digit_is_not_told_for_one(
     tmp_path: Path, parts: tuple[Digits, Digits]
 ) -> None:
     pool = _Shapes(parts[0].images[:, 0].numpy(), parts[0].labels.numpy())
-    photos = PhotoSet(pool, Digits.of(pool.chunk(0).images[:20], np.zeros(20, np.int64)))
+    blanks = Digits.of(pool.chunk(0).images[20:], np.full(20, NO_DIGIT))
+    photos = PhotoSet(pool, blanks, Digits.of(pool.chunk(0).images[:20], np.zeros(20, np.int64)))
     config = replace(CONFIG, photos=1_000, augment=False)
     result = run(tmp_path / "whole", parts, config, photos=photos)
     assert result.history[-1]["val_photo_accuracy"] == 1.0

@@ -30,7 +30,12 @@ from mnist_edge_trainer.export import export_run
 from mnist_edge_trainer.figures import draw_confusion_matrix, draw_curves, draw_rejection
 from mnist_edge_trainer.live import LiveDisplay
 from mnist_edge_trainer.models import build, parameter_count
-from mnist_edge_trainer.photo_sets import held_out_photos, held_out_strangers, training_photos
+from mnist_edge_trainer.photo_sets import (
+    held_out_photos,
+    held_out_strangers,
+    training_photos,
+    unusual_forms,
+)
 from mnist_edge_trainer.photos import SEVERITIES
 from mnist_edge_trainer.rejection import rejection_curve
 from mnist_edge_trainer.robustness import AxisScores, Scores, measure_robustness
@@ -68,7 +73,9 @@ def train(
     try:
         photos = None
         if config.photos:
-            photos = PhotoSet(training_photos(training), held_out_photos(validation))
+            photos = PhotoSet(
+                training_photos(training), unusual_forms(), held_out_photos(validation)
+            )
         with LiveDisplay(config, Console(stderr=True)) as display:
             result = run_training(
                 config,

@@ -36,7 +36,7 @@ class TrainConfig:
     """
 
     arch: str = DEFAULT_ARCHITECTURE
-    epochs: int = 60
+    epochs: int = 50
     batch_size: int = 128
     lr: float = 4e-3
     warmup: float = 0.1

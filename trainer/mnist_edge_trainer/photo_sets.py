@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mnist_edge_trainer.data import Digits
+from mnist_edge_trainer.forms import forms
 from mnist_edge_trainer.pool import PhotoPool, photos_of, strangers
 
-__all__ = ["held_out_photos", "held_out_strangers", "training_photos"]
+__all__ = ["held_out_photos", "held_out_strangers", "training_photos", "unusual_forms"]
+
+_FORMS = 3_000
 
 _HELD_OUT = 1_000
 """Photographs to validate with, and as many of no digit."""
@@ -16,6 +19,11 @@ _HELD_OUT = 1_000
 def training_photos(training: Digits) -> PhotoPool:
     """Photographs of the training digits, made as they are asked for."""
     return PhotoPool(training.images[:, 0].numpy(), training.labels.numpy())
+
+
+def unusual_forms() -> Digits:
+    """Drawings of digits as MNIST's writers do not write them."""
+    return forms(_FORMS)
 
 
 def held_out_photos(validation: Digits) -> Digits:

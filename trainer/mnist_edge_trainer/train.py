@@ -79,10 +79,12 @@ class PhotoSet:
 
     Attributes:
         training: of training digits, made as they are needed.
+        forms: of digits as MNIST's writers do not write them, drawn from like the photographs.
         validation: of held-out digits.
     """
 
     training: PhotoPool
+    forms: Digits
     validation: Digits
 
 
@@ -209,7 +211,7 @@ class _Trainer:
         self._config = config
         self._device = device
         self._training, self._validation, self._photos = training, validation, photos
-        self._photographs: list[Digits] = []
+        self._photographs: list[Digits] = [] if photos is None else [photos.forms.to(device)]
         self._photos_per_epoch = 0 if photos is None else config.photos
         self._steps = (len(training) + self._photos_per_epoch) // config.batch_size
         torch.manual_seed(config.seed)
@@ -297,7 +299,7 @@ class _Trainer:
             return self._training
         pool = self._photos.training
         wanted = min(epoch, pool.chunks, math.ceil(self._photos_per_epoch / CHUNK))
-        for number in range(len(self._photographs), wanted):
+        for number in range(len(self._photographs) - 1, wanted):
             chunk = pool.chunk(number)
             self._photographs.append(Digits.of(chunk.images, chunk.labels).to(self._device))
         made = Digits.join(self._photographs)
