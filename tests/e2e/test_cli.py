@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from mnist_edge import __version__
+from mnist_edge.model import Model
 from tests.conftest import ROOT, SAMPLES, Cli
 
 COMMANDS = ("predict", "bench", "info", "train", "evaluate", "export")
@@ -445,6 +446,8 @@ class TestBadInput:
             (("train", "--val-split", "60000"), "--val-split 60000"),
             (("train", "--device", "tpu"), "--device tpu"),
             (("evaluate", "--split", "all"), "--split all"),
+            (("evaluate", "--robustness", "--rejection"), "choose one"),
+            (("train", "--photos", "-1"), "--photos -1"),
         ],
     )
     def test_wrong_usage(self, cli: Cli, arguments: tuple[str, ...], says: str) -> None:
@@ -549,6 +552,26 @@ class TestWorkshop:
         message = one_line_error(done, 2)
         assert "--lr" in message
         assert "--seed" not in message
+
+    def test_robustness_is_scored_beside_the_naive_way(self, cli: Cli) -> None:
+        options = ("evaluate", "mnist-edge-int8", "--robustness", "--split", "validation")
+        done = cli(*options, "--pictures", "4", "--json")
+        assert done.returncode == 0, done.stderr
+        scores = json.loads(done.stdout)
+        assert scores["pictures"] == 4
+        middle = scores["mean"][1]
+        assert middle["front_end"] > middle["naive"]
+
+    def test_what_a_least_confidence_keeps_back(self, cli: Cli, tmp_path: Path) -> None:
+        done = cli("evaluate", "mnist-edge-int8", "--rejection", "--json", "--out", tmp_path)
+        assert done.returncode == 0, done.stderr
+        curve = json.loads(done.stdout)
+        right = [point["right"] for point in curve]
+        chosen = Model.load("mnist-edge-int8").min_confidence
+        (point,) = (point for point in curve if point["threshold"] == chosen)
+        assert point["right"] >= 0.985 * right[0]
+        assert point["no_digit"] < 0.7
+        assert (tmp_path / "rejection.png").exists()
 
     def test_evaluate_a_run(self, cli: Cli, trained_run: Path) -> None:
         done = cli("evaluate", trained_run, "--json")

@@ -81,7 +81,7 @@ def test_stream_is_lazy_and_keeps_the_order(
 
 def test_an_unsure_answer_is_withheld(test_digits: Digits) -> None:
     images = test_digits[0][:1000]
-    eager, careful = DigitClassifier(), DigitClassifier(min_confidence=0.9)
+    eager, careful = DigitClassifier(min_confidence=0), DigitClassifier(min_confidence=0.9)
     withheld = 0
     for free, held in zip(eager.stream(images), careful.stream(images), strict=True):
         assert free.confidence == held.confidence
@@ -93,3 +93,13 @@ def test_an_unsure_answer_is_withheld(test_digits: Digits) -> None:
         else:
             assert held.digit == free.digit
     assert withheld > 0
+
+
+def test_the_model_says_what_confidence_is_too_low(test_digits: Digits) -> None:
+    classifier = DigitClassifier()
+    stated = float(classifier.model.metadata["min_confidence"])
+    assert classifier.min_confidence == stated
+    assert 0 < stated < 0.9
+    unsure = [p for p in classifier.stream(test_digits[0]) if p.digit is None]
+    assert all(p.confidence is not None and p.confidence < stated for p in unsure)
+    assert len(unsure) <= 20

@@ -85,6 +85,7 @@ def test_metadata_says_what_the_contract_asks_for(bundled: Model) -> None:
         "validation_accuracy",
         "test_accuracy",
         "calibration_temperature",
+        "min_confidence",
         "quantization",
         "license",
         "labels",
@@ -149,6 +150,14 @@ def graph(
         ir_version=10,
     )
     return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("stated", ["1.5", "-1", "nan", "high"])
+def test_a_confidence_that_is_none_is_refused(stated: str) -> None:
+    model = onnx.load_from_string(graph())
+    helper.set_model_props(model, {"min_confidence": stated})
+    with pytest.raises(ModelError, match="min_confidence"):
+        _ = Model.from_bytes(model.SerializeToString(), "mine").min_confidence
 
 
 @pytest.mark.parametrize(
