@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from mnist_edge.errors import NoDigitError
 from mnist_edge.image import prepare
 from mnist_edge_trainer.data import Digits
+from mnist_edge_trainer.workers import workers
 
 __all__ = ["draw_form", "forms"]
 
@@ -29,16 +30,18 @@ _SEED = 2026
 
 def forms(count: int) -> Digits:
     """`count` drawings, the same ones every time, less those in which nothing was found."""
-    images, labels = [], []
-    for number in range(count):
-        rng = np.random.default_rng([_SEED, number])
-        picture, label = draw_form(rng)
-        try:
-            images.append(prepare(picture))
-        except NoDigitError:
-            continue
-        labels.append(label)
-    return Digits.of(np.array(images, np.uint8), np.array(labels))
+    with workers() as pool:
+        made = [form for form in pool.map(_form, range(count), chunksize=100) if form is not None]
+    images, labels = zip(*made, strict=True)
+    return Digits.of(np.stack(images), np.array(labels))
+
+
+def _form(number: int) -> tuple[npt.NDArray[np.uint8], int] | None:
+    picture, label = draw_form(np.random.default_rng([_SEED, number]))
+    try:
+        return prepare(picture), label
+    except NoDigitError:
+        return None
 
 
 def draw_form(rng: Rng) -> tuple[npt.NDArray[np.uint8], int]:

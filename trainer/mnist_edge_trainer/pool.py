@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +24,7 @@ from mnist_edge.files import make_folder, written_whole
 from mnist_edge.image import prepare
 from mnist_edge_trainer.photos import any_scene, photograph
 from mnist_edge_trainer.strangers import no_digit, printed_digit
+from mnist_edge_trainer.workers import workers
 
 __all__ = ["CHUNK", "NO_DIGIT", "PhotoPool", "Photos", "photos_of", "strangers"]
 
@@ -150,21 +148,12 @@ def _render(subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed:
     starts = range(0, len(digits), _BATCH)
     batches = [(start, digits[start : start + _BATCH]) for start in starts]
     batch_labels = [labels[start : start + _BATCH] for start in starts]
-    workers = ProcessPoolExecutor(
-        mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
-    )
-    try:
-        made = list(workers.map(work, batches, batch_labels))
-    finally:
-        workers.shutdown(cancel_futures=True)
+    with workers() as processes:
+        made = list(processes.map(work, batches, batch_labels))
     return Photos(
         np.concatenate([images for images, _ in made]),
         np.concatenate([kept for _, kept in made]),
     )
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _render_batch(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from mnist_edge.proposals import propose
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import default_data_dir, load_digits, split_training
 from mnist_edge_trainer.photos import AXES, SEVERITIES, any_scene, blank_page, photograph
+from mnist_edge_trainer.workers import workers
 
 __all__ = ["main"]
 
@@ -51,7 +51,7 @@ def main(output: Path) -> None:
     network = Model.load()
     features: list[list[float]] = []
     is_good: list[bool] = []
-    with ProcessPoolExecutor() as pool:
+    with workers() as pool:
         for i, (facts, pictures) in zip(chosen, pool.map(_read, jobs, chunksize=16), strict=True):
             if pictures:
                 features += facts

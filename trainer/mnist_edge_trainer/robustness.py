@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +18,7 @@ from mnist_edge.errors import NoDigitError
 from mnist_edge.image import prepare
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.photos import AXES, SEVERITIES, photograph
+from mnist_edge_trainer.workers import workers
 
 __all__ = ["AxisScores", "Scores", "measure_robustness", "naive"]
 
@@ -65,12 +64,12 @@ def measure_robustness(
     labels = digits.labels.numpy()
     images = list(digits.images[:, 0].numpy())
     scores = []
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
+    with workers() as pool:
         for axis in AXES:
             cells = []
             for severity in range(len(SEVERITIES)):
                 work = functools.partial(_read, axis, severity)
-                read = list(workers.map(work, range(len(images)), images, chunksize=25))
+                read = list(pool.map(work, range(len(images)), images, chunksize=25))
                 ours, theirs = (np.stack(pictures) for pictures in zip(*read, strict=True))
                 cells.append(
                     Scores(_accuracy(network, ours, labels), _accuracy(network, theirs, labels))
