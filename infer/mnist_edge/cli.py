@@ -492,7 +492,7 @@ def evaluate(
     if robustness:
         _trainer().robustness(target, split=split, data=data, pictures=pictures, as_json=as_json)
     elif rejection:
-        _trainer().rejection(target, data=data, out=out, as_json=as_json)
+        _trainer().rejection(target, split=split, data=data, out=out, as_json=as_json)
     else:
         _trainer().evaluate(target, split=split, data=data, out=out, as_json=as_json)
 

@@ -31,7 +31,7 @@ Arrays are ``[H, W]`` grey, ``[H, W, 1]``, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RG
 
 LONGER_SIDE, _SHORTER_SIDE = 480, 64
 """Pixels that are kept along each side at least, where there are as many. A digit filling 1 % of
-the page is still some 50 of them high, and a photograph of 12 megapixels can be decoded at an
+the page is still some 40 of them high, and a photograph of 12 megapixels can be decoded at an
 eighth of its size."""
 
 _LARGEST_AREA = 80_000_000
@@ -137,23 +137,37 @@ def _to_pixels(image: Image.Image, name: str) -> Pixels:
             f"{name}: {image.width} x {image.height} pixels is more than is safe to decode; "
             "scale it down first"
         )
+    if 0 in image.size:
+        raise ImageReadError(f"{name}: a picture without pixels")
     # JPEG alone can skip most of the work: it decodes at 1/2, 1/4 or 1/8 of its size.
     image.draft(None, (LONGER_SIDE, LONGER_SIDE))
     image.load()
     # Where nothing was said of the picture, nothing was said of its orientation.
     upright = ImageOps.exif_transpose(image) if image.info or image.format == "TIFF" else image
-    return _without_false_colour(np.asarray(_shrink(_eight_bit_image(upright))))
+    # Reduced before it is reckoned with: a plane of floats of 80 megapixels is 320 MB.
+    return _without_false_colour(np.asarray(_eight_bit_image(_shrink(_averageable(upright)))))
+
+
+def _averageable(image: Image.Image) -> Image.Image:
+    """In a mode of which pixels can be averaged: not indices, not bits."""
+    if image.mode in ("L", "RGB", "CMYK") and not image.has_transparency_data:
+        return image
+    if image.mode in ("LA", "RGBA", "F", "I"):
+        return image
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode.startswith("I;16"):
+        return image.convert("I")
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _eight_bit_image(image: Image.Image) -> Image.Image:
     """Mode L or RGB."""
-    if image.has_transparency_data:
+    if image.mode in ("LA", "RGBA"):
         return _fill_transparency(image.convert("RGBA"))
-    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+    if image.mode in ("F", "I"):
         return _stretch(image)
-    if image.mode in ("L", "RGB"):
-        return image
-    return image.convert("L" if image.mode in ("1", "LA") else "RGB")
+    return image if image.mode == "L" else image.convert("RGB")
 
 
 def _without_false_colour(pixels: Pixels) -> Pixels:

@@ -27,7 +27,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         if target.exists() and not target.is_file():
             yield target
             return
-        partial = target.with_name(f"{target.name}.partial")
+        # The process's own: two that write one file must not write one partial.
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             yield partial
             os.replace(partial, target)

@@ -79,6 +79,8 @@ def prepare(source: ImageSource) -> Grey:
             return 255 - picture
     sheet = flatten(picture)
     found = find_digit(*overview(sheet))
+    if found is not None and found.fills_its_box:
+        sheet, found = _look_inside(sheet, found)
     digit = None if found is None else cut_out(sheet, found)
     if digit is None:
         raise NoDigitError(
@@ -124,6 +126,30 @@ def overview(sheet: Sheet) -> tuple[Sheet, float]:
     return Sheet(_resize(sheet.plane, size), sheet.follows_light), scale
 
 
+def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
+    """What looks like a digit may be the page itself, on a desk: then the digit is in it.
+
+    Returns:
+        the page alone and the digit on it, or what was given where there is none on it.
+    """
+    height, width = page.digit.shape
+    down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
+    rows, columns = extent(page.digit)
+    # Without the page's own border, which is no line on it.
+    trim = 0.03 * max(rows.stop - rows.start, columns.stop - columns.start)
+    inside = sheet.plane[
+        round((rows.start + trim) * down) : round((rows.stop - trim) * down),
+        round((columns.start + trim) * across) : round((columns.stop - trim) * across),
+    ]
+    if min(inside.shape) < _SIDE:
+        return sheet, page
+    inner = Sheet(inside, sheet.follows_light)
+    found = find_digit(*overview(inner))
+    if found is None or found.is_dark == page.is_dark or found.fills_its_box:
+        return sheet, page
+    return inner, found
+
+
 def cut_out(sheet: Sheet, found: Proposal) -> Grey | None:
     """What the network would see if `found` is the digit; None where that leaves no ink."""
     strokes = _close_up(sheet, found)
@@ -151,13 +177,15 @@ def _close_up(sheet: Sheet, found: Proposal) -> Plane | None:
     ink = near.ink(found.is_dark, min(max(5, round(found.window * scale)), max(size)))
     guide = dilate(found.digit, 5)[top:bottom, left:right].astype(np.uint8) * 255
     reach = np.asarray(Image.fromarray(guide).resize(size, Image.Resampling.BILINEAR)) > 100
+    # A hair-thin stroke is a small part of what lies near it.
     values = ink[reach]
-    strongest = float(np.percentile(values[values >= np.median(values)], 80))
+    standing_out = values[values > 0.3 * np.percentile(values, 99.5)]
+    strongest = float(np.percentile(standing_out, 80)) if len(standing_out) else 0.0
     mask = ink > INK_LEVEL * strongest
     if found.clean is not None:
         mask = found.clean(mask)
     mask = mask & reach
-    if not mask.any():
+    if not mask.any() or strongest <= 0:
         return None
     level = float(np.percentile(ink[mask], 70))
     # The soft edge of a stroke belongs to it; print that was removed beside it does not.

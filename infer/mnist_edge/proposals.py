@@ -1,4 +1,4 @@
-"""Which part of a picture is the digit: every way to read it is tried, and the likeliest taken.
+"""Which part of a picture is the digit: the ways to read it are tried, and the likeliest taken.
 
 Ink may be darker or lighter than its paper; what is narrower than a small, a middling or a large
 window may be ink and all else paper, shadow or desk; thin lines may be print. No single rule is
@@ -43,8 +43,11 @@ _ENLARGED = 1.3
 _NOISE_FACTOR = 4.0
 """Ink must stand out from the paper's own grain by this many standard deviations."""
 
-_SURE = 2.5
+_SURE = 3.0
 """Logit above which nothing else is tried."""
+
+_BLOCK_FILLED, _BLOCK_ASPECT = 0.7, 0.4
+"""Parts of its box that a block fills, and of its longer side that its shorter one has."""
 
 _HOPELESS = -1.8
 """Logit below which there is no digit: blank paper lies below, readable digits above."""
@@ -68,9 +71,17 @@ class Proposal:
     clean: Callable[[Mask], Mask] | None
     features: list[float]
 
+    @property
+    def fills_its_box(self) -> bool:
+        """Whether it is a block, as a page on a desk is, and hardly any digit."""
+        rows, columns = extent(self.digit)
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        block = self.digit[rows, columns].mean() > _BLOCK_FILLED
+        return bool(block and min(tall, wide) > _BLOCK_ASPECT * max(tall, wide))
+
 
 def find_digit(sheet: Sheet, enlarged: float) -> Proposal | None:
-    """The likeliest proposal.
+    """The likeliest proposal; once one is likely enough, what is left is not tried.
 
     Args:
         sheet: the picture, about 64 to 128 pixels along its longer side.

@@ -563,7 +563,8 @@ class TestWorkshop:
         assert middle["front_end"] > middle["naive"]
 
     def test_what_a_least_confidence_keeps_back(self, cli: Cli, tmp_path: Path) -> None:
-        done = cli("evaluate", "mnist-edge-int8", "--rejection", "--json", "--out", tmp_path)
+        options = ("--rejection", "--split", "validation", "--json", "--out", tmp_path)
+        done = cli("evaluate", "mnist-edge-int8", *options)
         assert done.returncode == 0, done.stderr
         curve = json.loads(done.stdout)
         right = [point["right"] for point in curve]

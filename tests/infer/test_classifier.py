@@ -103,3 +103,9 @@ def test_the_model_says_what_confidence_is_too_low(test_digits: Digits) -> None:
     unsure = [p for p in classifier.stream(test_digits[0]) if p.digit is None]
     assert all(p.confidence is not None and p.confidence < stated for p in unsure)
     assert len(unsure) <= 20
+
+
+def test_a_picture_without_pixels_costs_one_row(test_digits: Digits) -> None:
+    empty, digit = DigitClassifier().stream([Image.new("L", (0, 0)), test_digits[0][0]])
+    assert "without pixels" in (empty.error or "")
+    assert digit.digit == test_digits[1][0]

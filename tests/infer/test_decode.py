@@ -167,3 +167,14 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         content = encoded(Image.new("1", (side, side)), "PNG")
         with pytest.raises(ImageReadError):
             decode(content)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16", "F"])
+def test_large_pictures_of_every_depth_are_reduced(mode: str) -> None:
+    page = Image.new("L", (2_000, 1_600), 250)
+    page.paste(20, (600, 500, 700, 1_100))
+    picture = page.convert("I").point(lambda level: level * 200) if mode == "I;16" else page
+    pixels = decode(picture.convert(mode))
+    assert max(pixels.shape) < 960
+    middle, corner = pixels[pixels.shape[0] // 2, round(pixels.shape[1] * 0.325)], pixels[5, 5]
+    assert int(np.max(corner)) - int(np.max(middle)) > 200

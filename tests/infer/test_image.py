@@ -46,6 +46,23 @@ def by_window(image: Bytes) -> Image.Image:
     return Image.fromarray(np.clip(light * (1 - 0.6 * stencil), 0, 255).astype(np.uint8))
 
 
+def on_a_desk(image: Bytes) -> Image.Image:
+    """A whole page, a little turned, with dark wood all round it."""
+    page = on_page(image, 30, 240).crop((20, 180, 320, 460))
+    desk = Image.new("L", (600, 560), 45)
+    turned = page.rotate(6, Image.Resampling.BICUBIC, expand=True, fillcolor=45)
+    desk.paste(turned, (110, 90))
+    return desk
+
+
+def far_away(image: Bytes) -> Image.Image:
+    """A large page with a small digit, in a thin pen."""
+    page = Image.new("L", (3000, 4000), 235)
+    small = enlarged(image).point(lambda level: 255 if level > 200 else 0).resize((160, 160))
+    page.paste(40, (1400, 1500), small)
+    return page
+
+
 def black_and_white(image: Bytes) -> Image.Image:
     return enlarged(image).point(lambda level: 0 if level > 127 else 255).convert("1")
 
@@ -71,6 +88,8 @@ def upright_strip(image: Bytes) -> Image.Image:
         pytest.param(lambda image: on_page(image, 140, 190), id="pencil"),
         pytest.param(by_window, id="uneven light"),
         pytest.param(black_and_white, id="one bit"),
+        pytest.param(on_a_desk, id="page on a desk"),
+        pytest.param(far_away, id="far away"),
         pytest.param(cut_to_the_ink, id="cut to the ink"),
         pytest.param(upright_strip, id="tall"),
     ],
@@ -78,8 +97,8 @@ def upright_strip(image: Bytes) -> Image.Image:
 def test_pictures_are_read_nearly_as_well_as_mnist_itself(
     make: object, train_digits: Digits
 ) -> None:
-    images, labels = train_digits[0][-500:], train_digits[1][-500:]
-    classifier = DigitClassifier()
+    images, labels = train_digits[0][-300:], train_digits[1][-300:]
+    classifier = DigitClassifier(min_confidence=0)
     answers = [p.digit for p in classifier.stream(make(image) for image in images)]  # type: ignore[operator]
     assert np.mean(np.array(answers, dtype=float) == labels) >= 0.98
 

@@ -55,12 +55,15 @@ def test_a_chunk_is_made_once_and_is_the_same_again(tmp_path: Path, train_digits
         PhotoPool(images, labels, tmp_path / name).chunk(0) for name in ("one", "two")
     )
     np.testing.assert_array_equal(first.images, elsewhere.images)
-    (kept,) = (tmp_path / "one").iterdir()
+    (kept,) = (tmp_path / "one").glob("*.npz")
     before = kept.stat().st_mtime_ns
     again = PhotoPool(images, labels, tmp_path / "one").chunk(0)
     np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.labels, again.labels)
     assert kept.stat().st_mtime_ns == before
+    kept.write_bytes(kept.read_bytes()[:1000])
+    mended = PhotoPool(images, labels, tmp_path / "one").chunk(0)
+    np.testing.assert_array_equal(first.images, mended.images)
     assert 0 < (first.labels == NO_DIGIT).sum() < 20
     assert first.images.any(axis=(1, 2)).all()
 

@@ -104,7 +104,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        return Checkpoint(**values | {"config": TrainConfig(**values["config"])})
+        # Runs of 0.1 saw no photographs and did not say so.
+        config = TrainConfig(**{"photos": 0} | values["config"])
+        return Checkpoint(**values | {"config": config})
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: no such checkpoint; train one with `mnist-edge train`"

@@ -161,7 +161,7 @@ def robustness(
     axes = measure_robustness(
         subject.network,
         digits,
-        on_axis=lambda axis: _say(f"  {axis.axis}: {axis.by_severity[1].front_end:.1%}"),
+        on_axis=lambda axis: _say(f"  {axis.axis}: done"),
     )
     means = [
         Scores(
@@ -201,9 +201,11 @@ def robustness(
     )
 
 
-def rejection(target: str | None, *, data: Path | None, out: Path | None, as_json: bool) -> None:
-    """What a least confidence keeps back, on held-out photographs and on what is no digit."""
-    subject = _subject(target, "validation", data)
+def rejection(
+    target: str | None, *, split: str, data: Path | None, out: Path | None, as_json: bool
+) -> None:
+    """What a least confidence keeps back, of photographs of a split and of what is no digit."""
+    subject = _subject(target, split, data)
     photographs = held_out_photos(subject.digits)
     curve = rejection_curve(
         subject.network(photographs.images[:, 0].numpy()),

@@ -32,7 +32,7 @@ def draw_curves(history: list[EpochRecord], path: Path) -> None:
     loss.plot(epochs, [record["val_loss"] for record in history], label="validation")
     error.plot(epochs, [100 - 100 * record["train_accuracy"] for record in history])
     error.plot(epochs, [100 - 100 * record["val_accuracy"] for record in history])
-    photos = [record["val_photo_accuracy"] for record in history]
+    photos = [record.get("val_photo_accuracy") for record in history]
     if None not in photos:
         wrong = [100 - 100 * accuracy for accuracy in photos if accuracy is not None]
         error.plot(epochs, wrong, label="validation, photographs")

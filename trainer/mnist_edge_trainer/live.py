@@ -90,5 +90,5 @@ class LiveDisplay:
 
 
 def _photos(record: EpochRecord) -> str:
-    accuracy = record["val_photo_accuracy"]
+    accuracy = record.get("val_photo_accuracy")
     return "" if accuracy is None else f"photographs {accuracy:.2%}  "

@@ -7,15 +7,19 @@ training comes to need them, and are kept in the user's cache.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 import PIL
+import scipy
 from platformdirs import user_cache_path
 
 import mnist_edge
@@ -129,12 +133,14 @@ def _kept(
     subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None
 ) -> Photos:
     """Photographs from the cache, or made now."""
-    digest = hashlib.sha256(_source_digest() + digits.tobytes() + subject.__name__.encode())
+    inputs = digits.tobytes() + labels.tobytes() + subject.__name__.encode()
+    digest = hashlib.sha256(_source_digest() + inputs)
     folder = cache or user_cache_path("mnist-edge") / "photos"
     path = folder / f"{digest.hexdigest()[:16]}-{seed}.npz"
-    if path.exists():
-        with np.load(path) as kept:
-            return Photos(kept["images"], kept["labels"])
+    # A damaged file is made anew.
+    damages = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+    with contextlib.suppress(*damages), np.load(path) as kept:
+        return Photos(kept["images"], kept["labels"])
     photos = _render(subject, digits, labels, seed)
     make_folder(folder)
     with written_whole(path) as partial, partial.open("wb") as file:
@@ -180,7 +186,8 @@ def _source_digest() -> bytes:
     names = ("decode", "image", "lines", "morphology", "paper", "pieces", "proposals", "strokes")
     files = [front_end / f"{name}.py" for name in names] + [front_end / "proposals.json"]
     files += [Path(__file__).with_name(f"{name}.py") for name in ("photos", "pool", "strangers")]
-    digest = hashlib.sha256(np.__version__.encode() + PIL.__version__.encode())
+    libraries = (np, PIL, scipy, matplotlib)
+    digest = hashlib.sha256("".join(library.__version__ for library in libraries).encode())
     for file in files:
         digest.update(file.read_bytes())
     return digest.digest()

@@ -32,7 +32,7 @@ __all__ = ["CALIBRATION_IMAGES", "SCHEME", "quantize"]
 CALIBRATION_IMAGES = 1_000
 SCHEME = (
     "static QDQ; weights int8 per channel, 7 bits used; activations uint8 per tensor; "
-    f"MinMax over {CALIBRATION_IMAGES} training images and photographs"
+    f"MinMax over {CALIBRATION_IMAGES} training pictures"
 )
 
 _BATCH = 100
