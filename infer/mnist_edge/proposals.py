@@ -52,6 +52,14 @@ _BLOCK_FILLED, _BLOCK_ASPECT = 0.7, 0.4
 _HOPELESS = -1.8
 """Logit below which there is no digit: blank paper lies below, readable digits above."""
 
+_UNLIKELY = 0.0
+"""Logit below which a digit far away is taken rather than the likeliest proposal."""
+
+_SMALL, _ALONE, _CLEAR = 0.1, 0.8, 5.0
+"""A digit far away is unlike those that the model was fitted to. What is smaller than this part of
+the picture, more than this part of all its ink, clearer than this many standard deviations of the
+grain, and on what looks like paper is answered however unlikely it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
@@ -62,6 +70,7 @@ class Proposal:
         is_dark: the ink is darker than its paper.
         window: pixels; what is wider is no ink.
         clean: what removed print from the ink, if anything did.
+        is_far_away: it is small, alone, clear, and on what looks like paper.
         features: what `find_digit` judges it by.
     """
 
@@ -69,6 +78,7 @@ class Proposal:
     is_dark: bool
     window: int
     clean: Callable[[Mask], Mask] | None
+    is_far_away: bool
     features: list[float]
 
     @property
@@ -91,13 +101,18 @@ def find_digit(sheet: Sheet, enlarged: float) -> Proposal | None:
         None where nothing stands out from the paper, or nothing that may be a digit.
     """
     best, best_logit = None, -np.inf
+    far_away, far_logit = None, -np.inf
     for group in propose(sheet, enlarged):
         for proposal in group:
             logit = _logit(proposal.features)
             if logit > best_logit:
                 best, best_logit = proposal, logit
+            if proposal.is_far_away and logit > far_logit:
+                far_away, far_logit = proposal, logit
         if best_logit > _SURE:
             break
+    if best_logit < _UNLIKELY and far_away is not None:
+        return far_away
     return best if best_logit > _HOPELESS else None
 
 
@@ -128,9 +143,14 @@ def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
                 digit = find_pieces(mask)
                 facts = _describe(digit, mask, everything, ink, window)
                 contrast = facts.pop()
-                facts += [contrast / span, float(np.log10(max(0.1, contrast / (noise + 1))))]
+                signal = contrast / (noise + 1)
+                facts += [contrast / span, float(np.log10(max(0.1, signal)))]
                 facts += [vote if is_dark else -vote for vote in votes]
-                group.append(Proposal(digit, is_dark, reach, clean, facts))
+                size, alone = max(digit.any(axis=1).sum(), digit.any(axis=0).sum()) / side, facts[9]
+                is_far_away = bool(
+                    size < _SMALL and alone > _ALONE and signal > _CLEAR and facts[-1] > 0
+                )
+                group.append(Proposal(digit, is_dark, reach, clean, is_far_away, facts))
             yield group
 
 

@@ -139,7 +139,7 @@ def _kept(
     path = folder / f"{digest.hexdigest()[:16]}-{seed}.npz"
     # A damaged file is made anew.
     damages = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
-    with contextlib.suppress(*damages), np.load(path) as kept:
+    with contextlib.suppress(*damages), path.open("rb") as stored, np.load(stored) as kept:
         return Photos(kept["images"], kept["labels"])
     photos = _render(subject, digits, labels, seed)
     make_folder(folder)
