@@ -7,6 +7,8 @@ size, in bytes and in pixels.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import io
 import os
 import warnings
@@ -103,7 +105,23 @@ def _open(source: ImageSource, name: str) -> Image.Image:
     content = source if isinstance(source, bytes) else source.read()
     if not content:
         raise ImageReadError(f"{name}: the file is empty")
-    return Image.open(io.BytesIO(content))
+    try:
+        return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        if not _register_heif():
+            raise
+        return Image.open(io.BytesIO(content))
+
+
+@functools.cache
+def _register_heif() -> bool:
+    """Teaches Pillow HEIC, where the package `pillow-heif` is installed: it waits to be asked."""
+    try:
+        plugin = importlib.import_module("pillow_heif")
+    except ImportError:
+        return False
+    plugin.register_heif_opener()
+    return True
 
 
 def _eight_bit(array: npt.NDArray[np.generic], name: str) -> Pixels:

@@ -178,3 +178,14 @@ def test_large_pictures_of_every_depth_are_reduced(mode: str) -> None:
     assert max(pixels.shape) < 960
     middle, corner = pixels[pixels.shape[0] // 2, round(pixels.shape[1] * 0.325)], pixels[5, 5]
     assert int(np.max(corner)) - int(np.max(middle)) > 200
+
+
+def test_heic_is_read_where_its_plugin_is_installed() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    page = Image.new("RGB", (120, 90), "white")
+    page.paste("black", (40, 30, 60, 60))
+    file = io.BytesIO()
+    pillow_heif.from_pillow(page).save(file)
+    pixels = decode(file.getvalue())
+    assert pixels.shape[:2] == (90, 120)
+    assert int(pixels[45, 50].max()) < 40 < 200 < int(pixels[5, 5].min())
