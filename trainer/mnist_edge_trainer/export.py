@@ -162,8 +162,8 @@ class Calibration:
 
     def least_confidence(self, model: Model) -> float:
         """Below which `model` had better not answer (see `rejection.choose_threshold`)."""
-        if self.photographs is None or self.no_digits is None:
-            return 0.0
+        if not self.photographs or not self.no_digits:
+            return 0.0  # none, or none in which the front end found anything
         curve = rejection_curve(
             model.run(self.photographs.images[:, 0].numpy()),
             self.photographs.labels.numpy(),
