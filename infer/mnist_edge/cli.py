@@ -479,8 +479,14 @@ def evaluate(
         typer.Option(help="Score simulated photographs instead, by what is wrong with them."),
     ] = False,
     pictures: Annotated[
-        int, typer.Option(min=1, max=10_000, help="With --robustness: digits for each figure.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="With --robustness: digits for each figure.",
+            show_default="500",
+        ),
+    ] = None,
     rejection: Annotated[
         bool, typer.Option(help="Show instead what a least confidence keeps back.")
     ] = False,
@@ -489,8 +495,14 @@ def evaluate(
     """Score a network: accuracy, precision, recall, F1, confusion matrix."""
     if robustness and rejection:
         raise UsageError("--robustness and --rejection: choose one")
+    if pictures is not None and not robustness:
+        raise UsageError("--pictures: goes with --robustness")
+    if robustness and out is not None:
+        raise UsageError("--out: --robustness draws no picture; redirect its table or its --json")
     if robustness:
-        _trainer().robustness(target, split=split, data=data, pictures=pictures, as_json=as_json)
+        _trainer().robustness(
+            target, split=split, data=data, pictures=pictures or 500, as_json=as_json
+        )
     elif rejection:
         _trainer().rejection(target, split=split, data=data, out=out, as_json=as_json)
     else:

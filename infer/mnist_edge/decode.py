@@ -24,7 +24,16 @@ from mnist_edge.errors import ImageReadError
 __all__ = ["LONGER_SIDE", "ImageSource", "Pixels", "decode", "describe"]
 
 Pixels = npt.NDArray[np.uint8]
-ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | npt.NDArray[np.generic]
+ImageSource = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | Image.Image
+    | npt.NDArray[np.generic]
+)
 """What `decode` takes: a path, an encoded file's bytes, an open binary file, a PIL image, an array.
 
 Arrays are ``[H, W]`` grey, ``[H, W, 1]``, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RGBA, of uint8 in
@@ -102,7 +111,12 @@ def _open(source: ImageSource, name: str) -> Image.Image:
         path = source if isinstance(source, Path) else Path(source)
         with path.open("rb", buffering=0) as file:
             source = file.read()
-    content = source if isinstance(source, bytes) else source.read()
+    elif not isinstance(source, bytes | bytearray | memoryview) and not hasattr(source, "read"):
+        raise ImageReadError(
+            f"{name}: {type(source).__name__} is no picture; give a path, the bytes of a file, "
+            "an open file, a PIL image, or an array"
+        )
+    content = source.read() if hasattr(source, "read") else source
     if not content:
         raise ImageReadError(f"{name}: the file is empty")
     try:

@@ -257,7 +257,7 @@ def _open(source: ImageSource) -> Image.Image:
         return source.copy()
     if isinstance(source, np.ndarray):
         return Image.fromarray(decode(source))
-    if isinstance(source, bytes):
+    if isinstance(source, bytes | bytearray | memoryview):
         return Image.open(BytesIO(source))
     if isinstance(source, str | os.PathLike):
         if not os.path.isfile(source):

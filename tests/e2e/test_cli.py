@@ -447,6 +447,8 @@ class TestBadInput:
             (("train", "--device", "tpu"), "--device tpu"),
             (("evaluate", "--split", "all"), "--split all"),
             (("evaluate", "--robustness", "--rejection"), "choose one"),
+            (("evaluate", "--pictures", "9"), "goes with --robustness"),
+            (("evaluate", "--robustness", "--out", "x"), "draws no picture"),
             (("train", "--photos", "-1"), "--photos -1"),
         ],
     )

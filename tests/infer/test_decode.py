@@ -128,10 +128,17 @@ def test_arrays_that_are_no_picture(array: np.ndarray, reason: str) -> None:
         decode(array)
 
 
+@pytest.mark.parametrize("source", [None, 7, [[0, 1]]], ids=["None", "int", "list"])
+def test_what_is_no_picture_at_all_is_told_so(source: object) -> None:
+    with pytest.raises(ImageReadError, match=f"{type(source).__name__} is no picture"):
+        decode(source)  # type: ignore[arg-type]
+
+
 def test_path_bytes_and_file_agree(samples: Path) -> None:
     path = samples / "3-pen.png"
     with path.open("rb") as file:
         grey = [decode(path), decode(str(path)), decode(path.read_bytes()), decode(file)]
+        grey += [decode(bytearray(path.read_bytes())), decode(memoryview(path.read_bytes()))]
     for other in grey[1:]:
         np.testing.assert_array_equal(grey[0], other)
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from mnist_edge.model import Model
 from mnist_edge_trainer.data import Digits as Labelled
-from mnist_edge_trainer.photos import AXES, Scene, any_scene, photograph, stencil
+from mnist_edge_trainer.forms import unusual_form
+from mnist_edge_trainer.photos import AXES, Scene, any_scene, blank_page, photograph, stencil
 from mnist_edge_trainer.pool import NO_DIGIT, PhotoPool
 from mnist_edge_trainer.rejection import THRESHOLDS, choose_threshold, rejection_curve
 from mnist_edge_trainer.robustness import measure_robustness, naive
@@ -47,6 +48,28 @@ def test_mixed_scenes_are_drawn_without_fail(train_digits: Digits) -> None:
     for seed, digit in enumerate(train_digits[0][:200]):
         rng = np.random.default_rng(seed)
         assert photograph(digit, any_scene(rng), rng).width >= 1
+
+
+def test_a_blank_page_is_the_picture_without_its_digit(train_digits: Digits) -> None:
+    digit, scene = train_digits[0][5], Scene(ruling="squared", frame=0.2, noise=0.0)
+    taken, blank = (
+        np.asarray(take(digit, scene, np.random.default_rng(1)).convert("L"), np.float32)
+        for take in (photograph, blank_page)
+    )
+    ink = stencil(digit, scene, np.random.default_rng(1)) > 0.5
+    # Half of 224 pixels high, where the stencil's box is 160.
+    area = ink.sum() * (112 / 160) ** 2
+    assert (np.abs(taken - blank) > 20).sum() == pytest.approx(area, rel=0.2)
+    # The lines of the paper and the box are still there.
+    assert np.ptp(blank) > 100
+
+
+def test_unusual_forms_are_told_apart_by_the_network_that_saw_them() -> None:
+    drawn = [unusual_form(np.random.default_rng([7, seed])) for seed in range(200)]
+    images, labels = zip(*drawn, strict=True)
+    assert set(labels) == {1, 3, 4, 7, 9}
+    answers = Model.load().run(np.stack(images)).argmax(axis=1)
+    assert np.mean(answers == np.array(labels)) >= 0.95
 
 
 def test_a_chunk_is_made_once_and_is_the_same_again(tmp_path: Path, train_digits: Digits) -> None:

@@ -34,7 +34,6 @@ from mnist_edge_trainer.photo_sets import (
     held_out_photos,
     held_out_strangers,
     training_photos,
-    unusual_forms,
 )
 from mnist_edge_trainer.photos import SEVERITIES
 from mnist_edge_trainer.rejection import rejection_curve
@@ -73,9 +72,7 @@ def train(
     try:
         photos = None
         if config.photos:
-            photos = PhotoSet(
-                training_photos(training), unusual_forms(), held_out_photos(validation)
-            )
+            photos = PhotoSet(training_photos(training), held_out_photos(validation))
         with LiveDisplay(config, Console(stderr=True)) as display:
             result = run_training(
                 config,

@@ -129,11 +129,10 @@ def photograph(digit: Grey, scene: Scene, rng: Rng) -> Image.Image:
     return _expose(picture, scene, rng)
 
 
-def blank_page(scene: Scene, rng: Rng) -> Image.Image:
-    """A picture of the scene's paper, in its light, with nothing on it."""
-    page = np.broadcast_to(np.array(scene.paper, np.float32), (*scene.size[::-1], 3))
-    page = page * _light(page.shape[:2], scene, rng)[..., np.newaxis]
-    return _expose(page, dataclasses.replace(scene, levels="grey"), rng)
+def blank_page(digit: Grey, scene: Scene, rng: Rng) -> Image.Image:
+    """The same picture without the digit: paper, what is printed and lies on it, light, camera."""
+    empty = dataclasses.replace(scene, opacity=0.0, transparent=False, levels="grey")
+    return photograph(digit, empty, rng)
 
 
 def stencil(digit: Grey, scene: Scene, rng: Rng) -> Plane:
@@ -247,14 +246,9 @@ def _rule(page: Plane, ink: Plane, scene: Scene, height: float, rng: Rng) -> Non
         page += lines[..., np.newaxis] * (tint - page)
     if scene.frame is not None:
         ys, xs = np.nonzero(ink > 0.3)
-        gap = rng.uniform(0.15, 0.4) * height
+        left, top, right, bottom = rng.uniform(0.12, 0.6, 4) * height
         box = Image.new("L", (ink.shape[1] * 4, ink.shape[0] * 4))
-        corners = [
-            xs.min() - gap,
-            ys.min() - gap,
-            xs.max() + gap * rng.uniform(0.8, 1.5),
-            ys.max() + gap,
-        ]
+        corners = [xs.min() - left, ys.min() - top, xs.max() + right, ys.max() + bottom]
         ImageDraw.Draw(box).rectangle(
             [4 * float(corner) for corner in corners],
             outline=255,
@@ -464,10 +458,14 @@ def any_scene(rng: Rng) -> Scene:
         "pen": float(np.exp(between(math.log(0.5), math.log(5.5)))) if chance(0.5) else None,
         "noise": between(0.0, 0.05) ** (1 if chance(0.3) else 2),
         "opacity": between(0.2, 1.0) if chance(0.3) else 1.0,
-        "blur": between(0.0, 0.7) if chance(0.3) else 0.0,
+        "blur": between(0.0, 1.0) if chance(0.3) else 0.0,
         "quality": int(rng.integers(10, 95)) if chance(0.4) else None,
         "dust": int(rng.integers(1, 30)) if chance(0.15) else 0,
     }
+    if chance(0.1):
+        # A whole page, seen from afar.
+        changes |= {"size": (int(rng.integers(320, 521)), int(rng.integers(320, 521)))}
+        changes |= {"digit": between(0.05, 0.25)}
     if chance(0.35):
         paper = between(0.0, 0.45)
         changes |= {"paper": _grey(paper), "ink": _grey(between(paper + 0.3, 1.0))}
@@ -497,9 +495,12 @@ def any_scene(rng: Rng) -> Scene:
     elif light < 0.5:
         changes |= {"vignette": between(0.3, 0.9)}
     if chance(0.3):
-        changes |= {"margin": between(0.0, 0.3), "resolution": int(rng.integers(8, 64))}
+        pixels = round(math.exp(between(math.log(8), math.log(64))))
+        changes |= {"margin": between(0.0, 0.3), "resolution": pixels}
         if chance(0.4):
             changes |= {"levels": "one bit"}
         if chance(0.2):
             changes |= {"stretch": True}
+    elif chance(0.05):
+        changes |= {"transparent": True}
     return dataclasses.replace(Scene(), **changes)  # type: ignore[arg-type]

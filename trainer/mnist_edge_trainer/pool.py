@@ -26,6 +26,7 @@ import mnist_edge
 from mnist_edge.errors import NoDigitError
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge.image import prepare
+from mnist_edge_trainer.forms import unusual_form
 from mnist_edge_trainer.photos import any_scene, photograph
 from mnist_edge_trainer.strangers import no_digit, printed_digit
 from mnist_edge_trainer.workers import workers
@@ -40,8 +41,8 @@ NO_DIGIT = -1
 CHUNK = 2_500
 """Photographs made at a time."""
 
-_PRINTED, _NO_DIGIT = 0.06, 0.12
-"""Parts of a chunk that are printed digits, and no digits."""
+_NO_DIGIT, _PRINTED, _UNUSUAL = 0.12, 0.06, 0.08
+"""Parts of a chunk that are no digits, printed digits, and digits of unusual forms."""
 
 _BATCH = 50
 """Photographs that a worker makes at a time."""
@@ -85,7 +86,7 @@ class PhotoPool:
         return -(-len(self.digits) // CHUNK)
 
     def chunk(self, number: int) -> Photos:
-        """Chunk `number`, 0 and up: some of it is printed digits, some is no digit.
+        """Chunk `number`, 0 and up: some of it is printed, of unusual form, or no digit.
 
         Photographs in which the front end finds nothing are left out.
 
@@ -126,6 +127,8 @@ def _mixture(digit: Grey, label: int, digits: Grey, rng: np.random.Generator) ->
         return no_digit(digits, rng), NO_DIGIT
     if drawn < _NO_DIGIT + _PRINTED:
         return printed_digit(label, rng), label
+    if drawn < _NO_DIGIT + _PRINTED + _UNUSUAL:
+        return unusual_form(rng)
     return digit, label
 
 
@@ -179,13 +182,16 @@ def _render_batch(
     return np.array(images, np.uint8).reshape(-1, 28, 28), np.array(kept, np.int64)
 
 
+_SIMULATOR = ("forms", "photos", "pool", "strangers")
+
+
 @functools.cache
 def _source_digest() -> bytes:
     """Of everything that decides what a photograph becomes: a change makes new ones."""
     front_end = Path(mnist_edge.__file__).parent
     names = ("decode", "image", "lines", "morphology", "paper", "pieces", "proposals", "strokes")
     files = [front_end / f"{name}.py" for name in names] + [front_end / "proposals.json"]
-    files += [Path(__file__).with_name(f"{name}.py") for name in ("photos", "pool", "strangers")]
+    files += [Path(__file__).with_name(f"{name}.py") for name in _SIMULATOR]
     libraries = (np, PIL, scipy, matplotlib)
     digest = hashlib.sha256("".join(library.__version__ for library in libraries).encode())
     for file in files:

@@ -30,7 +30,7 @@ from mnist_edge_trainer.workers import workers
 
 __all__ = ["main"]
 
-_MIXED, _PER_AXIS, _BLANK = 2_500, 20, 400
+_MIXED, _PER_AXIS, _BLANK = 6_000, 30, 1_500
 _HIDDEN = 12
 _SEED = 2026
 
@@ -68,7 +68,8 @@ def _read(job: Job) -> Readings:
     rng = np.random.default_rng([_SEED, seed])
     is_blank = axis == "blank"
     scene = any_scene(rng) if axis is None or is_blank else AXES[axis](rng, severity)
-    sheet = flatten(decode(blank_page(scene, rng) if is_blank else photograph(digit, scene, rng)))
+    take = blank_page if is_blank else photograph
+    sheet = flatten(decode(take(digit, scene, rng)))
     small, scale = overview(sheet)
     features, pictures = [], []
     for group in propose(small, scale):

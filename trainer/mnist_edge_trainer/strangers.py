@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["no_digit", "printed_digit"]
+__all__ = ["boxed", "no_digit", "printed_digit"]
 
 Grey = npt.NDArray[np.uint8]
 Rng = np.random.Generator
@@ -71,7 +71,7 @@ def _glyph(text: str, rng: Rng) -> Grey:
         (1, slant, -image.height * max(0.0, slant), 0, 1, 0),
         Image.Resampling.BICUBIC,
     )
-    return _boxed(sheared.resize((round(sheared.width * width / image.width), image.height)))
+    return boxed(sheared.resize((round(sheared.width * width / image.width), image.height)))
 
 
 @functools.cache
@@ -92,7 +92,7 @@ def _scribble(rng: Rng) -> Grey:
     image = Image.new("L", (side, side))
     points = [(float(x) * side, float(y) * side) for x, y in path]
     ImageDraw.Draw(image).line(points, fill=255, width=int(rng.integers(8, 30)), joint="curve")
-    return _boxed(image)
+    return boxed(image)
 
 
 def _blot(rng: Rng) -> Grey:
@@ -100,15 +100,15 @@ def _blot(rng: Rng) -> Grey:
     cells = int(rng.integers(3, 10))
     noise = Image.fromarray(rng.random((cells, cells), np.float32) * 255)
     large = np.asarray(noise.resize((_SIDE * _FINE,) * 2, Image.Resampling.BICUBIC))
-    return _boxed(Image.fromarray(np.where(large > rng.uniform(120, 170), 255, 0).astype(np.uint8)))
+    return boxed(Image.fromarray(np.where(large > rng.uniform(120, 170), 255, 0).astype(np.uint8)))
 
 
 def _side_by_side(pair: Grey) -> Grey:
-    return _boxed(Image.fromarray(np.concatenate([digit[:, 3:25] for digit in pair], axis=1)))
+    return boxed(Image.fromarray(np.concatenate([digit[:, 3:25] for digit in pair], axis=1)))
 
 
-def _boxed(image: Image.Image) -> Grey:
-    """Fits the strokes into MNIST's box, in the middle."""
+def boxed(image: Image.Image) -> Grey:
+    """Fits strokes, light on black, into MNIST's box, in the middle; uint8 ``[28, 28]``."""
     box = image.getbbox()
     if box is None:
         return np.zeros((_SIDE, _SIDE), np.uint8)

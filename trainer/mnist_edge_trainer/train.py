@@ -35,7 +35,7 @@ from mnist_edge_trainer.checkpoint import (
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.models import build
-from mnist_edge_trainer.pool import CHUNK, PhotoPool
+from mnist_edge_trainer.pool import PhotoPool
 
 __all__ = [
     "Observer",
@@ -79,12 +79,10 @@ class PhotoSet:
 
     Attributes:
         training: of training digits, made as they are needed.
-        forms: of digits as MNIST's writers do not write them, drawn from like the photographs.
         validation: of held-out digits.
     """
 
     training: PhotoPool
-    forms: Digits
     validation: Digits
 
 
@@ -211,7 +209,7 @@ class _Trainer:
         self._config = config
         self._device = device
         self._training, self._validation, self._photos = training, validation, photos
-        self._photographs: list[Digits] = [] if photos is None else [photos.forms.to(device)]
+        self._photographs: list[Digits] = []
         self._photos_per_epoch = 0 if photos is None else config.photos
         self._steps = (len(training) + self._photos_per_epoch) // config.batch_size
         torch.manual_seed(config.seed)
@@ -298,8 +296,7 @@ class _Trainer:
         if self._photos is None or self._photos_per_epoch == 0:
             return self._training
         pool = self._photos.training
-        wanted = min(epoch, pool.chunks, math.ceil(self._photos_per_epoch / CHUNK))
-        for number in range(len(self._photographs) - 1, wanted):
+        for number in range(len(self._photographs), min(epoch, pool.chunks)):
             chunk = pool.chunk(number)
             self._photographs.append(Digits.of(chunk.images, chunk.labels).to(self._device))
         made = Digits.join(self._photographs)
