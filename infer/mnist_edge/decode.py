@@ -12,7 +12,6 @@ import importlib
 import io
 import os
 import warnings
-from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_edge.errors import ImageReadError
+from mnist_edge.png import decode_plain
 
 __all__ = ["LONGER_SIDE", "ImageSource", "Pixels", "decode", "describe"]
 
@@ -71,10 +71,14 @@ def decode(source: ImageSource) -> Pixels:
     """
     name = describe(source) or "image"
     try:
+        content = _read(source, name)
+        plain = decode_plain(content) if isinstance(content, bytes) else None
+        if plain is not None:
+            return plain
         with warnings.catch_warnings():
             # Pillow warns of odd metadata and large sizes; the size has a limit of its own below.
             warnings.simplefilter("ignore")
-            with _open(source, name) as image:
+            with _open(content, name) as image:
                 return _to_pixels(image, name)
     except ImageReadError:
         raise
@@ -101,22 +105,31 @@ def _reason(error: OSError) -> str:
     return f"damaged image ({error}); copy or save it again"
 
 
-def _open(source: ImageSource, name: str) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source.copy()
-    if isinstance(source, np.ndarray):
-        return Image.fromarray(_eight_bit(source, name))
+def _read(
+    source: ImageSource, name: str
+) -> bytes | bytearray | memoryview | Image.Image | npt.NDArray[np.generic]:
+    """A file's bytes, all of them; a picture that is in memory already as it is."""
     if isinstance(source, str | os.PathLike):
         # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
-        path = source if isinstance(source, Path) else Path(source)
-        with path.open("rb", buffering=0) as file:
-            source = file.read()
-    elif not isinstance(source, bytes | bytearray | memoryview) and not hasattr(source, "read"):
+        with open(source, "rb", buffering=0) as file:
+            return file.read()
+    if isinstance(source, Image.Image | np.ndarray | bytes | bytearray | memoryview):
+        return source
+    if not hasattr(source, "read"):
         raise ImageReadError(
             f"{name}: {type(source).__name__} is no picture; give a path, the bytes of a file, "
             "an open file, a PIL image, or an array"
         )
-    content = source.read() if hasattr(source, "read") else source
+    return source.read()
+
+
+def _open(
+    content: bytes | bytearray | memoryview | Image.Image | npt.NDArray[np.generic], name: str
+) -> Image.Image:
+    if isinstance(content, Image.Image):
+        return content.copy()
+    if isinstance(content, np.ndarray):
+        return Image.fromarray(_eight_bit(content, name))
     if not content:
         raise ImageReadError(f"{name}: the file is empty")
     try:

@@ -49,6 +49,10 @@ _CLOSE_UP = 80
 _MARGIN = 0.25
 """Paper round the digit in its close-up, of the digit's longer side."""
 
+_CLOSER, _NEAREST = 2.0, 8
+"""Paper round what is looked at from near, of its longer side, and in pixels of the overview at
+least: what was found may be a part of the digit."""
+
 _ONES = np.ones(_SIDE, np.float32)
 _PIXELS = np.arange(_SIDE, dtype=np.float32)
 
@@ -79,7 +83,9 @@ def prepare(source: ImageSource) -> Grey:
             return 255 - picture
     sheet = flatten(picture)
     found = find_digit(*overview(sheet))
-    if found is not None and found.fills_its_box:
+    if found is not None and found.is_small:
+        sheet, found = _look_closer(sheet, found)
+    elif found is not None and found.fills_its_box:
         sheet, found = _look_inside(sheet, found)
     digit = None if found is None else cut_out(sheet, found)
     if digit is None:
@@ -148,6 +154,25 @@ def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
     if found is None or found.is_dark == page.is_dark or found.fills_its_box:
         return sheet, page
     return inner, found
+
+
+def _look_closer(sheet: Sheet, speck: Proposal) -> tuple[Sheet, Proposal | None]:
+    """What is a few pixels in the overview is looked at again from near.
+
+    Returns:
+        its neighbourhood, and the digit there; None where it is none.
+    """
+    height, width = speck.digit.shape
+    down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
+    rows, columns = extent(speck.digit)
+    longer = max(rows.stop - rows.start, columns.stop - columns.start)
+    margin = max(_CLOSER * longer, _NEAREST)
+    near = sheet.plane[
+        max(0, round((rows.start - margin) * down)) : round((rows.stop + margin) * down),
+        max(0, round((columns.start - margin) * across)) : round((columns.stop + margin) * across),
+    ]
+    neighbourhood = Sheet(near, sheet.follows_light)
+    return neighbourhood, find_digit(*overview(neighbourhood))
 
 
 def cut_out(sheet: Sheet, found: Proposal) -> Grey | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -27,6 +28,8 @@ from mnist_edge.strokes import stroke_width
 __all__ = ["INK_LEVEL", "Mask", "Proposal", "extent", "find_digit", "propose"]
 
 Mask = npt.NDArray[np.bool_]
+_Reading = tuple[bool, Plane, Mask]
+"""Whether the ink is dark, how far each pixel stands out, and where there is ink, print and all."""
 
 INK_LEVEL = 0.42
 """Ink is what stands out by more than this part of what the strongest does."""
@@ -43,13 +46,13 @@ _ENLARGED = 1.3
 _NOISE_FACTOR = 4.0
 """Ink must stand out from the paper's own grain by this many standard deviations."""
 
-_SURE = 2.8
+_SURE = 1.5
 """Logit above which nothing else is tried."""
 
 _BLOCK_FILLED, _BLOCK_ASPECT = 0.7, 0.4
 """Parts of its box that a block fills, and of its longer side that its shorter one has."""
 
-_HOPELESS = -1.8
+_HOPELESS = -1.4
 """Logit below which there is no digit: blank paper lies below, readable digits above."""
 
 _UNLIKELY = 0.0
@@ -80,6 +83,11 @@ class Proposal:
     clean: Callable[[Mask], Mask] | None
     is_far_away: bool
     features: list[float]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is too few pixels to be judged by."""
+        return bool(_size(self.digit) < _SMALL * max(self.digit.shape))
 
     @property
     def fills_its_box(self) -> bool:
@@ -124,19 +132,18 @@ def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
     votes.append(sum(votes) / len(votes))
     span = max(1.0, float(np.ptp(sheet.plane)))
     with_print = enlarged < _ENLARGED
-    for part in _WINDOWS:
-        window = int(side / part)
-        if part > _WINDOWS[0] and window < max(5, _SMALLEST_WINDOW * enlarged):
-            return
-        # A few pixels hold no shadow, and strokes along the edge that look wide.
-        reach = window if with_print else side
-        readings = [
-            (is_dark, ink, _inked(ink, noise))
-            for is_dark, ink in ((dark, sheet.ink(dark, reach)) for dark in (True, False))
-        ]
-        for clean in (None, remove_lines, keep_thick) if with_print else (None,):
+    windows = [int(side / part) for part in _WINDOWS]
+    fewest = max(5, _SMALLEST_WINDOW * enlarged)
+    windows = windows[:1] + [window for window in windows[1:] if window >= fewest]
+    readings: dict[int, list[_Reading]] = {}
+    for clean in (None, remove_lines, keep_thick) if with_print else (None,):
+        for window in windows:
+            # A few pixels hold no shadow, and strokes along the edge that look wide.
+            reach = window if with_print else side
+            if window not in readings:
+                readings[window] = [_read(sheet, dark, reach, noise) for dark in (True, False)]
             group = []
-            for is_dark, ink, everything in readings:
+            for is_dark, ink, everything in readings[window]:
                 mask = everything if clean is None else clean(everything)
                 if not mask.any() or (clean is not None and mask is everything):
                     continue
@@ -145,13 +152,19 @@ def propose(sheet: Sheet, enlarged: float) -> Iterator[list[Proposal]]:
                 contrast = facts.pop()
                 signal = contrast / (noise + 1)
                 facts += [contrast / span, float(np.log10(max(0.1, signal)))]
+                facts.append(math.log(max(1.0, enlarged)))
                 facts += [vote if is_dark else -vote for vote in votes]
-                size, alone = max(digit.any(axis=1).sum(), digit.any(axis=0).sum()) / side, facts[9]
+                is_small, alone = _size(digit) < _SMALL * side, facts[9]
                 is_far_away = bool(
-                    size < _SMALL and alone > _ALONE and signal > _CLEAR and facts[-1] > 0
+                    is_small and alone > _ALONE and signal > _CLEAR and facts[-1] > 0
                 )
                 group.append(Proposal(digit, is_dark, reach, clean, is_far_away, facts))
             yield group
+
+
+def _read(sheet: Sheet, is_dark: bool, window: int, noise: float) -> _Reading:
+    ink = sheet.ink(is_dark, window)
+    return is_dark, ink, _inked(ink, noise)
 
 
 def _inked(ink: Plane, noise: float) -> Mask:
@@ -212,6 +225,12 @@ def extent(mask: Mask) -> tuple[slice, slice]:
     """Rows and columns of the smallest box that holds the mask, which must not be empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _size(mask: Mask) -> int:
+    """Longer side of the box that holds the mask, pixels."""
+    rows, columns = extent(mask)
+    return max(int(rows.stop - rows.start), int(columns.stop - columns.start))
 
 
 def _logit(features: list[float]) -> float:

@@ -27,7 +27,7 @@ from mnist_edge.errors import NoDigitError
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge.image import prepare
 from mnist_edge_trainer.forms import unusual_form
-from mnist_edge_trainer.photos import any_scene, photograph
+from mnist_edge_trainer.photos import any_scene, blank_page, photograph
 from mnist_edge_trainer.strangers import no_digit, printed_digit
 from mnist_edge_trainer.workers import workers
 
@@ -43,6 +43,9 @@ CHUNK = 2_500
 
 _NO_DIGIT, _PRINTED, _UNUSUAL = 0.12, 0.06, 0.08
 """Parts of a chunk that are no digits, printed digits, and digits of unusual forms."""
+
+_EMPTY = 0.25
+"""Part of what is no digit that is nothing at all: what the front end takes for ink on a page."""
 
 _BATCH = 50
 """Photographs that a worker makes at a time."""
@@ -174,14 +177,18 @@ def _render_batch(
     for index, (digit, label) in enumerate(zip(digits, labels, strict=True), start):
         rng = np.random.default_rng([_SEED, seed, index])
         shown, answer = subject(digit, int(label), digits, rng)
+        take = blank_page if answer == NO_DIGIT and rng.random() < _EMPTY else photograph
         try:
-            images.append(prepare(photograph(shown, any_scene(rng), rng)))
+            images.append(prepare(take(shown, any_scene(rng), rng)))
         except NoDigitError:
             continue
         kept.append(answer)
     return np.array(images, np.uint8).reshape(-1, 28, 28), np.array(kept, np.int64)
 
 
+_FRONT_END = (
+    *("decode", "image", "lines", "morphology", "paper", "pieces", "png", "proposals", "strokes"),
+)
 _SIMULATOR = ("forms", "photos", "pool", "strangers")
 
 
@@ -189,8 +196,7 @@ _SIMULATOR = ("forms", "photos", "pool", "strangers")
 def _source_digest() -> bytes:
     """Of everything that decides what a photograph becomes: a change makes new ones."""
     front_end = Path(mnist_edge.__file__).parent
-    names = ("decode", "image", "lines", "morphology", "paper", "pieces", "proposals", "strokes")
-    files = [front_end / f"{name}.py" for name in names] + [front_end / "proposals.json"]
+    files = [front_end / f"{name}.py" for name in _FRONT_END] + [front_end / "proposals.json"]
     files += [Path(__file__).with_name(f"{name}.py") for name in _SIMULATOR]
     libraries = (np, PIL, scipy, matplotlib)
     digest = hashlib.sha256("".join(library.__version__ for library in libraries).encode())

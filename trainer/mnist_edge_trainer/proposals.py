@@ -30,8 +30,8 @@ from mnist_edge_trainer.workers import workers
 
 __all__ = ["main"]
 
-_MIXED, _PER_AXIS, _BLANK = 6_000, 30, 1_500
-_HIDDEN = 12
+_MIXED, _PER_AXIS, _BLANK = 10_000, 40, 2_000
+_HIDDEN = 24
 _SEED = 2026
 
 Job = tuple[npt.NDArray[np.uint8], str | None, int, int]
