@@ -46,7 +46,7 @@ _ENLARGED = 1.3
 _NOISE_FACTOR = 4.0
 """Ink must stand out from the paper's own grain by this many standard deviations."""
 
-_SURE = 1.5
+_SURE = 2.0
 """Logit above which nothing else is tried."""
 
 _BLOCK_FILLED, _BLOCK_ASPECT = 0.7, 0.4
