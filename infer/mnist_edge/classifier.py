@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mnist_edge.decode import ImageSource, describe
 from mnist_edge.errors import ImageError
-from mnist_edge.image import prepare
+from mnist_edge.image import prepare, prepare_all
 from mnist_edge.model import Model
 
 __all__ = ["DigitClassifier", "Prediction"]
@@ -115,17 +115,20 @@ class DigitClassifier:
         """
         pending = iter(sources)
         while batch := list(itertools.islice(pending, _BATCH)):
-            yield from self._answer_batch(batch)
+            yield from self.answer(batch, [describe(source) for source in batch])
 
-    def _answer_batch(self, sources: list[ImageSource]) -> list[Prediction]:
-        prepared = [_prepare_or_error(source) for source in sources]
+    def answer(
+        self, sources: Sequence[ImageSource], names: Sequence[str | None]
+    ) -> list[Prediction]:
+        """Answers several pictures at once, each under a name of its own."""
+        prepared = prepare_all(sources, names)
         images = [image for image in prepared if not isinstance(image, ImageError)]
         answers = iter(self.model.run(np.stack(images)) if images else ())
         return [
-            Prediction(describe(source), None, None, None, str(image))
+            Prediction(name, None, None, None, str(image))
             if isinstance(image, ImageError)
-            else self._answer(describe(source), next(answers), image)
-            for source, image in zip(sources, prepared, strict=True)
+            else self._answer(name, next(answers), image)
+            for name, image in zip(names, prepared, strict=True)
         ]
 
     def _answer(
@@ -143,10 +146,3 @@ class DigitClassifier:
             )
             return Prediction(path, None, confidence, probabilities, error, image)
         return Prediction(path, digit, confidence, probabilities, None, image)
-
-
-def _prepare_or_error(source: ImageSource) -> npt.NDArray[np.uint8] | ImageError:
-    try:
-        return prepare(source)
-    except ImageError as error:
-        return error

@@ -10,11 +10,11 @@ import importlib.util
 import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -27,9 +27,6 @@ from mnist_edge.errors import (
     UsageError,
     one_line,
 )
-
-if TYPE_CHECKING:
-    from mnist_edge.classifier import Prediction
 
 __all__ = ["app", "main"]
 
@@ -136,19 +133,25 @@ _Data = Annotated[
 
 `mnist-edge predict scans/ --recursive --format csv --output answers.csv`
 
-`mnist-edge predict 'scans/*.png' --min-confidence 0.9 --format jsonl`
+`mnist-edge predict scans/ --format jsonl --output answers.jsonl --resume`
+
+`mnist-edge predict 'scans/*.png' scans.zip t10k-images-idx3-ubyte.gz --summary`
+
+`find . -name '*.png' -print0 | mnist-edge predict --files-from - -0 --sort-into sorted`
 
 `cat photo.jpg | mnist-edge predict -`
 
 `mnist-edge predict photo.jpg --show`
-
-`mnist-edge predict scans/ --save-preprocessed seen`
 """
 )
 def predict(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH...", help="Images, folders, globs, or - for one on stdin."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Images, folders, globs, zip or tar archives, IDX or .npy arrays; - for one image "
+            "on stdin.",
+        ),
     ] = None,
     model: _Model = None,
     format: Annotated[  # noqa: A002 - the option's name
@@ -158,7 +161,18 @@ def predict(
         Path | None,
         typer.Option(help="Write to this file, which appears once it is whole.", dir_okay=False),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with an --output that was interrupted (jsonl, csv)."),
+    ] = False,
     recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = False,
+    files_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Read names of images from a file; - for stdin."),
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="A NUL byte, not a new line, ends each name.")
+    ] = False,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Digits to name per image.")] = 1,
     min_confidence: Annotated[
         float | None,
@@ -169,7 +183,25 @@ def predict(
             show_default="the model's own",
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads for the network.")] = 1,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Say on stderr what it all came to.")
+    ] = False,
+    sort_into: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Copy each image into DIR/DIGIT, or DIR/unsure."),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="With --sort-into: link files, not copy them.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, help="Processes that share the work.", show_default="one for each core"
+        ),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, max=256, help="CPU threads for the network, in each process.")
+    ] = 1,
     show: Annotated[
         bool, typer.Option("--show", help="Draw what the network saw beside each picture.")
     ] = False,
@@ -183,52 +215,41 @@ def predict(
     Exits with 0 when every image was answered, 1 when some could not be (each is named on stderr
     and has its error in the output), 2 when there was nothing to do.
     """
-    from mnist_edge.classifier import DigitClassifier
-    from mnist_edge.output import open_output, open_writer, parse_format
-    from mnist_edge.sources import STDIN, expand, open_source
+    # One image needs no threads; numpy would start some for each core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from mnist_edge.output import Writer, parse_format
+    from mnist_edge.pipeline import Task, available_cores
+    from mnist_edge.predict import Request
+    from mnist_edge.predict import predict as answer
+    from mnist_edge.sources import STDIN
 
-    kind = parse_format(format)
-    if not paths and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
-    pictures = expand(paths or [STDIN], recursive=recursive)
-    if output is not None and os.path.realpath(output) in map(os.path.realpath, pictures):
-        raise UsageError(f"--output {output}: is one of the images; choose another file")
-    classifier = DigitClassifier(model, threads=threads, min_confidence=min_confidence)
-    failed = 0
-    sources = map(open_source, pictures)
-    if show or save_preprocessed is not None:
-        from mnist_edge.preview import stream_with_previews
-
-        terminal = sys.stderr if show else None
-        predictions = stream_with_previews(
-            classifier, sources, pictures, terminal=terminal, folder=save_preprocessed
-        )
-    else:
-        predictions = classifier.stream(sources)
-    with open_output(output) as file, open_writer(kind, file, top_k) as writer:
-        stderr_is_free = not show and (output is not None or not sys.stdout.isatty())
-        for prediction in _with_progress(predictions, len(pictures), stderr_is_free):
-            writer.write(prediction)
-            if prediction.error is not None:
-                failed += 1
-                _complain(prediction.error)
-    if failed:
+    if not paths and files_from is None:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
+        paths = [STDIN]
+    request = Request(
+        paths=paths or [],
+        files_from=files_from,
+        separator=b"\0" if null else b"\n",
+        recursive=recursive,
+        task=Task(model, threads, min_confidence, Writer(parse_format(format), top_k)),
+        workers=workers or available_cores(),
+        output=output,
+        resume=resume,
+        summary=summary,
+        sort_into=sort_into,
+        link=link,
+        show=show,
+        save_preprocessed=save_preprocessed,
+    )
+    signal.signal(signal.SIGTERM, _terminate)
+    if answer(request, _complain):
         raise typer.Exit(_SOME_FAILED)
 
 
-def _with_progress(
-    predictions: Iterable[Prediction], total: int, stderr_is_free: bool
-) -> Iterator[Prediction]:
-    """A bar on stderr, where that is a terminal that nothing else goes to."""
-    if total < 2 or not stderr_is_free or not sys.stderr.isatty():
-        yield from predictions
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(
-        predictions, "predict", total=total, console=Console(stderr=True), transient=True
-    )
+def _terminate(number: int, _: object) -> None:
+    """Ends as Ctrl-C does, with what was written left whole."""
+    sys.exit(128 + number)
 
 
 @app.command(

@@ -57,11 +57,15 @@ def describe(source: ImageSource) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def decode(source: ImageSource) -> Pixels:
+def decode(source: ImageSource, name: str | None = None) -> Pixels:
     """Opens a picture and reduces its size.
 
     The first frame of an animation, turned upright by its EXIF tag, transparency filled with the
     opposite of what is drawn on it, and less than 960 pixels along the longer side, strips apart.
+
+    Args:
+        source: what to open.
+        name: what errors call it; None = its path, where it has one.
 
     Returns:
         uint8, 0 = black, 255 = white: ``[H, W]``, or ``[H, W, 3]`` RGB where it has colours.
@@ -69,7 +73,7 @@ def decode(source: ImageSource) -> Pixels:
     Raises:
         ImageReadError: missing, unreadable, no image, truncated, or larger than 80 megapixels.
     """
-    name = describe(source) or "image"
+    name = name or describe(source) or "image"
     try:
         content = _read(source, name)
         plain = decode_plain(content) if isinstance(content, bytes) else None

@@ -13,7 +13,9 @@ point at the center" (LeCun, Bottou, Bengio, Haffner 1998, section III-A).
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +23,20 @@ import numpy.typing as npt
 from PIL import Image
 
 from mnist_edge.decode import ImageSource, Pixels, decode, describe
-from mnist_edge.errors import NoDigitError
+from mnist_edge.errors import ImageError, NoDigitError
 from mnist_edge.morphology import dilate
 from mnist_edge.paper import Plane, Sheet, flatten
 from mnist_edge.proposals import INK_LEVEL, Proposal, extent, find_digit
 from mnist_edge.strokes import normalise_width
 
-__all__ = ["PREPROCESSING_VERSION", "cut_out", "is_mnist_form", "overview", "prepare"]
+__all__ = [
+    "PREPROCESSING_VERSION",
+    "cut_out",
+    "is_mnist_form",
+    "overview",
+    "prepare",
+    "prepare_all",
+]
 
 PREPROCESSING_VERSION = "2"
 """Version of the contract between a picture and a model's input, written into every model."""
@@ -60,13 +69,14 @@ Grey = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 
-def prepare(source: ImageSource) -> Grey:
+def prepare(source: ImageSource, name: str | None = None) -> Grey:
     """Makes MNIST's picture out of any other.
 
     A picture already in MNIST form comes back bit for bit, and its negative as its negative.
 
     Args:
         source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
+        name: what errors call it; None = its path, where it has one.
 
     Returns:
         uint8 ``[28, 28]``, 0 = background, 255 = ink.
@@ -75,12 +85,42 @@ def prepare(source: ImageSource) -> Grey:
         ImageReadError: it cannot be opened or decoded.
         NoDigitError: nothing in it stands out from the background.
     """
-    picture = decode(source)
-    if picture.shape == (_SIDE, _SIDE):
-        if is_mnist_form(picture):
-            return picture
-        if is_mnist_form(255 - picture):
-            return 255 - picture
+    return _prepared(decode(source, name), name or describe(source) or "image")
+
+
+def prepare_all(
+    sources: Sequence[ImageSource], names: Sequence[str | None]
+) -> list[Grey | ImageError]:
+    """`prepare` for several; an error is put in the place of the picture that it is about."""
+    pictures = [_or_error(decode, *source) for source in zip(sources, names, strict=True)]
+    # Asked of all at once: data sets are made of such, and numpy is slow to be called.
+    sized = {
+        index: picture
+        for index, picture in enumerate(pictures)
+        if not isinstance(picture, ImageError) and picture.shape == (_SIDE, _SIDE)
+    }
+    stack = np.array([*sized.values()], np.uint8).reshape(-1, _SIDE, _SIDE)
+    known = set(itertools.compress(sized, _are_mnist_form(stack)))
+    return [
+        picture
+        if index in known or isinstance(picture, ImageError)
+        else _or_error(_prepared, picture, names[index] or describe(sources[index]) or "image")
+        for index, picture in enumerate(pictures)
+    ]
+
+
+def _or_error(work: Callable[..., Grey], *arguments: object) -> Grey | ImageError:
+    try:
+        return work(*arguments)
+    except ImageError as error:
+        return error
+
+
+def _prepared(picture: Pixels, name: str) -> Grey:
+    if is_mnist_form(picture):
+        return picture
+    if is_mnist_form(255 - picture):
+        return 255 - picture
     sheet = flatten(picture)
     found = find_digit(*overview(sheet))
     if found is not None and found.is_small:
@@ -89,9 +129,7 @@ def prepare(source: ImageSource) -> Grey:
         sheet, found = _look_inside(sheet, found)
     digit = None if found is None else cut_out(sheet, found)
     if digit is None:
-        raise NoDigitError(
-            f"{describe(source) or 'image'}: no digit found; nothing stands out from the background"
-        )
+        raise NoDigitError(f"{name}: no digit found; nothing stands out from the background")
     return digit
 
 
@@ -102,22 +140,25 @@ def is_mnist_form(grey: Pixels) -> bool:
     its centre of mass within half a pixel of pixel 14. What `prepare` makes has too, or lies at
     the border for being lopsided.
     """
-    if grey.shape != (_SIDE, _SIDE):
-        return False
-    ink = grey.astype(np.float32)
-    longest = 0
-    # Sums along an axis as products with ones: this is asked of every picture of a data set.
-    for line in (ink @ _ONES, _ONES @ ink):
-        inked = line.nonzero()[0].tolist()
-        if not inked:
-            return False
-        start, stop = inked[0], inked[-1] + 1
-        longest = max(longest, stop - start)
-        centre = float(line @ _PIXELS) / float(line @ _ONES)
-        lopsided = start == 0 if centre > _CENTRE else stop == _SIDE
-        if abs(centre - _CENTRE) >= 0.52 and not lopsided:
-            return False
-    return longest in (19, 20)
+    return grey.shape == (_SIDE, _SIDE) and bool(_are_mnist_form(grey[np.newaxis])[0])
+
+
+def _are_mnist_form(pictures: Grey) -> Mask:
+    """`is_mnist_form` of uint8 ``[N, 28, 28]``, bool ``[N]``."""
+    ink = pictures.astype(np.float32)
+    longest = np.zeros(len(pictures), np.intp)
+    is_one = np.ones(len(pictures), bool)
+    for lines in (ink @ _ONES, _ONES @ ink):
+        inked = lines > 0
+        start, stop = inked.argmax(axis=1), _SIDE - inked[:, ::-1].argmax(axis=1)
+        longest = np.maximum(longest, stop - start)
+        # Without ink, 0 / 0: no centre is the right one.
+        with np.errstate(invalid="ignore"):
+            off = (lines @ _PIXELS) / (lines @ _ONES) - _CENTRE
+        lopsided = np.where(off > 0, start == 0, stop == _SIDE)
+        is_one &= (np.abs(off) < 0.52) | (lopsided & inked.any(axis=1))
+    is_one &= (longest == _BOX - 1) | (longest == _BOX)
+    return is_one
 
 
 def overview(sheet: Sheet) -> tuple[Sheet, float]:
