@@ -114,20 +114,12 @@ def predict(request: Request, complain: Callable[[str], None]) -> int:
     previewed = None
     if request.show or request.save_preprocessed is not None:
         previewed = _with_previews(request, items, classifier)
-    with (
-        open_journal(request.output, request.writer, resume=request.resume) as file,
-        _progress(request) as advance,
-    ):
-        items = _skip_done(request, items, summary)
-        for answered in previewed or answer_all(items, request.task, classifier, request.workers):
-            file.write(answered.text)
-            file.flush()
-            summary.add(answered.digits, answered.confidences)
-            for error in filter(None, answered.errors):
-                complain(error)
-            if request.sort_into is not None:
-                _sort(request.sort_into, answered, request.link)
-            advance(len(answered.items), summary.errors)
+    try:
+        _write_answers(request, items, classifier, previewed, summary, complain)
+    except (KeyboardInterrupt, SystemExit):
+        if request.output is not None and request.writer.kind.is_resumable:
+            complain("interrupted; go on with the same command and --resume")
+        raise
     if request.summary:
         print("\n".join(summary.lines(listing.passed_over)), file=sys.stderr)
     elif listing.passed_over:
@@ -142,6 +134,30 @@ def _other_than(output: Path, items: Iterator[Item | None]) -> Iterator[Item | N
         if item is not None and item.name.endswith(name) and os.path.realpath(item.name) == written:
             raise UsageError(f"--output {output}: is one of the images; choose another file")
         yield item
+
+
+def _write_answers(
+    request: Request,
+    items: Iterator[Item | None],
+    classifier: DigitClassifier,
+    previewed: Iterator[Answered] | None,
+    summary: Summary,
+    complain: Callable[[str], None],
+) -> None:
+    with (
+        open_journal(request.output, request.writer, resume=request.resume) as file,
+        _progress(request) as advance,
+    ):
+        items = _skip_done(request, items, summary)
+        for answered in previewed or answer_all(items, request.task, classifier, request.workers):
+            file.write(answered.text)
+            file.flush()
+            summary.add(answered.digits, answered.confidences)
+            for error in filter(None, answered.errors):
+                complain(error)
+            if request.sort_into is not None:
+                _sort(request.sort_into, answered, request.link)
+            advance(len(answered.items), summary.errors)
 
 
 def _with_previews(
