@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,9 @@ from mnist_edge.decode import ImageSource, describe
 from mnist_edge.errors import ImageError
 from mnist_edge.image import prepare, prepare_all
 from mnist_edge.model import Model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["DigitClassifier", "Prediction"]
 

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 import json
-import os
-import signal
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -20,17 +16,11 @@ import typer
 from typer.core import TyperGroup
 
 from mnist_edge import __version__
-from mnist_edge.errors import (
-    MissingExtraError,
-    MnistEdgeError,
-    ModelError,
-    UsageError,
-    one_line,
-)
+from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.program import exit_code_of
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
-_SOME_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 _TRAIN_PACKAGES = (
     *("torch", "torchvision", "onnx", "onnxscript"),
     *("matplotlib", "sklearn", "scipy", "platformdirs"),
@@ -41,20 +31,16 @@ class _Commands(TyperGroup):
     """Turns whatever ends a command into one line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except MnistEdgeError as error:
-            _complain(str(error))
-            code = _USAGE if isinstance(error, UsageError | ModelError) else _SOME_FAILED
-            raise typer.Exit(code) from error
-        except KeyboardInterrupt as error:
-            raise typer.Exit(_INTERRUPTED) from error
-        except BrokenPipeError as error:
-            # The reader, `head` say, has all that it wanted. Click would exit with 1.
-            _discard_stdout()
-            raise typer.Exit(0) from error
+        result = None
+
+        def work() -> int:
+            nonlocal result
+            result = super(_Commands, self).invoke(ctx)
+            return 0
+
+        if code := exit_code_of(work):
+            raise typer.Exit(code)
+        return result
 
 
 app = typer.Typer(
@@ -64,34 +50,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train a digit classifier, export it to int8 ONNX, and run it on a low-power device.",
 )
-
-
-def main() -> None:
-    """Runs the program. Whatever becomes of its streams, it ends with one line and a code."""
-    _prepare_stdout()
-    try:
-        app(prog_name="mnist-edge")
-    except OSError as error:
-        _discard_stdout()
-        _complain(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")
-        sys.exit(_SOME_FAILED)
-
-
-def _prepare_stdout() -> None:
-    """File names are bytes: one that is no text goes out as it came in, in any locale."""
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-
-
-def _complain(message: str) -> None:
-    typer.echo(f"mnist-edge: {one_line(message)}", err=True)
-
-
-def _discard_stdout() -> None:
-    """So that the interpreter's own flush at exit does not fail a second time, in public."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(wanted: bool) -> None:
@@ -158,8 +116,8 @@ def predict(
         str, typer.Option(help="table, json, jsonl or csv.")
     ] = "table",
     output: Annotated[
-        Path | None,
-        typer.Option(help="Write to this file, which appears once it is whole.", dir_okay=False),
+        str | None,
+        typer.Option(metavar="FILE", help="Write to this file, which appears once it is whole."),
     ] = None,
     resume: Annotated[
         bool,
@@ -187,7 +145,7 @@ def predict(
         bool, typer.Option("--summary", help="Say on stderr what it all came to.")
     ] = False,
     sort_into: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Copy each image into DIR/DIGIT, or DIR/unsure."),
     ] = None,
     link: Annotated[
@@ -206,7 +164,7 @@ def predict(
         bool, typer.Option("--show", help="Draw what the network saw beside each picture.")
     ] = False,
     save_preprocessed: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Save what it saw as PNG, and a preview beside it."),
     ] = None,
 ) -> None:
@@ -215,41 +173,29 @@ def predict(
     Exits with 0 when every image was answered, 1 when some could not be (each is named on stderr
     and has its error in the output), 2 when there was nothing to do.
     """
-    # One image needs no threads; numpy would start some for each core.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from mnist_edge.output import Writer, parse_format
-    from mnist_edge.pipeline import Task, available_cores
-    from mnist_edge.predict import Request
-    from mnist_edge.predict import predict as answer
-    from mnist_edge.sources import STDIN
+    from mnist_edge.predict import run
 
-    if not paths and files_from is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
-        paths = [STDIN]
-    request = Request(
-        paths=paths or [],
-        files_from=files_from,
-        separator=b"\0" if null else b"\n",
-        recursive=recursive,
-        task=Task(model, threads, min_confidence, Writer(parse_format(format), top_k)),
-        workers=workers or available_cores(),
+    code = run(
+        paths=paths,
+        model=model,
+        format=format,
         output=output,
         resume=resume,
+        recursive=recursive,
+        files_from=files_from,
+        null=null,
+        top_k=top_k,
+        min_confidence=min_confidence,
         summary=summary,
         sort_into=sort_into,
         link=link,
+        workers=workers,
+        threads=threads,
         show=show,
         save_preprocessed=save_preprocessed,
     )
-    signal.signal(signal.SIGTERM, _terminate)
-    if answer(request, _complain):
-        raise typer.Exit(_SOME_FAILED)
-
-
-def _terminate(number: int, _: object) -> None:
-    """Ends as Ctrl-C does, with what was written left whole."""
-    sys.exit(128 + number)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command(

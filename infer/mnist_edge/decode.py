@@ -76,7 +76,7 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
     name = name or describe(source) or "image"
     try:
         content = _read(source, name)
-        plain = decode_plain(content) if isinstance(content, bytes) else None
+        plain = decode_plain(content) if isinstance(content, bytes) else _plain(content)
         if plain is not None:
             return plain
         with warnings.catch_warnings():
@@ -125,6 +125,18 @@ def _read(
             "an open file, a PIL image, or an array"
         )
     return source.read()
+
+
+def _plain(content: object) -> Pixels | None:
+    """Small grey pixels that need nothing done to them."""
+    is_plain = (
+        isinstance(content, np.ndarray)
+        and content.dtype == np.uint8
+        and content.ndim == 2
+        and content.size > 0
+        and max(content.shape) <= LONGER_SIDE
+    )
+    return np.ascontiguousarray(content) if is_plain else None
 
 
 def _open(

@@ -7,17 +7,17 @@ partial file of theirs stays when the program is killed, and can be continued.
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, TYPE_CHECKING, TextIO
 
 from mnist_edge.errors import OutputError, UsageError
 from mnist_edge.files import written_whole
 from mnist_edge.output import Format, Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Row", "open_journal", "partial_of", "rows_done"]
 
@@ -64,6 +64,8 @@ def _document(file: TextIO, writer: Writer) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _resumable(path: Path, writer: Writer, resume: bool) -> Iterator[TextIO]:
+    from pathlib import Path
+
     try:
         target = Path(os.path.realpath(path))
         partial = partial_of(target)
@@ -109,6 +111,10 @@ def rows_done(path: Path, writer: Writer) -> Iterator[Row]:
     Raises:
         UsageError: it is not what this command writes.
     """
+    import csv
+    import json
+    from pathlib import Path
+
     partial = partial_of(Path(os.path.realpath(path)))
     if not partial.exists():
         return

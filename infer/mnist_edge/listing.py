@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import heapq
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -110,6 +109,8 @@ def in_order(names: Iterable[str]) -> Iterator[str]:
 
 
 def _on_disk(run: list[str]) -> Iterator[str]:
+    import tempfile
+
     # The file is closed, and gone, when the last name was read.
     file = tempfile.TemporaryFile()  # noqa: SIM115
     file.write(b"\0".join(map(os.fsencode, run)) + b"\0")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+
+import numpy as np
 
 from mnist_edge.classifier import Prediction
 from mnist_edge.errors import UsageError, one_line
@@ -73,19 +73,22 @@ class Writer:
     def rows(self, predictions: Sequence[Prediction], *, first: bool = False) -> str:
         """The text of some predictions; `first`: no row was written before them."""
         if self.kind is Format.JSON:
-            rows = ",\n".join(map(self._json, predictions))
+            rows = ",\n".join(map(self._json, predictions, _millionths(predictions)))
             return ("\n" if first else ",\n") + rows
         if self.kind is Format.JSONL:
-            return "".join(f"{self._json(prediction)}\n" for prediction in predictions)
+            rows = "\n".join(map(self._json, predictions, _millionths(predictions)))
+            return rows + "\n" if rows else ""
         if self.kind is Format.CSV:
+            import csv
+
             file = io.StringIO()
-            csv.writer(file, lineterminator="\n").writerows(map(self._csv, predictions))
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows(map(self._csv, predictions, _millionths(predictions)))
             return file.getvalue()
         return "".join(map(self._table, predictions))
 
-    def _json(self, prediction: Prediction) -> str:
+    def _json(self, prediction: Prediction, probabilities: list[str] | None) -> str:
         # Put together by hand: the library takes five times as long for ten floats.
-        probabilities = _probabilities(prediction)
         told = "null" if probabilities is None else f"[{', '.join(probabilities)}]"
         digit = "null" if prediction.digit is None else prediction.digit
         confidence = "null" if prediction.confidence is None else _number(prediction.confidence)
@@ -102,14 +105,14 @@ class Writer:
             for digit, probability in prediction.top(self.top_k)
         ]
 
-    def _csv(self, prediction: Prediction) -> list[object]:
+    def _csv(self, prediction: Prediction, probabilities: list[str] | None) -> list[object]:
         top = [" ".join(str(d) for d, _ in prediction.top(self.top_k))] if self.top_k > 1 else []
         confidence = prediction.confidence
         return [
             prediction.path,
             prediction.digit,
             None if confidence is None else _number(confidence),
-            *(_probabilities(prediction) or [""] * 10),
+            *(probabilities or [""] * 10),
             prediction.error,
             *top,
         ]
@@ -132,21 +135,34 @@ class Writer:
         return f"{digit:>5}  {confidence:>10}  {next_best}{image}\n"
 
 
-def _probabilities(prediction: Prediction) -> list[str] | None:
-    """Six decimals of each, as `json.dumps` writes them."""
-    if prediction.probabilities is None:
-        return None
-    return [_number(probability) for probability in prediction.probabilities.tolist()]
+def _millionths(predictions: Sequence[Prediction]) -> Iterator[list[str] | None]:
+    """Six decimals of each probability, as `json.dumps` writes them; None where there are none."""
+    told = [p.probabilities for p in predictions if p.probabilities is not None]
+    counts = np.rint(np.array(told, np.float64).reshape(-1, 10) * 1e6).astype(np.int64).tolist()
+    rows = iter(counts)
+    for prediction in predictions:
+        if prediction.probabilities is None:
+            yield None
+        else:
+            yield [_TEXTS[count] for count in next(rows)]
+
+
+class _Texts(dict[int, str]):
+    """Text of so many millionths. Most probabilities are a few of them: they are written once."""
+
+    def __missing__(self, count: int) -> str:
+        text = repr(count / 1e6)
+        if len(self) < _KEPT:
+            self[count] = text
+        return text
+
+
+_KEPT = 4096
+_TEXTS = _Texts()
 
 
 def _number(probability: float) -> str:
-    return _millionths(round(probability * 1e6))
-
-
-@lru_cache(maxsize=4096)
-def _millionths(count: int) -> str:
-    """Most probabilities are a few millionths: they are written once."""
-    return repr(count / 1e6)
+    return _TEXTS[round(probability * 1e6)]
 
 
 def percent(probability: float) -> str:

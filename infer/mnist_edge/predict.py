@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_edge.classifier import DigitClassifier
-from mnist_edge.errors import UsageError
+from mnist_edge.errors import ExitCode, UsageError
 from mnist_edge.journal import open_journal, rows_done
 from mnist_edge.listing import Listing
-from mnist_edge.output import Writer
-from mnist_edge.pipeline import Answered, Task, answer_all
+from mnist_edge.output import Writer, parse_format
+from mnist_edge.pipeline import Answered, Task, answer_all, available_cores
+from mnist_edge.program import complain
 from mnist_edge.sources import STDIN, Item, count, named_in_list, read_all
 from mnist_edge.summary import Summary
 
-__all__ = ["Request", "predict"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Request", "predict", "run"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Request:
             raise UsageError("--link: goes with --sort-into DIR")
         if self.resume and (self.show or self.save_preprocessed):
             raise UsageError("--resume: does not go with --show or --save-preprocessed")
+        if self.output is not None and self.output.is_dir():
+            raise UsageError(f"--output {self.output}: is a folder; name a file in it")
         if self.files_from == STDIN and STDIN in self.paths:
             raise UsageError("--files-from -: stdin cannot be a list of names and a picture both")
 
@@ -88,12 +95,69 @@ class Request:
         return _other_than(self.output, items)
 
 
-def predict(request: Request, complain: Callable[[str], None]) -> int:
-    """Answers all pictures of a request.
+def run(
+    *,
+    paths: list[str] | None,
+    model: str | None = None,
+    format: str = "table",  # noqa: A002 - the option's name
+    output: str | None = None,
+    resume: bool = False,
+    recursive: bool = False,
+    files_from: str | None = None,
+    null: bool = False,
+    top_k: int = 1,
+    min_confidence: float | None = None,
+    summary: bool = False,
+    sort_into: str | None = None,
+    link: bool = False,
+    workers: int | None = None,
+    threads: int = 1,
+    show: bool = False,
+    save_preprocessed: str | None = None,
+) -> int:
+    """The command itself, of its options (see `mnist_edge.cli`); returns the exit code.
 
-    Args:
-        request: what to do.
-        complain: is told of every picture that has no answer.
+    Raises:
+        MnistEdgeError: what was asked for cannot be done.
+    """
+    if not paths and files_from is None:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
+        paths = [STDIN]
+    request = Request(
+        paths=paths or [],
+        files_from=files_from,
+        separator=b"\0" if null else b"\n",
+        recursive=recursive,
+        task=Task(model, threads, min_confidence, Writer(parse_format(format), top_k)),
+        workers=workers or available_cores(),
+        output=_path(output),
+        resume=resume,
+        summary=summary,
+        sort_into=_path(sort_into),
+        link=link,
+        show=show,
+        save_preprocessed=_path(save_preprocessed),
+    )
+    signal.signal(signal.SIGTERM, _terminate)
+    return ExitCode.SOME_FAILED if predict(request) else 0
+
+
+def _path(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    from pathlib import Path
+
+    return Path(name)
+
+
+def _terminate(number: int, _: object) -> None:
+    """Ends as Ctrl-C does, with what was written left whole."""
+    sys.exit(128 + number)
+
+
+def predict(request: Request) -> int:
+    """Answers all pictures of a request; every one that has no answer is named on stderr.
 
     Returns:
         how many have none.
@@ -115,7 +179,7 @@ def predict(request: Request, complain: Callable[[str], None]) -> int:
     if request.show or request.save_preprocessed is not None:
         previewed = _with_previews(request, items, classifier)
     try:
-        _write_answers(request, items, classifier, previewed, summary, complain)
+        _write_answers(request, items, classifier, previewed, summary)
     except (KeyboardInterrupt, SystemExit):
         if request.output is not None and request.writer.kind.is_resumable:
             complain("interrupted; go on with the same command and --resume")
@@ -142,7 +206,6 @@ def _write_answers(
     classifier: DigitClassifier,
     previewed: Iterator[Answered] | None,
     summary: Summary,
-    complain: Callable[[str], None],
 ) -> None:
     with (
         open_journal(request.output, request.writer, resume=request.resume) as file,
