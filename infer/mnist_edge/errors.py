@@ -21,11 +21,9 @@ Each message is one line: what was wrong, with which file, and what to do about 
 from __future__ import annotations
 
 import re
-from enum import IntEnum
 
 __all__ = [
     "DatasetError",
-    "ExitCode",
     "ExportError",
     "GateError",
     "ImageError",
@@ -38,14 +36,6 @@ __all__ = [
     "TrainingError",
     "UsageError",
 ]
-
-
-class ExitCode(IntEnum):
-    """How the program ends; 0 where all went well."""
-
-    SOME_FAILED = 1
-    USAGE = 2
-    INTERRUPTED = 130
 
 
 def one_line(message: str) -> str:

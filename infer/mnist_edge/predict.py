@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnist_edge.classifier import DigitClassifier
-from mnist_edge.errors import ExitCode, UsageError
+from mnist_edge.errors import UsageError
 from mnist_edge.journal import open_journal, rows_done
 from mnist_edge.listing import Listing
 from mnist_edge.output import Writer, parse_format
 from mnist_edge.pipeline import Answered, Task, answer_all, available_cores
-from mnist_edge.program import complain
+from mnist_edge.program import ExitCode, complain
 from mnist_edge.sources import STDIN, Item, count, named_in_list, read_all
 from mnist_edge.summary import Summary
 

@@ -11,11 +11,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any
 
-from mnist_edge.errors import ExitCode, MnistEdgeError, ModelError, UsageError, one_line
+from mnist_edge.errors import MnistEdgeError, ModelError, UsageError, one_line
 
-__all__ = ["complain", "exit_code_of", "main", "parse_predict"]
+__all__ = ["ExitCode", "complain", "exit_code_of", "main", "parse_predict"]
 
 _SWITCHES: dict[str, tuple[str, bool]] = {
     "--resume": ("resume", True),
@@ -40,6 +41,14 @@ _VALUES: dict[str, tuple[str, Callable[[str], object]]] = {
     "--save-preprocessed": ("save_preprocessed", str),
 }
 _RANGES = {"top_k": (1, 10), "min_confidence": (0, 1), "workers": (1, 256), "threads": (1, 256)}
+
+
+class ExitCode(IntEnum):
+    """How the program ends; 0 where all went well."""
+
+    SOME_FAILED = 1
+    USAGE = 2
+    INTERRUPTED = 130
 
 
 def main() -> None:
