@@ -96,4 +96,4 @@ def _three(rng: Rng) -> Strokes:
 
 
 _FORMS: dict[int, Callable[[Rng], Strokes]] = {1: _one, 7: _seven, 4: _four, 9: _nine, 3: _three}
-_SHARES = (0.35, 0.15, 0.3, 0.1, 0.1)
+_SHARES = (0.45, 0.15, 0.24, 0.08, 0.08)

@@ -19,7 +19,16 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-__all__ = ["AXES", "SEVERITIES", "Scene", "any_scene", "blank_page", "photograph", "stencil"]
+__all__ = [
+    "AXES",
+    "SEVERITIES",
+    "Scene",
+    "any_scene",
+    "blank_page",
+    "photograph",
+    "plain_scene",
+    "stencil",
+]
 
 Grey = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -439,6 +448,11 @@ AXES: dict[str, Axis] = {
     ),
 }
 """What each picture is varied in: a random scene of that kind, at a severity of 0, 1 or 2."""
+
+
+def plain_scene(rng: Rng) -> Scene:
+    """A dark pen on a light page, nearly upright."""
+    return _scattered(rng, digit=float(rng.uniform(0.3, 0.8)), tilt=float(rng.uniform(-6, 6)))
 
 
 def any_scene(rng: Rng) -> Scene:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 import scipy
+from PIL import Image
 from platformdirs import user_cache_path
 
 import mnist_edge
@@ -27,7 +28,7 @@ from mnist_edge.errors import NoDigitError
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge.image import prepare
 from mnist_edge_trainer.forms import unusual_form
-from mnist_edge_trainer.photos import any_scene, blank_page, photograph
+from mnist_edge_trainer.photos import any_scene, blank_page, photograph, plain_scene
 from mnist_edge_trainer.strangers import no_digit, printed_digit
 from mnist_edge_trainer.workers import workers
 
@@ -41,11 +42,14 @@ NO_DIGIT = -1
 CHUNK = 2_500
 """Photographs made at a time."""
 
-_NO_DIGIT, _PRINTED, _UNUSUAL = 0.12, 0.06, 0.08
+_NO_DIGIT, _PRINTED, _UNUSUAL = 0.13, 0.06, 0.12
 """Parts of a chunk that are no digits, printed digits, and digits of unusual forms."""
 
 _EMPTY = 0.25
 """Part of what is no digit that is nothing at all: what the front end takes for ink on a page."""
+
+_PLAIN = 0.5
+"""Part of unusual forms that lie upright on a plain page: a 1 with a flag, tilted, is a 7."""
 
 _BATCH = 50
 """Photographs that a worker makes at a time."""
@@ -112,27 +116,38 @@ def strangers(digits: Grey, seed: int, cache: Path | None = None) -> Photos:
     return _kept(_stranger, digits, np.full(len(digits), NO_DIGIT), seed, cache)
 
 
-Subject = Callable[[Grey, int, Grey, np.random.Generator], tuple[Grey, int]]
+Subject = Callable[[Grey, int, Grey, np.random.Generator], tuple[Image.Image, int]]
+"""Takes a picture, given a digit, its label, and others to make what is no digit of."""
 
 
-def _digit(digit: Grey, label: int, _: Grey, __: np.random.Generator) -> tuple[Grey, int]:
-    return digit, label
+def _digit(digit: Grey, label: int, _: Grey, rng: np.random.Generator) -> tuple[Image.Image, int]:
+    return photograph(digit, any_scene(rng), rng), label
 
 
-def _stranger(_: Grey, __: int, digits: Grey, rng: np.random.Generator) -> tuple[Grey, int]:
-    return no_digit(digits, rng), NO_DIGIT
+def _stranger(_: Grey, __: int, digits: Grey, rng: np.random.Generator) -> tuple[Image.Image, int]:
+    shown = no_digit(digits, rng)
+    take = blank_page if rng.random() < _EMPTY else photograph
+    return take(shown, any_scene(rng), rng), NO_DIGIT
 
 
-def _mixture(digit: Grey, label: int, digits: Grey, rng: np.random.Generator) -> tuple[Grey, int]:
+def _unusual(rng: np.random.Generator) -> tuple[Image.Image, int]:
+    form, label = unusual_form(rng)
+    scene = plain_scene(rng) if rng.random() < _PLAIN else any_scene(rng)
+    return photograph(form, scene, rng), label
+
+
+def _mixture(
+    digit: Grey, label: int, digits: Grey, rng: np.random.Generator
+) -> tuple[Image.Image, int]:
     """What a chunk is made of."""
     drawn = rng.random()
     if drawn < _NO_DIGIT:
-        return no_digit(digits, rng), NO_DIGIT
-    if drawn < _NO_DIGIT + _PRINTED:
-        return printed_digit(label, rng), label
-    if drawn < _NO_DIGIT + _PRINTED + _UNUSUAL:
-        return unusual_form(rng)
-    return digit, label
+        return _stranger(digit, label, digits, rng)
+    if drawn < _NO_DIGIT + _UNUSUAL:
+        return _unusual(rng)
+    if drawn < _NO_DIGIT + _UNUSUAL + _PRINTED:
+        digit = printed_digit(label, rng)
+    return _digit(digit, label, digits, rng)
 
 
 def _kept(
@@ -176,10 +191,9 @@ def _render_batch(
     kept: list[int] = []
     for index, (digit, label) in enumerate(zip(digits, labels, strict=True), start):
         rng = np.random.default_rng([_SEED, seed, index])
-        shown, answer = subject(digit, int(label), digits, rng)
-        take = blank_page if answer == NO_DIGIT and rng.random() < _EMPTY else photograph
+        picture, answer = subject(digit, int(label), digits, rng)
         try:
-            images.append(prepare(take(shown, any_scene(rng), rng)))
+            images.append(prepare(picture))
         except NoDigitError:
             continue
         kept.append(answer)
