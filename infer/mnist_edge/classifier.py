@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DigitClassifier", "Prediction"]
 
+Grey = npt.NDArray[np.uint8]
+
 _BATCH = 32
 """Pictures decoded before the network sees them: small, so that answers flow."""
 
@@ -108,7 +110,8 @@ class DigitClassifier:
             NoDigitError: nothing in it stands out from the background.
         """
         image = prepare(source)
-        return self._answer(describe(source), self.model.run(image[np.newaxis])[0], image)
+        (answer,) = self._answers([image])
+        return self._told(describe(source), image, *answer)
 
     def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
         """Answers any number of pictures, in order, in bounded memory.
@@ -125,22 +128,29 @@ class DigitClassifier:
         """Answers several pictures at once, each under a name of its own."""
         prepared = prepare_all(sources, names)
         images = [image for image in prepared if not isinstance(image, ImageError)]
-        answers = iter(self.model.run(np.stack(images)) if images else ())
+        answers = iter(self._answers(images) if images else ())
         return [
             Prediction(name, None, None, None, str(image))
             if isinstance(image, ImageError)
-            else self._answer(name, next(answers), image)
+            else self._told(name, image, *next(answers))
             for name, image in zip(names, prepared, strict=True)
         ]
 
-    def _answer(
+    def _answers(self, images: list[Grey]) -> Iterator[tuple[npt.NDArray[np.float32], int, float]]:
+        """Probabilities, digit and confidence of each."""
+        probabilities = self.model.run(np.stack(images))
+        digits = probabilities.argmax(axis=1)
+        confidences = probabilities[np.arange(len(digits)), digits]
+        return zip(probabilities, digits.tolist(), confidences.tolist(), strict=True)
+
+    def _told(
         self,
         path: str | None,
+        image: Grey,
         probabilities: npt.NDArray[np.float32],
-        image: npt.NDArray[np.uint8],
+        digit: int,
+        confidence: float,
     ) -> Prediction:
-        digit = int(probabilities.argmax())
-        confidence = float(probabilities[digit])
         if confidence < self.min_confidence:
             error = (
                 f"{path or 'image'}: unsure; {digit} has a confidence of {confidence:.3f}, "

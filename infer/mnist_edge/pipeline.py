@@ -25,7 +25,7 @@ __all__ = [
     "predict_items",
 ]
 
-_ALONE = 0.08
+_ALONE = 0.03
 """Seconds after which help is worth its own start."""
 
 _LARGEST_CHUNK = 64
