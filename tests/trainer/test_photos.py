@@ -50,6 +50,12 @@ def test_mixed_scenes_are_drawn_without_fail(train_digits: Digits) -> None:
         assert photograph(digit, any_scene(rng), rng).width >= 1
 
 
+def test_the_thinnest_strokes_of_the_smallest_digits_have_a_place(train_digits: Digits) -> None:
+    scene = Scene(size=(96, 96), digit=0.05, pen=0.4, margin=0.1, frame=0.2, intruder="finger")
+    for seed, digit in enumerate(train_digits[0][:20]):
+        assert min(photograph(digit, scene, np.random.default_rng(seed)).size) >= 2
+
+
 def test_a_blank_page_is_the_picture_without_its_digit(train_digits: Digits) -> None:
     digit, scene = train_digits[0][5], Scene(ruling="squared", frame=0.2, noise=0.0)
     taken, blank = (

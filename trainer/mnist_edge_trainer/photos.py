@@ -227,11 +227,17 @@ def _cut(ink: Plane, scene: Scene, height: float) -> tuple[slice, slice]:
     if scene.margin is None:
         return slice(None), slice(None)
     border = round(scene.margin * height)
-    ys, xs = np.nonzero(ink > 0.3)
+    top, bottom, left, right = _box(ink)
     return (
-        slice(max(0, ys.min() - border), ys.max() + 1 + border),
-        slice(max(0, xs.min() - border), xs.max() + 1 + border),
+        slice(max(0, top - border), bottom + 1 + border),
+        slice(max(0, left - border), right + 1 + border),
     )
+
+
+def _box(ink: Plane) -> tuple[int, int, int, int]:
+    """First and last row, first and last column of the strokes, however thin they are."""
+    ys, xs = np.nonzero(ink >= 0.3 * ink.max())
+    return int(ys.min()), int(ys.max()), int(xs.min()), int(xs.max())
 
 
 def _lines(shape: tuple[int, int], angle: float, pitch: float, width: float, phase: float) -> Plane:
@@ -254,10 +260,10 @@ def _rule(page: Plane, ink: Plane, scene: Scene, height: float, rng: Rng) -> Non
         )
         page += lines[..., np.newaxis] * (tint - page)
     if scene.frame is not None:
-        ys, xs = np.nonzero(ink > 0.3)
-        left, top, right, bottom = rng.uniform(0.12, 0.6, 4) * height
+        top, bottom, left, right = _box(ink)
+        gaps = rng.uniform(0.12, 0.6, 4) * height
         box = Image.new("L", (ink.shape[1] * 4, ink.shape[0] * 4))
-        corners = [xs.min() - left, ys.min() - top, xs.max() + right, ys.max() + bottom]
+        corners = [left - gaps[0], top - gaps[1], right + gaps[2], bottom + gaps[3]]
         ImageDraw.Draw(box).rectangle(
             [4 * float(corner) for corner in corners],
             outline=255,
@@ -279,7 +285,7 @@ def _litter(page: Plane, ink: Plane, scene: Scene, height: float, rng: Rng) -> N
     if scene.intruder == "none":
         return
     corner_y, corner_x = rng.integers(2) * rows, rng.integers(2) * columns
-    ink_y, ink_x = np.nonzero(ink > 0.1)
+    ink_y, ink_x = np.nonzero(ink >= 0.1 * ink.max())
     # It comes near the digit and never covers it.
     room = float(np.hypot(ink_y - corner_y, ink_x - corner_x).min()) - 0.04 * min(ink.shape)
     reach = min(room, rng.uniform(0.25, 0.5) * min(ink.shape))
