@@ -28,7 +28,7 @@ __all__ = [
 _ALONE = 0.03
 """Seconds after which help is worth its own start."""
 
-_LARGEST_CHUNK = 64
+_LARGEST_CHUNK = 128
 _SLOW, _FAST = 0.1, 0.02
 """Seconds that a chunk should take: answers flow, and handing it over costs little beside it."""
 

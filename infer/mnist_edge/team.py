@@ -117,20 +117,25 @@ class Team:
         )
 
 
-Packed = tuple[list[str], npt.NDArray[np.generic]] | list[Item]
+Packed = tuple[list[str], npt.NDArray[np.generic] | None] | list[Item]
 
 
 def _packed(chunk: list[Item]) -> Packed:
-    """Pictures of one array travel as one."""
+    """Files travel as their names alone, pictures of one array as one; objects travel slowly."""
+    names = [item.name for item in chunk]
+    if all(item.content is None and item.error is None for item in chunk):
+        return names, None
     contents = [item.content for item in chunk if isinstance(item.content, np.ndarray)]
-    shapes = {content.shape for content in contents}
-    if len(contents) < len(chunk) or len(shapes) > 1:
+    if len(contents) < len(chunk) or len({content.shape for content in contents}) > 1:
         return chunk
-    return [item.name for item in chunk], np.stack(contents)
+    return names, np.stack(contents)
 
 
 def _unpacked(packed: Packed) -> list[Item]:
-    return packed if isinstance(packed, list) else list(map(Item, *packed))
+    if isinstance(packed, list):
+        return packed
+    names, contents = packed
+    return list(map(Item, names) if contents is None else map(Item, names, contents))
 
 
 def _work(connection: Connection, task: Task, inherited: list[Connection]) -> None:
