@@ -6,6 +6,7 @@ takes over.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -25,8 +26,8 @@ __all__ = [
     "predict_items",
 ]
 
-_ALONE = 0.03
-"""Seconds after which help is worth its own start."""
+_ALONE, _MANY = 0.03, 256
+"""Seconds, and pictures, for which help is worth its own start."""
 
 _LARGEST_CHUNK = 128
 _SLOW, _FAST = 0.1, 0.02
@@ -117,23 +118,36 @@ def answer_all(
         MnistEdgeError: a process died.
     """
     pace = Pace()
-    started = time.perf_counter()
+    head = _head(items) if workers > 1 else []
+    items = itertools.chain(head, items)
     is_first = True
-    for chunk in chunks_of(items, pace):
-        if not chunk:
-            continue
-        begun = time.perf_counter()
-        yield task.answer(classifier, chunk, is_first)
-        is_first = False
-        pace.took(time.perf_counter() - begun)
-        if workers > 1 and begun - started > _ALONE:
-            break
-    else:
-        return
+    if len(head) < _MANY:
+        started = time.perf_counter()
+        for chunk in chunks_of(items, pace):
+            if not chunk:
+                continue
+            begun = time.perf_counter()
+            yield task.answer(classifier, chunk, is_first)
+            is_first = False
+            pace.took(time.perf_counter() - begun)
+            if workers > 1 and begun - started > _ALONE:
+                break
+        else:
+            return
     from mnist_edge.team import Team
 
     with Team(task, workers, pace) as team:
-        yield from team.answer(items)
+        yield from team.answer(items, first=is_first)
+
+
+def _head(items: Iterator[Item | None]) -> list[Item | None]:
+    """The first pictures, as long as to know of them costs nothing but their names."""
+    head: list[Item | None] = []
+    for item in items:
+        head.append(item)
+        if item is None or item.content is not None or len(head) == _MANY:
+            break
+    return head
 
 
 @dataclass

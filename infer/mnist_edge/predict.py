@@ -219,7 +219,7 @@ def _write_answers(
             for error in filter(None, answered.errors):
                 complain(error)
             if request.sort_into is not None:
-                _sort(request.sort_into, answered, request.link)
+                _sort(request.sort_into, answered.items, answered.digits, request.link)
             advance(len(answered.items), summary.errors)
 
 
@@ -257,13 +257,16 @@ def _skip_done(
             )
         summary.add([digit], [confidence])
         summary.resumed += 1
+        if request.sort_into is not None:
+            # The row was written; whether it came to this, it does not tell.
+            _sort(request.sort_into, [item], [digit], request.link)
     return items
 
 
-def _sort(folder: Path, answered: Answered, link: bool) -> None:
+def _sort(folder: Path, items: list[Item], digits: list[int | None], link: bool) -> None:
     from mnist_edge.sorting import sort_into
 
-    for item, digit in zip(answered.items, answered.digits, strict=True):
+    for item, digit in zip(items, digits, strict=True):
         sort_into(folder, item, digit, link=link)
 
 

@@ -11,8 +11,7 @@ import os
 import select
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mnist_edge.errors import UsageError
 from mnist_edge.listing import Listing, matching
@@ -29,8 +28,7 @@ _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", 
 _BLOCK = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One picture to answer.
 
     Attributes:

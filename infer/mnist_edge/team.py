@@ -62,8 +62,8 @@ class Team:
         for process in self._processes:
             process.join()
 
-    def answer(self, items: Iterator[Item | None]) -> Iterator[Answered]:
-        """As `answer_all`."""
+    def answer(self, items: Iterator[Item | None], *, first: bool) -> Iterator[Answered]:
+        """As `answer_all`; `first`: none were answered before."""
         asked = 0
         for chunk in chunks_of(items, self._pace):
             if not chunk:
@@ -77,7 +77,7 @@ class Team:
             worker = self._idle.pop()
             self._asked[asked] = chunk
             self._working[worker] = asked
-            self._send(worker, chunk)
+            self._send(worker, chunk, first and asked == 0)
             asked += 1
         while self._working:
             self._receive()
@@ -88,9 +88,9 @@ class Team:
             yield self._answered.pop(self._given)
             self._given += 1
 
-    def _send(self, worker: Connection, chunk: list[Item]) -> None:
+    def _send(self, worker: Connection, chunk: list[Item], first: bool) -> None:
         try:
-            worker.send(_packed(chunk))
+            worker.send((_packed(chunk), first))
         except OSError as error:
             raise self._death() from error
 
@@ -148,9 +148,9 @@ def _work(connection: Connection, task: Task, inherited: list[Connection]) -> No
     try:
         classifier = task.classifier()
         while True:
-            items = _unpacked(connection.recv())
+            packed, first = connection.recv()
             begun = time.perf_counter()
-            answered = task.answer(classifier, items, first=False)
+            answered = task.answer(classifier, _unpacked(packed), first)
             seconds = time.perf_counter() - begun
             connection.send((seconds, dataclasses.replace(answered, items=[])))
     except (EOFError, OSError):

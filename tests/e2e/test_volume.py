@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import random
 import shutil
 import signal
@@ -44,14 +46,17 @@ def rows(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_as_many_processes_as_there_are_answer_as_one_does(cli: Cli, many: Path) -> None:
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "table"])
+def test_as_many_processes_as_there_are_answer_as_one_does(cli: Cli, many: Path, kind: str) -> None:
     alone, together = (
-        cli("predict", many, "--format", "jsonl", "--workers", count) for count in (1, 3)
+        cli("predict", many, "--format", kind, "--workers", count) for count in (1, 3)
     )
     assert alone.returncode == together.returncode == 1
     assert together.stdout == alone.stdout
     assert together.stderr == alone.stderr
-    answers = rows(alone.stdout)
+    if kind != "json":
+        return
+    answers = json.loads(alone.stdout)
     assert [row["path"] for row in answers] == [str(path) for path in sorted(many.iterdir())]
     assert [number for number, row in enumerate(answers) if row["digit"] is None] == list(
         range(50, 3000, 100)
@@ -176,6 +181,35 @@ class TestSummaryAndSorting:
         )
         with Image.open(tmp_path / "out" / "7" / "some.npy[0].png") as image:
             np.testing.assert_array_equal(np.asarray(image), test_digits[0][0])
+
+
+class TestProgress:
+    @pytest.mark.parametrize("no_color", [None, "1"])
+    def test_a_bar_where_stderr_is_a_terminal(
+        self, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_color: str | None
+    ) -> None:
+        monkeypatch.setenv("TERM", "xterm-256color")
+        if no_color is not None:
+            monkeypatch.setenv("NO_COLOR", no_color)
+        screen, stderr = pty.openpty()
+        with subprocess.Popen(
+            [*PROGRAM, str(many), "--format", "csv", "--output", str(tmp_path / "x.csv")],
+            cwd=ROOT,
+            stderr=stderr,
+        ) as process:
+            os.close(stderr)
+            shown = b""
+            # Linux reports the end of a terminal as an error.
+            with contextlib.suppress(OSError):
+                while block := os.read(screen, 65_536):
+                    shown += block
+        os.close(screen)
+        assert process.returncode == 1
+        text = shown.decode()
+        assert "/3000" in text
+        assert "a second" in text
+        assert "without an answer" in text
+        assert ("\x1b[31m" in text) == (no_color is None)
 
 
 class TestInterruptions:

@@ -55,7 +55,9 @@ def test_predicting_loads_nothing_of_the_training_side() -> None:
         "from mnist_edge.program import main\n"
         "try: main()\nexcept SystemExit: pass"
     )
-    assert not program & (TRAINING | {"mnist_edge_trainer", "rich"})
+    # What one picture does not need costs a third of the time to its answer.
+    needless = {"typer", "rich", "pathlib", "tempfile", "multiprocessing", "hashlib", "csv"}
+    assert not program & (TRAINING | {"mnist_edge_trainer"} | needless)
     assert "onnxruntime" in program
 
 
