@@ -90,6 +90,11 @@ class Proposal:
         return bool(_size(self.digit) < _SMALL * max(self.digit.shape))
 
     @property
+    def is_likely(self) -> bool:
+        """Whether it is rather the digit than not."""
+        return _logit(self.features) > _UNLIKELY
+
+    @property
     def fills_its_box(self) -> bool:
         """Whether it is a block, as a page on a desk is, and hardly any digit."""
         rows, columns = extent(self.digit)

@@ -52,7 +52,7 @@ def remake(picture: Pixels) -> Grey | None:
     found = find_digit(*overview(sheet))
     if found is not None and found.is_small:
         sheet, found = _look_closer(sheet, found)
-    elif found is not None and found.fills_its_box:
+    elif found is not None and found.fills_its_box and not found.is_dark:
         sheet, found = _look_inside(sheet, found)
     return None if found is None else cut_out(sheet, found)
 
@@ -70,7 +70,7 @@ def overview(sheet: Sheet) -> tuple[Sheet, float]:
 
 
 def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
-    """What looks like a digit may be the page itself, on a desk: then the digit is in it.
+    """What looks like a digit may be the page itself, on a darker desk: then the digit is in it.
 
     Returns:
         the page alone and the digit on it, or what was given where there is none on it.
@@ -88,7 +88,7 @@ def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
         return sheet, page
     inner = Sheet(inside, sheet.follows_light)
     found = find_digit(*overview(inner))
-    if found is None or found.is_dark == page.is_dark or found.fills_its_box:
+    if found is None or not found.is_dark or found.fills_its_box or not found.is_likely:
         return sheet, page
     return inner, found
 
