@@ -1,7 +1,8 @@
 """What `mnist-edge predict` costs beside the parts under it: `python tests/benchmarks/volume.py`.
 
 Every figure is a ratio of two whole processes that take turns; the medians of both are shown.
-Memory is the peak of the process that was started.
+Memory is the peak of the process that was started. This one stays small: on Linux, a process begins
+with the peak of whoever started it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,35 @@ import tempfile
 import time
 from pathlib import Path
 
-from PIL import Image
+SAMPLES = Path(__file__).parents[2] / "samples"
+PREDICT = [str(Path(sys.executable).with_name("mnist-edge")), "predict"]
 
-from mnist_edge.mnist import find_dataset, load_split
+WRITE_PICTURES = """
+import os, sys
+from pathlib import Path
+from PIL import Image
+from mnist_edge.mnist import load_split
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+folder.mkdir()
+images, _ = load_split(sys.argv[3], "test")
+for number in range(count):
+    path = folder / f"{number:06}.png"
+    if number < len(images):
+        Image.fromarray(images[number]).save(path)
+    else:
+        os.link(folder / f"{number % len(images):06}.png", path)
+"""
+
+FACTS = """
+import sys
+from pathlib import Path
+from mnist_edge.mnist import find_dataset
 from mnist_edge.model import bundled_models
 from mnist_edge.pipeline import available_cores
-
-PREDICT = [str(Path(sys.executable).with_name("mnist-edge")), "predict"]
-MODEL = str(next(iter(bundled_models().values())))
+print(next(iter(bundled_models().values())))
+print(find_dataset(Path(sys.argv[1]), "test")[0])
+print(available_cores())
+"""
 
 BARE_ONE = """
 import sys
@@ -99,20 +121,11 @@ def compare(title: str, ours: list[str], theirs: list[str], rounds: int) -> None
     print(f"  memory  {mine[1]:7.1f} MiB  against {bare[1]:7.1f} MiB  {mine[1] / bare[1]:.2f} x")
 
 
-def write_pictures(folder: Path, count: int) -> None:
-    """The test digits as PNG, as often as it takes."""
-    folder.mkdir()
-    images, _ = load_split(data_folder(), "test")
-    for number in range(count):
-        path = folder / f"{number:06}.png"
-        if number < len(images):
-            Image.fromarray(images[number]).save(path)
-        else:
-            os.link(folder / f"{number % len(images):06}.png", path)
-
-
-def data_folder() -> Path:
-    return Path(__file__).parents[2] / "samples"
+def asked(code: str, *arguments: str) -> list[str]:
+    """The lines that some Python prints, in a process of its own."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.splitlines()
 
 
 def killed_and_resumed(folder: Path, work: Path, kills: int) -> None:
@@ -144,16 +157,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     options = parser.parse_args()
     python = [sys.executable, "-c"]
-    workers = str(available_cores())
+    model, idx, workers = asked(FACTS, str(SAMPLES))
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         for count in (1_000, 10_000, 100_000):
-            write_pictures(work / str(count), count)
+            asked(WRITE_PICTURES, str(work / str(count)), str(count), str(SAMPLES))
         one = str(work / "1000" / "000000.png")
         compare(
             "one picture, against a bare script",
             [*PREDICT, one],
-            [*python, BARE_ONE, MODEL, one],
+            [*python, BARE_ONE, model, one],
             2 * options.rounds,
         )
         folder = str(work / "10000")
@@ -163,11 +176,10 @@ def main() -> None:
             [*python, DECODE_ALL, folder, workers],
             options.rounds,
         )
-        idx = str(find_dataset(data_folder(), "test")[0])
         compare(
             "MNIST's test file to JSON Lines, against session.run in batches of 64",
             [*PREDICT, idx, "--format", "jsonl"],
-            [*python, RUN_ALL, MODEL, idx],
+            [*python, RUN_ALL, model, idx],
             options.rounds,
         )
         compare(
