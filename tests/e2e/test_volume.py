@@ -193,7 +193,7 @@ class TestProgress:
             monkeypatch.setenv("NO_COLOR", no_color)
         screen, stderr = pty.openpty()
         with subprocess.Popen(
-            [*PROGRAM, str(many), "--format", "csv", "--output", str(tmp_path / "x.csv")],
+            [*PROGRAM, *[str(many)] * 5, "--format", "csv", "--output", str(tmp_path / "x.csv")],
             cwd=ROOT,
             stderr=stderr,
         ) as process:
@@ -206,7 +206,7 @@ class TestProgress:
         os.close(screen)
         assert process.returncode == 1
         text = shown.decode()
-        assert "/3000" in text
+        assert "/15000" in text
         assert "a second" in text
         assert "without an answer" in text
         assert ("\x1b[31m" in text) == (no_color is None)
@@ -269,7 +269,7 @@ class TestInterruptions:
         self, cli: Cli, many: Path, tmp_path: Path, number: signal.Signals, code: int
     ) -> None:
         output = tmp_path / "answers.jsonl"
-        command = [*PROGRAM, str(many), "--format", "jsonl", "--output", str(output)]
+        command = [*PROGRAM, *[str(many)] * 5, "--format", "jsonl", "--output", str(output)]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
             partial = tmp_path / "answers.jsonl.partial"
             while not partial.exists() or partial.stat().st_size < 50_000:
@@ -282,7 +282,7 @@ class TestInterruptions:
             "interrupted; go on with the same command and --resume"
         )
         assert cli(*command[3:], "--resume").returncode == 1
-        assert len(rows(output.read_text())) == 3000
+        assert len(rows(output.read_text())) == 5 * 3000
 
     def test_resuming_with_other_pictures_is_refused(
         self, cli: Cli, many: Path, tmp_path: Path
