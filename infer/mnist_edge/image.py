@@ -24,6 +24,7 @@ from mnist_edge.errors import ImageError, NoDigitError
 
 __all__ = [
     "PREPROCESSING_VERSION",
+    "are_mnist_form",
     "is_mnist_form",
     "prepare",
     "prepare_all",
@@ -74,7 +75,7 @@ def prepare_all(
         if not isinstance(picture, ImageError) and picture.shape == (_SIDE, _SIDE)
     }
     stack = np.array([*sized.values()], np.uint8).reshape(-1, _SIDE, _SIDE)
-    known = set(itertools.compress(sized, _are_mnist_form(stack)))
+    known = set(itertools.compress(sized, are_mnist_form(stack)))
     return [
         picture
         if index in known or isinstance(picture, ImageError)
@@ -111,11 +112,26 @@ def is_mnist_form(grey: Pixels) -> bool:
     its centre of mass within half a pixel of pixel 14. What `prepare` makes has too, or lies at
     the border for being lopsided.
     """
-    return grey.shape == (_SIDE, _SIDE) and bool(_are_mnist_form(grey[np.newaxis])[0])
+    if grey.shape != (_SIDE, _SIDE):
+        return False
+    ink = grey.astype(np.float32)
+    longest = 0
+    # Sums along an axis as products with ones, the fastest way for so few.
+    for line in (ink @ _ONES, _ONES @ ink):
+        inked = line.nonzero()[0].tolist()
+        if not inked:
+            return False
+        start, stop = inked[0], inked[-1] + 1
+        longest = max(longest, stop - start)
+        centre = float(line @ _PIXELS) / float(line @ _ONES)
+        lopsided = start == 0 if centre > _CENTRE else stop == _SIDE
+        if abs(centre - _CENTRE) >= 0.52 and not lopsided:
+            return False
+    return longest in (19, 20)
 
 
-def _are_mnist_form(pictures: Grey) -> Mask:
-    """`is_mnist_form` of uint8 ``[N, 28, 28]``, bool ``[N]``."""
+def are_mnist_form(pictures: Grey) -> Mask:
+    """`is_mnist_form` of many, uint8 ``[N, 28, 28]``: bool ``[N]``, in a tenth of the time."""
     ink = pictures.astype(np.float32)
     longest = np.zeros(len(pictures), np.intp)
     is_one = np.ones(len(pictures), bool)
