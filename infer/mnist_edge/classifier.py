@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mnist_edge.decode import ImageSource, describe
 from mnist_edge.errors import ImageError
-from mnist_edge.image import prepare
+from mnist_edge.image import prepare, prepare_all
 from mnist_edge.model import Model
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["DigitClassifier", "Prediction"]
+
+Grey = npt.NDArray[np.uint8]
 
 _BATCH = 32
 """Pictures decoded before the network sees them: small, so that answers flow."""
@@ -106,7 +110,8 @@ class DigitClassifier:
             NoDigitError: nothing in it stands out from the background.
         """
         image = prepare(source)
-        return self._answer(describe(source), self.model.run(image[np.newaxis])[0], image)
+        (answer,) = self._answers([image])
+        return self._told(describe(source), image, *answer)
 
     def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
         """Answers any number of pictures, in order, in bounded memory.
@@ -115,27 +120,37 @@ class DigitClassifier:
         """
         pending = iter(sources)
         while batch := list(itertools.islice(pending, _BATCH)):
-            yield from self._answer_batch(batch)
+            yield from self.answer(batch, [describe(source) for source in batch])
 
-    def _answer_batch(self, sources: list[ImageSource]) -> list[Prediction]:
-        prepared = [_prepare_or_error(source) for source in sources]
+    def answer(
+        self, sources: Sequence[ImageSource], names: Sequence[str | None]
+    ) -> list[Prediction]:
+        """Answers several pictures at once, each under a name of its own."""
+        prepared = prepare_all(sources, names)
         images = [image for image in prepared if not isinstance(image, ImageError)]
-        answers = iter(self.model.run(np.stack(images)) if images else ())
+        answers = iter(self._answers(images) if images else ())
         return [
-            Prediction(describe(source), None, None, None, str(image))
+            Prediction(name, None, None, None, str(image))
             if isinstance(image, ImageError)
-            else self._answer(describe(source), next(answers), image)
-            for source, image in zip(sources, prepared, strict=True)
+            else self._told(name, image, *next(answers))
+            for name, image in zip(names, prepared, strict=True)
         ]
 
-    def _answer(
+    def _answers(self, images: list[Grey]) -> Iterator[tuple[npt.NDArray[np.float32], int, float]]:
+        """Probabilities, digit and confidence of each."""
+        probabilities = self.model.run(np.stack(images))
+        digits = probabilities.argmax(axis=1)
+        confidences = probabilities[np.arange(len(digits)), digits]
+        return zip(probabilities, digits.tolist(), confidences.tolist(), strict=True)
+
+    def _told(
         self,
         path: str | None,
+        image: Grey,
         probabilities: npt.NDArray[np.float32],
-        image: npt.NDArray[np.uint8],
+        digit: int,
+        confidence: float,
     ) -> Prediction:
-        digit = int(probabilities.argmax())
-        confidence = float(probabilities[digit])
         if confidence < self.min_confidence:
             error = (
                 f"{path or 'image'}: unsure; {digit} has a confidence of {confidence:.3f}, "
@@ -143,10 +158,3 @@ class DigitClassifier:
             )
             return Prediction(path, None, confidence, probabilities, error, image)
         return Prediction(path, digit, confidence, probabilities, None, image)
-
-
-def _prepare_or_error(source: ImageSource) -> npt.NDArray[np.uint8] | ImageError:
-    try:
-        return prepare(source)
-    except ImageError as error:
-        return error

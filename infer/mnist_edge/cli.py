@@ -7,33 +7,20 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 import json
-import os
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from mnist_edge import __version__
-from mnist_edge.errors import (
-    MissingExtraError,
-    MnistEdgeError,
-    ModelError,
-    UsageError,
-    one_line,
-)
+from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.program import exit_code_of
 
-if TYPE_CHECKING:
-    from mnist_edge.classifier import Prediction
+__all__ = ["app"]
 
-__all__ = ["app", "main"]
-
-_SOME_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 _TRAIN_PACKAGES = (
     *("torch", "torchvision", "onnx", "onnxscript"),
     *("matplotlib", "sklearn", "scipy", "platformdirs"),
@@ -44,20 +31,16 @@ class _Commands(TyperGroup):
     """Turns whatever ends a command into one line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except MnistEdgeError as error:
-            _complain(str(error))
-            code = _USAGE if isinstance(error, UsageError | ModelError) else _SOME_FAILED
-            raise typer.Exit(code) from error
-        except KeyboardInterrupt as error:
-            raise typer.Exit(_INTERRUPTED) from error
-        except BrokenPipeError as error:
-            # The reader, `head` say, has all that it wanted. Click would exit with 1.
-            _discard_stdout()
-            raise typer.Exit(0) from error
+        result = None
+
+        def work() -> int:
+            nonlocal result
+            result = super(_Commands, self).invoke(ctx)
+            return 0
+
+        if code := exit_code_of(work):
+            raise typer.Exit(code)
+        return result
 
 
 app = typer.Typer(
@@ -67,34 +50,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train a digit classifier, export it to int8 ONNX, and run it on a low-power device.",
 )
-
-
-def main() -> None:
-    """Runs the program. Whatever becomes of its streams, it ends with one line and a code."""
-    _prepare_stdout()
-    try:
-        app(prog_name="mnist-edge")
-    except OSError as error:
-        _discard_stdout()
-        _complain(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")
-        sys.exit(_SOME_FAILED)
-
-
-def _prepare_stdout() -> None:
-    """File names are bytes: one that is no text goes out as it came in, in any locale."""
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-
-
-def _complain(message: str) -> None:
-    typer.echo(f"mnist-edge: {one_line(message)}", err=True)
-
-
-def _discard_stdout() -> None:
-    """So that the interpreter's own flush at exit does not fail a second time, in public."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(wanted: bool) -> None:
@@ -136,29 +91,46 @@ _Data = Annotated[
 
 `mnist-edge predict scans/ --recursive --format csv --output answers.csv`
 
-`mnist-edge predict 'scans/*.png' --min-confidence 0.9 --format jsonl`
+`mnist-edge predict scans/ --format jsonl --output answers.jsonl --resume`
+
+`mnist-edge predict 'scans/*.png' scans.zip t10k-images-idx3-ubyte.gz --summary`
+
+`find . -name '*.png' -print0 | mnist-edge predict --files-from - -0 --sort-into sorted`
 
 `cat photo.jpg | mnist-edge predict -`
 
 `mnist-edge predict photo.jpg --show`
-
-`mnist-edge predict scans/ --save-preprocessed seen`
 """
 )
 def predict(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH...", help="Images, folders, globs, or - for one on stdin."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Images, folders, globs, zip or tar archives, IDX or .npy arrays; - for one image "
+            "on stdin.",
+        ),
     ] = None,
     model: _Model = None,
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option(help="table, json, jsonl or csv.")
     ] = "table",
     output: Annotated[
-        Path | None,
-        typer.Option(help="Write to this file, which appears once it is whole.", dir_okay=False),
+        str | None,
+        typer.Option(metavar="FILE", help="Write to this file, which appears once it is whole."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with an --output that was interrupted (jsonl, csv)."),
+    ] = False,
     recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = False,
+    files_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Read names of images from a file; - for stdin."),
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="A NUL byte, not a new line, ends each name.")
+    ] = False,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Digits to name per image.")] = 1,
     min_confidence: Annotated[
         float | None,
@@ -169,12 +141,30 @@ def predict(
             show_default="the model's own",
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads for the network.")] = 1,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Say on stderr what it all came to.")
+    ] = False,
+    sort_into: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Copy each image into DIR/DIGIT, or DIR/unsure."),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="With --sort-into: link files, not copy them.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, help="Processes that share the work.", show_default="one for each core"
+        ),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, max=256, help="CPU threads for the network, in each process.")
+    ] = 1,
     show: Annotated[
         bool, typer.Option("--show", help="Draw what the network saw beside each picture.")
     ] = False,
     save_preprocessed: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Save what it saw as PNG, and a preview beside it."),
     ] = None,
 ) -> None:
@@ -183,52 +173,29 @@ def predict(
     Exits with 0 when every image was answered, 1 when some could not be (each is named on stderr
     and has its error in the output), 2 when there was nothing to do.
     """
-    from mnist_edge.classifier import DigitClassifier
-    from mnist_edge.output import open_output, open_writer, parse_format
-    from mnist_edge.sources import STDIN, expand, open_source
+    from mnist_edge.predict import run
 
-    kind = parse_format(format)
-    if not paths and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
-    pictures = expand(paths or [STDIN], recursive=recursive)
-    if output is not None and os.path.realpath(output) in map(os.path.realpath, pictures):
-        raise UsageError(f"--output {output}: is one of the images; choose another file")
-    classifier = DigitClassifier(model, threads=threads, min_confidence=min_confidence)
-    failed = 0
-    sources = map(open_source, pictures)
-    if show or save_preprocessed is not None:
-        from mnist_edge.preview import stream_with_previews
-
-        terminal = sys.stderr if show else None
-        predictions = stream_with_previews(
-            classifier, sources, pictures, terminal=terminal, folder=save_preprocessed
-        )
-    else:
-        predictions = classifier.stream(sources)
-    with open_output(output) as file, open_writer(kind, file, top_k) as writer:
-        stderr_is_free = not show and (output is not None or not sys.stdout.isatty())
-        for prediction in _with_progress(predictions, len(pictures), stderr_is_free):
-            writer.write(prediction)
-            if prediction.error is not None:
-                failed += 1
-                _complain(prediction.error)
-    if failed:
-        raise typer.Exit(_SOME_FAILED)
-
-
-def _with_progress(
-    predictions: Iterable[Prediction], total: int, stderr_is_free: bool
-) -> Iterator[Prediction]:
-    """A bar on stderr, where that is a terminal that nothing else goes to."""
-    if total < 2 or not stderr_is_free or not sys.stderr.isatty():
-        yield from predictions
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(
-        predictions, "predict", total=total, console=Console(stderr=True), transient=True
+    code = run(
+        paths=paths,
+        model=model,
+        format=format,
+        output=output,
+        resume=resume,
+        recursive=recursive,
+        files_from=files_from,
+        null=null,
+        top_k=top_k,
+        min_confidence=min_confidence,
+        summary=summary,
+        sort_into=sort_into,
+        link=link,
+        workers=workers,
+        threads=threads,
+        show=show,
+        save_preprocessed=save_preprocessed,
     )
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command(

@@ -48,6 +48,8 @@ eighth of its size."""
 _LARGEST_AREA = 80_000_000
 """Pixels that a picture may have at most; what claims more is taken for a decompression bomb."""
 
+_BLOCK = 65_536
+
 
 def describe(source: ImageSource) -> str | None:
     """The path of `source` where it has one."""
@@ -57,11 +59,15 @@ def describe(source: ImageSource) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def decode(source: ImageSource) -> Pixels:
+def decode(source: ImageSource, name: str | None = None) -> Pixels:
     """Opens a picture and reduces its size.
 
     The first frame of an animation, turned upright by its EXIF tag, transparency filled with the
     opposite of what is drawn on it, and less than 960 pixels along the longer side, strips apart.
+
+    Args:
+        source: what to open.
+        name: what errors call it; None = its path, where it has one.
 
     Returns:
         uint8, 0 = black, 255 = white: ``[H, W]``, or ``[H, W, 3]`` RGB where it has colours.
@@ -69,10 +75,10 @@ def decode(source: ImageSource) -> Pixels:
     Raises:
         ImageReadError: missing, unreadable, no image, truncated, or larger than 80 megapixels.
     """
-    name = describe(source) or "image"
+    name = name or describe(source) or "image"
     try:
         content = _read(source, name)
-        plain = decode_plain(content) if isinstance(content, bytes) else None
+        plain = decode_plain(content) if isinstance(content, bytes) else _plain(content)
         if plain is not None:
             return plain
         with warnings.catch_warnings():
@@ -111,8 +117,7 @@ def _read(
     """A file's bytes, all of them; a picture that is in memory already as it is."""
     if isinstance(source, str | os.PathLike):
         # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
-        with open(source, "rb", buffering=0) as file:
-            return file.read()
+        return _content_of(source)
     if isinstance(source, Image.Image | np.ndarray | bytes | bytearray | memoryview):
         return source
     if not hasattr(source, "read"):
@@ -121,6 +126,30 @@ def _read(
             "an open file, a PIL image, or an array"
         )
     return source.read()
+
+
+def _content_of(path: str | os.PathLike[str]) -> bytes:
+    """A file's bytes, in half the time that a file object takes for a few hundred of them."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        blocks = [os.read(descriptor, _BLOCK)]
+        while blocks[-1]:
+            blocks.append(os.read(descriptor, _BLOCK))
+    finally:
+        os.close(descriptor)
+    return b"".join(blocks)
+
+
+def _plain(content: object) -> Pixels | None:
+    """Small grey pixels that need nothing done to them."""
+    is_plain = (
+        isinstance(content, np.ndarray)
+        and content.dtype == np.uint8
+        and content.ndim == 2
+        and content.size > 0
+        and max(content.shape) <= LONGER_SIDE
+    )
+    return np.ascontiguousarray(content) if is_plain else None
 
 
 def _open(

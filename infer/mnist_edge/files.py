@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_edge.errors import OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["make_folder", "written_whole"]
 
@@ -22,6 +25,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written.
     """
+    from pathlib import Path
+
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():

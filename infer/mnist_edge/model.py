@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import tempfile
+import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from mnist_edge.checksum import sha256
 from mnist_edge.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -34,21 +37,25 @@ _BATCH = 500
 _CHECKSUMS = "SHA256SUMS"
 
 
-def _models_dir() -> Path:
+def _models_dir() -> str:
     """``models`` inside the installed package, or beside ``infer`` in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "models"
-    return installed if installed.is_dir() else package.parents[1] / "models"
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(package, "models")
+    checkout = os.path.join(os.path.dirname(os.path.dirname(package)), "models")
+    return installed if os.path.isdir(installed) else checkout
 
 
-def bundled_models() -> dict[str, Path]:
-    """The released models that this installation carries, by name; the default one first."""
-    paths = sorted(_models_dir().glob("*.onnx"), key=lambda path: path.stem != DEFAULT_MODEL)
-    return {path.stem: path for path in paths}
+def bundled_models() -> dict[str, str]:
+    """Paths of the released models that this installation carries, by name; the default first."""
+    folder = _models_dir()
+    with os.scandir(folder) as files:
+        names = [file.name.removesuffix(".onnx") for file in files if file.name.endswith(".onnx")]
+    names.sort(key=lambda name: (name != DEFAULT_MODEL, name))
+    return {name: os.path.join(folder, f"{name}.onnx") for name in names}
 
 
 def create_session(
-    content: bytes, threads: int = 1, profile: Path | None = None
+    content: bytes, threads: int = 1, profile: str | None = None
 ) -> onnxruntime.InferenceSession:
     """An onnxruntime session set up for a small device.
 
@@ -70,7 +77,7 @@ def create_session(
     options.log_severity_level = 3
     if profile is not None:
         options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
+        options.profile_file_prefix = profile
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
@@ -184,17 +191,20 @@ class Model:
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+        return sha256(self.content)
 
     def executed_nodes(self) -> dict[str, int]:
         """Operators that onnxruntime runs for one picture, after its own optimisation, counted.
 
         They come from onnxruntime's profiler, so that no ONNX library is needed on the device.
         """
+        import tempfile
+
         with tempfile.TemporaryDirectory() as folder:
-            session = create_session(self.content, self.threads, profile=Path(folder) / "profile")
+            session = create_session(self.content, self.threads, profile=f"{folder}/profile")
             session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
-            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+            with open(session.end_profiling(), encoding="utf-8") as file:
+                events = json.load(file)
         return Counter(
             event["args"]["op_name"]
             for event in events
@@ -205,11 +215,11 @@ class Model:
 def _read(name: str) -> bytes:
     bundled = bundled_models()
     if name in bundled:
-        content = bundled[name].read_bytes()
+        content = _bytes_of(bundled[name])
         _check_released(bundled[name], content)
         return content
     try:
-        content = Path(name).read_bytes()
+        content = _bytes_of(name)
     except FileNotFoundError as error:
         known = ", ".join(bundled) or "none"
         raise ModelError(
@@ -222,10 +232,16 @@ def _read(name: str) -> bytes:
     return content
 
 
-def _check_released(path: Path, content: bytes) -> None:
-    sums = (path.parent / _CHECKSUMS).read_text(encoding="ascii").splitlines()
+def _bytes_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _check_released(path: str, content: bytes) -> None:
+    folder, name = os.path.split(path)
+    sums = _bytes_of(os.path.join(folder, _CHECKSUMS)).decode("ascii").splitlines()
     released = {name: digest for digest, name in (line.split() for line in sums)}
-    if released.get(path.name) != hashlib.sha256(content).hexdigest():
+    if released.get(name) != sha256(content):
         raise ModelError(
             f"{path}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
             "reinstall mnist-edge"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
 from collections import Counter
@@ -20,7 +19,8 @@ from mnist_edge.decode import ImageSource, decode
 from mnist_edge.errors import ImageReadError, UsageError, one_line
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge.output import percent
-from mnist_edge.sources import STDIN
+from mnist_edge.pipeline import predict_items
+from mnist_edge.sources import STDIN, Item
 
 __all__ = ["names_for", "side_by_side", "stream_with_previews", "terminal_lines", "wants_colour"]
 
@@ -40,18 +40,16 @@ _RAMP = np.array(list(" .:-=+*#%@"))
 
 def stream_with_previews(
     classifier: DigitClassifier,
-    sources: Iterable[ImageSource],
-    pictures: Sequence[str],
+    items: Sequence[Item],
     *,
     terminal: TextIO | None,
     folder: Path | None,
 ) -> Iterator[Prediction]:
-    """`classifier.stream(sources)`; each picture is drawn, and saved, just before its answer.
+    """Answers pictures; each is drawn, and saved, just before its answer.
 
     Args:
         classifier: to ask.
-        sources: of the pictures; each is asked for once, and read again for the preview.
-        pictures: their paths, as many as there are sources.
+        items: the pictures; each is read again for the preview.
         terminal: to draw on; None = nowhere.
         folder: for ``NAME.png``, which is `Prediction.image`, and ``NAME-preview.png``, for every
             picture that the network saw; made where it is missing; None = nothing is saved.
@@ -60,30 +58,30 @@ def stream_with_previews(
         UsageError: one of the pictures would be overwritten.
         OutputError: the folder cannot be made, or, while streaming, a file cannot be written.
     """
+    pictures = [item.name for item in items]
     names = names_for(pictures)
     if folder is not None:
         _refuse_to_overwrite(pictures, folder, names)
         make_folder(folder)
-    # The classifier runs ahead by a batch: that is all that the second branch has to remember.
-    asked, kept = itertools.tee(sources)
-    answers = zip(classifier.stream(asked), kept, names, strict=True)
-    return _previewed(answers, terminal, folder)
+    return _previewed(classifier, zip(items, names, strict=True), terminal, folder)
 
 
 def _previewed(
-    answers: Iterable[tuple[Prediction, ImageSource, str]],
+    classifier: DigitClassifier,
+    named: Iterable[tuple[Item, str]],
     terminal: TextIO | None,
     folder: Path | None,
 ) -> Iterator[Prediction]:
-    for prediction, source, name in answers:
+    for item, name in named:
+        (prediction,) = predict_items(classifier, [item])
         if terminal is not None:
-            lines = terminal_lines(source, prediction.image, colour=wants_colour(terminal))
+            lines = terminal_lines(item.source, prediction.image, colour=wants_colour(terminal))
             if lines:
                 terminal.write("\n".join([_caption(prediction), *lines, ""]))
                 terminal.flush()
         if folder is not None and prediction.image is not None:
             _save(Image.fromarray(prediction.image), folder / f"{name}.png")
-            preview = side_by_side(source, prediction.image, _caption(prediction))
+            preview = side_by_side(item.source, prediction.image, _caption(prediction))
             _save(preview, folder / f"{name}-preview.png")
         yield prediction
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
@@ -247,5 +247,5 @@ def _logit(features: list[float]) -> float:
 
 @functools.cache
 def _weights() -> list[npt.NDArray[np.float64]]:
-    text = resources.files("mnist_edge").joinpath("proposals.json").read_text(encoding="utf-8")
-    return [np.asarray(values) for values in json.loads(text)["weights"]]
+    with open(os.path.join(os.path.dirname(__file__), "proposals.json"), encoding="utf-8") as file:
+        return [np.asarray(values) for values in json.load(file)["weights"]]

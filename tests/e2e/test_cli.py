@@ -349,7 +349,7 @@ class TestPreviews:
     def test_drawing_is_loaded_only_when_it_is_asked_for(self) -> None:
         code = (
             "import sys; sys.argv = ['mnist-edge', 'predict', 'samples/7-pen.png', {}]\n"
-            "from mnist_edge.cli import main\n"
+            "from mnist_edge.program import main\n"
             "try: main()\nexcept SystemExit: pass\n"
             "print('mnist_edge.preview' in sys.modules, 'PIL.ImageDraw' in sys.modules)"
         )
@@ -478,7 +478,7 @@ class TestBadInput:
             "find = importlib.util.find_spec\n"
             "hidden = ('torch', 'onnx')\n"
             "importlib.util.find_spec = lambda name: None if name in hidden else find(name)\n"
-            "from mnist_edge.cli import main\n"
+            "from mnist_edge.program import main\n"
             "main()\n"
         )
         done = subprocess.run(

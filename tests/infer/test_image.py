@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_edge import DigitClassifier, ImageError, NoDigitError
-from mnist_edge.image import is_mnist_form, prepare
+from mnist_edge.image import are_mnist_form, is_mnist_form, prepare
 from tests.conftest import Digits
 
 Bytes = npt.NDArray[np.uint8]
@@ -19,6 +19,18 @@ Bytes = npt.NDArray[np.uint8]
 def test_every_mnist_image_is_known_for_one(train_digits: Digits, test_digits: Digits) -> None:
     for images in (train_digits[0], test_digits[0]):
         assert all(is_mnist_form(image) for image in images)
+
+
+def test_many_are_told_as_each_is(train_digits: Digits) -> None:
+    rng = np.random.default_rng(0)
+    images = train_digits[0][:3000].copy()
+    for image in images[::2]:
+        image[:] = np.roll(image, rng.integers(-2, 3, 2), (0, 1))
+    images[::7] *= rng.integers(0, 2, (len(images[::7]), 28, 1), np.uint8)
+    images[5] = 0
+    told = are_mnist_form(images)
+    assert told.tolist() == [is_mnist_form(image) for image in images]
+    assert 0.1 < told.mean() < 0.9
 
 
 def test_mnist_form_passes_bit_for_bit_and_so_does_its_negative(train_digits: Digits) -> None:

@@ -46,7 +46,7 @@ def test_int8_is_within_the_gate_of_fp32(test_digits: Digits) -> None:
 
 
 def test_size() -> None:
-    assert bundled_models()["mnist-edge-int8"].stat().st_size <= 80 * 1024
+    assert Path(bundled_models()["mnist-edge-int8"]).stat().st_size <= 80 * 1024
 
 
 def test_confidence_is_calibrated(bundled: Model, test_digits: Digits) -> None:
@@ -197,11 +197,11 @@ def test_a_missing_model_names_the_bundled_ones() -> None:
 def test_a_tampered_bundled_model_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released = bundled_models()[DEFAULT_MODEL]
+    released = Path(bundled_models()[DEFAULT_MODEL])
     (tmp_path / "SHA256SUMS").write_bytes((released.parent / "SHA256SUMS").read_bytes())
     content = bytearray(released.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / released.name).write_bytes(content)
-    monkeypatch.setattr("mnist_edge.model._models_dir", lambda: tmp_path)
+    monkeypatch.setattr("mnist_edge.model._models_dir", lambda: str(tmp_path))
     with pytest.raises(ModelError, match="not the released file"):
         Model.load()

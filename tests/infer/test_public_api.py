@@ -52,17 +52,19 @@ def test_predicting_loads_nothing_of_the_training_side() -> None:
     assert not api & (TRAINING | {"mnist_edge_trainer", "typer", "rich"})
     program = loaded_after(
         "import sys; sys.argv = ['mnist-edge', 'predict', 'samples/7-pen.png']\n"
-        "from mnist_edge.cli import main\n"
+        "from mnist_edge.program import main\n"
         "try: main()\nexcept SystemExit: pass"
     )
-    assert not program & (TRAINING | {"mnist_edge_trainer", "rich"})
+    # What one picture does not need costs a third of the time to its answer.
+    needless = {"typer", "rich", "pathlib", "tempfile", "multiprocessing", "hashlib", "csv"}
+    assert not program & (TRAINING | {"mnist_edge_trainer"} | needless)
     assert "onnxruntime" in program
 
 
 def test_the_version_is_told_before_anything_heavy_loads() -> None:
     loaded = loaded_after(
         "import sys; sys.argv = ['mnist-edge', '--version']\n"
-        "from mnist_edge.cli import main\n"
+        "from mnist_edge.program import main\n"
         "try: main()\nexcept SystemExit: pass"
     )
     assert not loaded & (TRAINING | {"onnxruntime", "numpy", "PIL", "rich"})

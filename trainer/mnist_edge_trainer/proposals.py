@@ -19,10 +19,10 @@ from sklearn.preprocessing import StandardScaler
 
 from mnist_edge.decode import decode
 from mnist_edge.files import written_whole
-from mnist_edge.image import cut_out, overview
 from mnist_edge.model import Model
 from mnist_edge.paper import flatten
 from mnist_edge.proposals import propose
+from mnist_edge.remake import cut_out, overview
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import default_data_dir, load_digits, split_training
 from mnist_edge_trainer.photos import AXES, SEVERITIES, any_scene, blank_page, photograph

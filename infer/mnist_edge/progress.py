@@ -1,0 +1,59 @@
+"""How a long prediction is coming along, on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+__all__ = ["shown"]
+
+_EVERY = 0.1
+"""Seconds between two drawings."""
+
+
+@contextlib.contextmanager
+def shown(total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr: pictures, how many a second, the time left, the errors so far.
+
+    Args:
+        total: pictures to come; None = not known.
+
+    Yields:
+        what to call with the pictures that were answered since, and all errors so far.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("predict"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[errors]}"),
+    )
+    console = Console(file=sys.stderr)
+    # Without a thread of its own: other processes are forked from this one.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        bar = progress.add_task("predict", total=total, rate="", errors="")
+        due = 0.0
+
+        def advance(pictures: int, errors: int) -> None:
+            nonlocal due
+            task = progress.tasks[0]
+            rate = f"{task.speed:,.0f} a second" if task.speed else ""
+            told = f"[red]{errors:,} without an answer" if errors else ""
+            progress.update(bar, advance=pictures, rate=rate, errors=told)
+            if (now := time.monotonic()) >= due:
+                progress.refresh()
+                due = now + _EVERY
+
+        yield advance
