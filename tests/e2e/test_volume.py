@@ -229,9 +229,9 @@ class TestInterruptions:
             ) as process:
                 partial = tmp_path / "answers.partial"
                 wanted = chance.randrange(1, 150_000)
-                began = partial.stat().st_size if partial.exists() else 0
+                began = size(partial)
                 while process.poll() is None and not output.exists():
-                    if partial.exists() and partial.stat().st_size - began > wanted:
+                    if size(partial) - began > wanted:
                         process.kill()
                         break
             kills += process.returncode == -signal.SIGKILL
@@ -272,7 +272,7 @@ class TestInterruptions:
         command = [*PROGRAM, *[str(many)] * 5, "--format", "jsonl", "--output", str(output)]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
             partial = tmp_path / "answers.jsonl.partial"
-            while not partial.exists() or partial.stat().st_size < 50_000:
+            while size(partial) < 50_000:
                 assert process.poll() is None
             process.send_signal(number)
             _, err = process.communicate(timeout=60)
@@ -320,6 +320,14 @@ class TestInterruptions:
         done = cli("predict", tmp_path / "a.png", tmp_path / "gone", "--format", "jsonl")
         assert done.returncode == 1
         assert [row["digit"] for row in rows(done.stdout)] == [3, None]
+
+
+def size(path: Path) -> int:
+    """Of a file that another program may rename at any moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def is_running(process: str) -> bool:

@@ -24,7 +24,7 @@ def test_rows_are_complete_and_consistent(
     assert [(row.model, row.threads) for row in rows] == [(n, t) for n in names for t in (1, 2)]
     assert rows[0].relative == 1
     for row in rows:
-        assert row.size_bytes == bundled_models()[row.model].stat().st_size
+        assert row.size_bytes == Path(bundled_models()[row.model]).stat().st_size
         assert 0 < row.latency.p50 <= row.latency.p90 <= row.latency.p99
         assert set(row.throughput) == {4}
         assert row.load_ms > 0
