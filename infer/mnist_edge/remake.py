@@ -39,6 +39,9 @@ _CLOSE_UP = 80
 _MARGIN = 0.25
 """Paper round the digit in its close-up, of the digit's longer side."""
 
+_WHOLE = 0.6
+"""Of a digit far away, what is found from near is as large as this part of it at least."""
+
 _CLOSER, _NEAREST = 2.0, 8
 """Paper round what is looked at from near, of its longer side, and in pixels of the overview at
 least: what was found may be a part of the digit."""
@@ -97,7 +100,7 @@ def _look_closer(sheet: Sheet, speck: Proposal) -> tuple[Sheet, Proposal | None]
     """What is a few pixels in the overview is looked at again from near.
 
     Returns:
-        its neighbourhood, and the digit there; None where it is none.
+        its neighbourhood, and the digit there, or what was given; None where it is none.
     """
     height, width = speck.digit.shape
     down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
@@ -109,7 +112,20 @@ def _look_closer(sheet: Sheet, speck: Proposal) -> tuple[Sheet, Proposal | None]
         max(0, round((columns.start - margin) * across)) : round((columns.stop + margin) * across),
     ]
     neighbourhood = Sheet(near, sheet.follows_light)
-    return neighbourhood, find_digit(*overview(neighbourhood))
+    found = find_digit(*overview(neighbourhood))
+    # What is far away, alone and clear is one digit, whatever pieces it falls into from near.
+    if speck.is_far_away and (
+        found is None or _height(found, near) < _WHOLE * _height(speck, sheet.plane)
+    ):
+        return sheet, speck
+    return neighbourhood, found
+
+
+def _height(found: Proposal, plane: Grey) -> float:
+    """Longer side of what was found, in pixels of the picture that it was found in."""
+    rows, columns = extent(found.digit)
+    longer = max(rows.stop - rows.start, columns.stop - columns.start)
+    return float(longer / max(found.digit.shape) * max(plane.shape))
 
 
 def cut_out(sheet: Sheet, found: Proposal) -> Grey | None:

@@ -70,7 +70,7 @@ def on_a_desk(image: Bytes) -> Image.Image:
 def far_away(image: Bytes) -> Image.Image:
     """A large page with a small digit, in a thin pen."""
     page = Image.new("L", (3000, 4000), 235)
-    small = enlarged(image).point(lambda level: 255 if level > 160 else 0).resize((160, 160))
+    small = enlarged(image).point(lambda level: 255 if level > 200 else 0).resize((160, 160))
     page.paste(40, (1400, 1500), small)
     return page
 

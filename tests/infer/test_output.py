@@ -122,19 +122,19 @@ def test_an_output_file_appears_only_once_it_is_whole(tmp_path: Path, kind: Form
 
 
 @pytest.mark.parametrize("kind", [Format.JSONL, Format.CSV])
-@pytest.mark.parametrize("lost", [0, 1, 20, 120])
+@pytest.mark.parametrize("rows_lost", [0, 1, 2])
 def test_a_partial_file_is_gone_on_with_after_its_last_whole_row(
-    tmp_path: Path, kind: Format, lost: int
+    tmp_path: Path, kind: Format, rows_lost: int
 ) -> None:
     path, writer = tmp_path / "answers", Writer(kind)
     whole = (writer.header + writer.rows([GOOD, BAD, GOOD, BAD])).encode()
-    partial_of(path).write_bytes(whole[: len(whole) - lost])
+    left = (writer.header + writer.rows([GOOD, BAD, GOOD, BAD][: 4 - rows_lost])).encode()
+    # Ten bytes into the next row, where there is one.
+    partial_of(path).write_bytes(whole[: len(left) + 10])
     with open_journal(path, writer, resume=True) as file:
         done = list(rows_done(path, writer))
         told = [(GOOD.path, 2, 0.9, None), ("bad.png", None, None, "bad.png: the file is empty")]
-        assert done == (told * 2)[: len(done)]
-        assert len(done) == (4 if lost == 0 else 3 if lost < 30 else len(done))
-        assert 1 <= len(done) <= 4
+        assert done == (told * 2)[: 4 - rows_lost]
         file.write(writer.rows([GOOD, BAD, GOOD, BAD][len(done) :]))
     assert path.read_bytes() == whole
 
