@@ -400,7 +400,7 @@ def train(
         "augment": augment,
         "photos": photos,
     }
-    _trainer().train(
+    _command("train").train(
         {name: value for name, value in options.items() if value is not None},
         data=data,
         out=out,
@@ -467,13 +467,13 @@ def evaluate(
     if robustness and out is not None:
         raise UsageError("--out: --robustness draws no picture; redirect its table or its --json")
     if robustness:
-        _trainer().robustness(
+        _command("evaluate").robustness(
             target, split=split, data=data, pictures=pictures or 500, as_json=as_json
         )
     elif rejection:
-        _trainer().rejection(target, split=split, data=data, out=out, as_json=as_json)
+        _command("evaluate").rejection(target, split=split, data=data, out=out, as_json=as_json)
     else:
-        _trainer().evaluate(target, split=split, data=data, out=out, as_json=as_json)
+        _command("evaluate").evaluate(target, split=split, data=data, out=out, as_json=as_json)
 
 
 @app.command(
@@ -504,11 +504,11 @@ def export(
 
     torch, fp32 and int8 are compared over the 10,000 test images. Past a bound nothing is written.
     """
-    _trainer().export(run, quantize=quantize, output=output, data=data, force=force)
+    _command("export").export(run, quantize=quantize, output=output, data=data, force=force)
 
 
-def _trainer() -> ModuleType:
-    """The trainer's commands; says how to install what is missing, or what failed to load."""
+def _command(name: str) -> ModuleType:
+    """A module of the trainer's commands; says what is not installed, or failed to load."""
     missing = [name for name in _TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
@@ -516,7 +516,7 @@ def _trainer() -> ModuleType:
             "pip install 'mnist-edge[train]' (in a checkout: pip install '.[train]')"
         )
     try:
-        return importlib.import_module("mnist_edge_trainer.commands")
+        return importlib.import_module(f"mnist_edge_trainer.commands.{name}")
     except ImportError as error:
         raise UsageError(
             f"the training packages are installed but one failed to load ({error}); reinstall it"

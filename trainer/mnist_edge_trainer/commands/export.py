@@ -1,0 +1,56 @@
+"""`mnist-edge export`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from shlex import quote
+
+from mnist_edge.errors import UsageError
+from mnist_edge.tables import print_table
+from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
+from mnist_edge_trainer.commands.say import say
+from mnist_edge_trainer.data import default_data_dir, load_digits
+from mnist_edge_trainer.export import export_run
+
+__all__ = ["export"]
+
+
+def export(
+    path: Path | None, *, quantize: bool, output: Path | None, data: Path | None, force: bool
+) -> None:
+    """Exports a run's best checkpoint through the gate and prints the comparison."""
+    run = RunFolder.latest() if path is None else RunFolder(path)
+    if not os.path.isdir(run.path):
+        raise UsageError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
+    checkpoint = load_checkpoint(run.best)
+    folder = data or default_data_dir()
+    result = export_run(
+        checkpoint,
+        load_digits(folder, "train"),
+        load_digits(folder, "test"),
+        output or run.path,
+        with_int8=quantize,
+        force=force,
+        on_rows=lambda rows: print_table(
+            ["precision", "top-1", "max |Δp|", "changed answers", "gate"],
+            [
+                [
+                    row.name,
+                    f"{row.accuracy:.2%}",
+                    f"{row.largest_difference:.1e}",
+                    str(row.changed),
+                    row.failure or "passed",
+                ]
+                for row in rows
+            ],
+        ),
+    )
+    if result.forced:
+        say("the gate failed; written all the same because of --force")
+    for file in result.files:
+        print(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
+    best = quote(str(result.files[-1]))
+    say(f"next: mnist-edge predict samples --model {best}")
+    say(f"      mnist-edge bench --model {best}")
+    say(f"      mnist-edge info {best}")
