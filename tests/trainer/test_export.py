@@ -14,7 +14,7 @@ from mnist_edge import DigitClassifier, GateError, OutputError
 from mnist_edge.model import Model
 from mnist_edge_trainer import export as exporting
 from mnist_edge_trainer.calibration import fit_temperature, with_temperature
-from mnist_edge_trainer.checkpoint import Checkpoint, load_checkpoint
+from mnist_edge_trainer.checkpoint import MNIST, Checkpoint, load_checkpoint
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, load_digits
 from mnist_edge_trainer.export import export_run, output_paths
@@ -101,7 +101,7 @@ def test_other_architectures_quantize_whole(
 ) -> None:
     torch.manual_seed(0)
     network = build(arch)
-    untrained = Checkpoint(TrainConfig(arch=arch), 1, 2.3, 0.1, "", network.state_dict())
+    untrained = Checkpoint(TrainConfig(arch=arch), 1, 2.3, 0.1, MNIST, network.state_dict())
     export_run(untrained, *mnist, tmp_path, with_int8=True, force=True)
     done, of = quantized_operators(onnx.load(tmp_path / "mnist-edge-int8.onnx"))
     assert done == of > 0

@@ -15,7 +15,7 @@ from mnist_edge import TrainingError, UsageError
 from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder, load_checkpoint
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, load_digits, split_training
-from mnist_edge_trainer.models import ARCHITECTURES, build
+from mnist_edge_trainer.models import ARCHITECTURES, Architecture, build
 from mnist_edge_trainer.pool import NO_DIGIT, PhotoPool, Photos
 from mnist_edge_trainer.train import (
     PhotoSet,
@@ -160,7 +160,7 @@ def test_a_run_that_diverges_says_so_and_keeps_what_it_had(
     tmp_path: Path, parts: tuple[Digits, Digits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = build(CONFIG.arch)
-    monkeypatch.setitem(ARCHITECTURES, CONFIG.arch, lambda: network)
+    monkeypatch.setitem(ARCHITECTURES, CONFIG.arch, Architecture(lambda _: network, ""))
 
     class Poison(Quiet):
         def on_epoch(self, *_: object) -> None:

@@ -18,7 +18,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature with the lowest cross-entropy.
 
     Args:
-        logits: float32 ``[N, 10]`` of images that no weight was trained on.
+        logits: float32 ``[N, C]`` of images that no weight was trained on.
         labels: int64 ``[N]``.
 
     Returns:

@@ -11,10 +11,53 @@ from torch import Tensor, nn
 
 from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.files import written_whole
+from mnist_edge.image import PREPROCESSING_VERSION
+from mnist_edge.mnist import FILES
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.models import build
 
-__all__ = ["Checkpoint", "EpochRecord", "RunFolder", "TrainerState", "load_checkpoint"]
+__all__ = [
+    "MNIST",
+    "Checkpoint",
+    "DataFacts",
+    "EpochRecord",
+    "RunFolder",
+    "TrainerState",
+    "load_checkpoint",
+]
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a model says of the data it was trained on.
+
+    Attributes:
+        name: of the dataset.
+        labels: names of the classes, in the order of the logits.
+        sha256: of the training images, uncompressed.
+        preprocessing: how a picture becomes the network's input (see `mnist_edge.image`).
+        credit: whose it is, and under which licence; empty = the user's own.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    sha256: str
+    preprocessing: str
+    credit: str = ""
+
+    @property
+    def is_of_digits(self) -> bool:
+        """Whether the classes are the ten digits."""
+        return self.labels == MNIST.labels
+
+
+MNIST = DataFacts(
+    "mnist",
+    tuple("0123456789"),
+    FILES["train"][0].sha256,
+    PREPROCESSING_VERSION,
+    "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0",
+)
 
 
 class EpochRecord(TypedDict):
@@ -52,7 +95,7 @@ class Checkpoint:
         epoch: after how many epochs.
         val_loss: cross-entropy on the validation split, nats.
         val_accuracy: top-1 on the validation split, fraction.
-        dataset_sha256: of the uncompressed training images.
+        data: what it was trained on.
         weights: the averaged weights, ready for `models.build(config.arch)`.
         trainer: the rest of the trainer's state; only in ``last.pt``.
     """
@@ -61,7 +104,7 @@ class Checkpoint:
     epoch: int
     val_loss: float
     val_accuracy: float
-    dataset_sha256: str
+    data: DataFacts
     weights: dict[str, Tensor]
     trainer: TrainerState | None = None
 
@@ -74,7 +117,9 @@ class Checkpoint:
         values = {field: getattr(self, field) for field in self.__dataclass_fields__}
         with written_whole(path) as partial:
             try:
-                torch.save(values | {"config": asdict(self.config)}, partial)
+                torch.save(
+                    values | {"config": asdict(self.config), "data": asdict(self.data)}, partial
+                )
             except RuntimeError as error:  # what torch makes of a full disk
                 raise OSError(str(error).splitlines()[0]) from error
 
@@ -85,7 +130,7 @@ class Checkpoint:
             TrainingError: there is no such architecture, or the weights are not of it.
         """
         try:
-            network = build(self.config.arch)
+            network = build(self.config.arch, len(self.data.labels))
             network.load_state_dict(self.weights)
         except (UsageError, RuntimeError, TypeError) as error:
             raise TrainingError(
@@ -104,9 +149,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        # Runs of 0.1 saw no photographs and did not say so.
-        config = TrainConfig(**{"photos": 0} | values["config"])
-        return Checkpoint(**values | {"config": config})
+        # Runs of 0.1 saw no photographs and did not say so; up to 0.3 there was MNIST alone.
+        config = TrainConfig(**{"photos": 0} | values.pop("config"))
+        values.pop("dataset_sha256", None)
+        data = values.pop("data", None)
+        facts = MNIST if data is None else DataFacts(**data)
+        return Checkpoint(config=config, data=facts, **values)
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: no such checkpoint; train one with `mnist-edge train`"
@@ -135,6 +183,10 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.path / "config.json"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.toml"
 
     @property
     def history(self) -> Path:

@@ -1,17 +1,32 @@
-"""Every hyperparameter of a training run, in one place, with its unit."""
+"""Every hyperparameter of a training run, in one place, with its unit.
+
+A recipe is a TOML file of them: every run writes its own, and the package brings some by name.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import json
 import math
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
+from typing import Any
+
+import tomli_w
 
 from mnist_edge.errors import UsageError
 from mnist_edge.files import written_whole
+from mnist_edge_trainer.augment import Augmentation
 from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
 
-__all__ = ["TrainConfig"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "TrainConfig", "load_recipe", "named_recipes"]
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("one-cycle", "constant")
 
 
 @dataclass(frozen=True)
@@ -20,30 +35,47 @@ class TrainConfig:
 
     Attributes:
         arch: name in `mnist_edge_trainer.models.ARCHITECTURES`.
+        dataset: name in `mnist_edge_trainer.datasets`; of a folder of classes, its path.
+        start_from: run whose weights to start from; empty = random ones.
         epochs: passes over the training images.
         batch_size: images per step.
-        lr: peak learning rate, reached after `warmup` and annealed to zero along a cosine.
+        optimizer: ``adamw``, ``adam``, or ``sgd`` with Nesterov's momentum.
+        lr: peak learning rate.
+        schedule: ``one-cycle``: the peak is reached after `warmup` and annealed to zero along a
+            cosine; ``constant``: the peak all the way.
         warmup: fraction of all steps spent rising to the peak.
-        weight_decay: AdamW's decoupled decay.
+        momentum: of ``sgd``.
+        weight_decay: decoupled in AdamW, added to the gradient in the others.
         ema_decay: of the moving average of the weights, per step; the average is what is
-            validated, kept and exported.
+            validated, kept and exported. 0 = the last weights themselves.
         label_smoothing: probability mass spread over the other classes in the loss.
         augment: distort every training image afresh.
+        rotation, scale, shear, shift, elastic: how far (see `Augmentation`).
         photos: simulated photographs shown in every epoch beside the training images; 0 = none.
-        val_split: images held out of the 60,000 for early stopping and calibration.
+        val_split: training images held out for early stopping and calibration.
         patience: epochs without a better validation loss before stopping early.
         seed: of initialisation, order and augmentation.
     """
 
     arch: str = DEFAULT_ARCHITECTURE
+    dataset: str = "mnist"
+    start_from: str = ""
     epochs: int = 50
     batch_size: int = 128
+    optimizer: str = "adamw"
     lr: float = 4e-3
+    schedule: str = "one-cycle"
     warmup: float = 0.1
+    momentum: float = 0.9
     weight_decay: float = 0.05
     ema_decay: float = 0.999
     label_smoothing: float = 0.0
     augment: bool = True
+    rotation: float = Augmentation.rotation
+    scale: float = Augmentation.scale
+    shear: float = Augmentation.shear
+    shift: float = Augmentation.shift
+    elastic: float = Augmentation.elastic
     photos: int = 27_500
     val_split: int = 5_000
     patience: int = 25
@@ -51,16 +83,96 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "lr", "val_split", "patience"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                option = name.replace("_", "-")
-                raise UsageError(f"--{option} {value}: must be a number greater than zero")
-        if self.photos < 0:
-            raise UsageError(f"--photos {self.photos}: must be zero or more")
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                self._refuse(name, "must be a number greater than zero")
+        for name in ("weight_decay", "photos", *_DISTORTIONS):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                self._refuse(name, "must be zero or more")
+        for name in ("warmup", "momentum", "ema_decay", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                self._refuse(name, "must be at least zero and less than one")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                self._refuse(name, f"unknown; choose one of {', '.join(known)}")
         if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed {self.seed}: must lie between 0 and {2**32 - 1}")
+            self._refuse("seed", f"must lie between 0 and {2**32 - 1}")
+
+    def _refuse(self, name: str, why: str) -> None:
+        raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: {why}")
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What to do to every training image; None = nothing."""
+        if not self.augment:
+            return None
+        return Augmentation(**{name: getattr(self, name) for name in _DISTORTIONS})
 
     def save(self, path: Path) -> None:
-        """Writes JSON. Raises OutputError where it cannot."""
+        """Writes JSON, or a recipe where `path` ends in ``.toml``.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        values = asdict(self)
+        is_recipe = path.suffix == ".toml"
+        text = tomli_w.dumps(values) if is_recipe else json.dumps(values, indent=2) + "\n"
         with written_whole(path) as partial:
-            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
+
+
+_DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
+
+
+def load_recipe(source: str) -> dict[str, Any]:
+    """Reads fields of `TrainConfig`.
+
+    Args:
+        source: path of a TOML file, or name of a recipe that comes with the package.
+
+    Raises:
+        UsageError: there is none, or it holds something that is no field, or no value of one.
+    """
+    named = named_recipes()
+    try:
+        text = named[source] if source in named else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(
+            f"--config {source}: cannot be read ({reason}); give a TOML file, or one of "
+            f"{', '.join(named)}"
+        ) from error
+    try:
+        return _checked(tomllib.loads(text), source)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"--config {source}: not TOML ({error})") from error
+
+
+def named_recipes() -> dict[str, str]:
+    """The recipes that come with the package: text, by name."""
+    folder = resources.files("mnist_edge_trainer") / "recipes"
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return {
+        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+        for file in files
+        if file.name.endswith(".toml")
+    }
+
+
+def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)}
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds)}"
+            raise UsageError(f"--config {source}: {name!r} is no part of a recipe; {hint}")
+        kind = kinds[name]
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise UsageError(f"--config {source}: {name} = {value!r} must be {_NAMES[kind]}")
+        checked[name] = value
+    return checked
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from mnist_edge import __version__
 from mnist_edge.files import make_folder, written_whole
-from mnist_edge.image import PREPROCESSING_VERSION
 from mnist_edge.model import INPUT, OUTPUT, Model
 from mnist_edge_trainer.calibration import fit_temperature, with_temperature
 from mnist_edge_trainer.checkpoint import Checkpoint
@@ -205,17 +204,17 @@ def to_onnx(network: nn.Module) -> ModelProto:
 
 
 def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
-    config = dataclasses.asdict(checkpoint.config)
+    config, data = dataclasses.asdict(checkpoint.config), checkpoint.data
     return {
         "version": __version__,
         "architecture": checkpoint.config.arch,
         "training_recipe": json.dumps(config),
         "seed": str(checkpoint.config.seed),
         "epoch": str(checkpoint.epoch),
-        "dataset": "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0",
-        "dataset_sha256": checkpoint.dataset_sha256,
-        "labels": ",".join(str(digit) for digit in range(10)),
-        "preprocessing": PREPROCESSING_VERSION,
+        "dataset": data.credit or data.name,
+        "dataset_sha256": data.sha256,
+        "labels": ",".join(data.labels),
+        "preprocessing": data.preprocessing,
         "opset": str(OPSET),
         "license": "MIT",
     }

@@ -47,7 +47,7 @@ def compare(
 
     Args:
         name: ``torch`` (held to equality), ``fp32`` or ``int8``.
-        probabilities, reference: float32 ``[N, 10]``; the file's, and torch's.
+        probabilities, reference: float32 ``[N, C]``; the file's, and torch's.
         labels: int64 ``[N]``.
     """
     answers, expected = probabilities.argmax(axis=1), reference.argmax(axis=1)

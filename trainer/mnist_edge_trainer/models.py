@@ -1,21 +1,33 @@
 """The architectures, by name.
 
-Every network takes float32 ``[batch, 1, 28, 28]`` in 0..1 and returns logits ``[batch, 10]``.
+Every network takes float32 ``[batch, 1, 28, 28]`` in 0..1 and returns logits ``[batch, classes]``.
+The last linear layer of each gives the logits: that is where export puts the temperature.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mnist_edge.errors import UsageError
 
-__all__ = ["ARCHITECTURES", "DEFAULT_ARCHITECTURE", "EdgeCNN", "LeNet", "build", "parameter_count"]
+__all__ = [
+    "ARCHITECTURES",
+    "DEFAULT_ARCHITECTURE",
+    "Architecture",
+    "ResNet",
+    "build",
+    "multiplications",
+    "parameter_count",
+]
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU: one fused int8 node once exported."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
@@ -24,7 +36,20 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
     )
 
 
-class EdgeCNN(nn.Module):
+class _Network(nn.Module):
+    """Features, then a classifier of them."""
+
+    def __init__(self, features: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+
+def edge_cnn(classes: int) -> nn.Module:
     """The default: four convolutions and one linear layer, shaped by what a small CPU is good at.
 
     At this size a node of the graph costs as much as its arithmetic, so there are few of them:
@@ -32,54 +57,192 @@ class EdgeCNN(nn.Module):
     5 x 5 stem reads one channel, where a larger kernel is nearly free; flattening 4 x 4
     positions, rather than averaging them, keeps where a stroke was.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+    return _Network(
+        nn.Sequential(
             _conv(1, 16, kernel=5, stride=2),  # 28 -> 14
-            _conv(16, 32, kernel=3, stride=2),  # 14 -> 7
-            _conv(32, 48, kernel=3, stride=1),
-            _conv(48, 64, kernel=3, stride=2),  # 7 -> 4
-        )
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(64 * 4 * 4, 10))
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.features(images))
-        return logits
+            _conv(16, 32, stride=2),  # 14 -> 7
+            _conv(32, 48),
+            _conv(48, 64, stride=2),  # 7 -> 4
+        ),
+        nn.Sequential(nn.Flatten(), nn.Linear(64 * 4 * 4, classes)),
+    )
 
 
-class LeNet(nn.Module):
-    """LeNet-5 (LeCun et al. 1998) as it is taught today: ReLU, average pooling, 61,706 weights."""
+def mlp(classes: int) -> nn.Module:
+    """A feed-forward net: two hidden layers, no idea of what is beside what."""
+    return _Network(
+        nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(28 * 28, 256),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.2),
+            nn.Linear(256, 128),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.2),
+        ),
+        nn.Linear(128, classes),
+    )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+
+def lenet(classes: int) -> nn.Module:
+    """LeNet-5 (LeCun et al. 1998) as it is taught today: ReLU, average pooling."""
+    return _Network(
+        nn.Sequential(
             nn.Conv2d(1, 6, kernel_size=5, padding=2),
             nn.ReLU(inplace=True),
             nn.AvgPool2d(2),  # 28 -> 14
             nn.Conv2d(6, 16, kernel_size=5),
             nn.ReLU(inplace=True),
             nn.AvgPool2d(2),  # 10 -> 5
-        )
-        self.classifier = nn.Sequential(
+        ),
+        nn.Sequential(
             nn.Flatten(),
             nn.Linear(16 * 5 * 5, 120),
             nn.ReLU(inplace=True),
             nn.Linear(120, 84),
             nn.ReLU(inplace=True),
-            nn.Linear(84, 10),
+            nn.Linear(84, classes),
+        ),
+    )
+
+
+def keras_cnn(classes: int) -> nn.Module:
+    """Three convolutions without padding, two poolings, dropout: the first net of Keras courses."""
+    return _Network(
+        nn.Sequential(
+            nn.Conv2d(1, 32, kernel_size=3),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # 26 -> 13
+            nn.Conv2d(32, 64, kernel_size=3),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # 11 -> 5
+            nn.Conv2d(64, 64, kernel_size=3),  # 5 -> 3
+            nn.ReLU(inplace=True),
+        ),
+        nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(64 * 3 * 3, 64),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+            nn.Linear(64, classes),
+        ),
+    )
+
+
+def dropout_cnn(classes: int) -> nn.Module:
+    """Two convolutions, max pooling, and dropout before each linear layer."""
+    return _Network(
+        nn.Sequential(
+            nn.Conv2d(1, 32, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # 28 -> 14
+            nn.Conv2d(32, 64, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # 14 -> 7
+        ),
+        nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(0.25),
+            nn.Linear(64 * 7 * 7, 128),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+            nn.Linear(128, classes),
+        ),
+    )
+
+
+def vgg(classes: int) -> nn.Module:
+    """Pairs of 3 x 3 convolutions between poolings (Simonyan and Zisserman, arXiv:1409.1556).
+
+    Three of the five stages, a quarter of the width, and batch norm, which the paper was too
+    early for.
+    """
+    stages = [
+        layer
+        for inputs, outputs in ((1, 16), (16, 32), (32, 64))
+        for layer in (_conv(inputs, outputs), _conv(outputs, outputs), nn.MaxPool2d(2))
+    ]
+    return _Network(
+        nn.Sequential(*stages),  # 28 -> 14 -> 7 -> 3
+        nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(64 * 3 * 3, 128),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+            nn.Linear(128, classes),
+        ),
+    )
+
+
+class _Residual(nn.Module):
+    """Two convolutions beside a short cut: nothing, or where the shape changes, one of 1 x 1."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _conv(inputs, outputs, stride=stride),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.short_cut = (
+            nn.Identity()
+            if inputs == outputs and stride == 1
+            else nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.features(images))
+        return torch.relu(self.body(images) + self.short_cut(images))
+
+
+class ResNet(nn.Module):
+    """The smallest of the CIFAR family (He et al., arXiv:1512.03385, section 4.2): 6n + 2 layers.
+
+    n = 1: one block for each of 16, 32 and 64 channels, then the average over all positions.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            _conv(1, 16),
+            _Residual(16, 16, stride=1),
+            _Residual(16, 32, stride=2),  # 28 -> 14
+            _Residual(32, 64, stride=2),  # 14 -> 7
+        )
+        self.classifier = nn.Linear(64, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images).mean(dim=(2, 3)))
         return logits
 
 
-ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"edge-cnn": EdgeCNN, "lenet": LeNet}
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        make: builds one, freshly initialised, for so many classes.
+        summary: what it is, in a few words.
+    """
+
+    make: Callable[[int], nn.Module]
+    summary: str
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "edge-cnn": Architecture(edge_cnn, "ours: strided convolutions, few nodes"),
+    "mlp": Architecture(mlp, "feed-forward, 256 and 128 hidden"),
+    "lenet": Architecture(lenet, "LeNet-5 with ReLU and average pooling"),
+    "keras-cnn": Architecture(keras_cnn, "conv 32, 64, 64, dense 64, dropout 0.5"),
+    "dropout-cnn": Architecture(dropout_cnn, "conv 32, 64, max pooling, dropout"),
+    "vgg": Architecture(vgg, "pairs of 3 x 3, 16 to 64 channels"),
+    "resnet": Architecture(ResNet, "ResNet-8, 16 to 64 channels"),
+}
 DEFAULT_ARCHITECTURE = "edge-cnn"
 
 
-def build(name: str) -> nn.Module:
+def build(name: str, classes: int = 10) -> nn.Module:
     """A freshly initialised network.
 
     Raises:
@@ -91,9 +254,18 @@ def build(name: str) -> nn.Module:
         raise UsageError(
             f"--arch {name}: no such architecture; {hint}there are: {', '.join(ARCHITECTURES)}"
         )
-    return ARCHITECTURES[name]()
+    return ARCHITECTURES[name].make(classes)
 
 
 def parameter_count(network: nn.Module) -> int:
     """Trainable weights and biases, as they stand before export."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def multiplications(network: nn.Module) -> int:
+    """Multiply-accumulates for one picture, of convolutions and linear layers (MACs)."""
+    was_training = network.training
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(1, 1, 28, 28))
+    network.train(was_training)
+    return int(counter.get_total_flops()) // 2

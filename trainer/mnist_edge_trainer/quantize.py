@@ -36,7 +36,10 @@ SCHEME = (
 )
 
 _BATCH = 100
-_OPERATORS = ["Conv", "Relu", "Gemm", "MatMul", "AveragePool", "MaxPool", "Reshape", "Flatten"]
+_OPERATORS = [
+    *("Conv", "Relu", "Gemm", "MatMul", "Add"),
+    *("AveragePool", "GlobalAveragePool", "ReduceMean", "MaxPool", "Reshape", "Flatten"),
+]
 
 
 class _TrainingImages(CalibrationDataReader):  # type: ignore[misc]  # has no types

@@ -1,9 +1,9 @@
 """The training loop.
 
-AdamW on a one-cycle schedule (Smith and Topin, arXiv:1708.07120), whole batches augmented at
-once, and a moving average of the weights that is what gets validated and kept. Every epoch draws
-its randomness from a seed of its own, so a resumed run needs no generator state to continue to
-the same weights.
+By default AdamW on a one-cycle schedule (Smith and Topin, arXiv:1708.07120); whole batches
+augmented at once; and a moving average of the weights that is what gets validated and kept. Every
+epoch draws its randomness from a seed of its own, so a resumed run needs no generator state to
+continue to the same weights.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.files import make_folder, written_whole
-from mnist_edge.mnist import FILES
-from mnist_edge_trainer.augment import Augmentation, to_unit_range
+from mnist_edge_trainer.augment import to_unit_range
 from mnist_edge_trainer.checkpoint import (
+    MNIST,
     Checkpoint,
+    DataFacts,
     EpochRecord,
     RunFolder,
     TrainerState,
@@ -131,7 +132,7 @@ def pick_device(name: str) -> torch.device:
 
 @torch.inference_mode()
 def predict_logits(network: nn.Module, images: Tensor) -> Tensor:
-    """Logits float32 ``[N, 10]`` of uint8 images ``[N, 1, 28, 28]``, in evaluation mode."""
+    """Logits float32 ``[N, C]`` of uint8 images ``[N, 1, 28, 28]``, in evaluation mode."""
     network.eval()
     return torch.cat([network(to_unit_range(batch)) for batch in images.split(_EVALUATION_BATCH)])
 
@@ -145,6 +146,8 @@ def train(
     device: torch.device,
     observer: Observer,
     photos: PhotoSet | None = None,
+    data: DataFacts = MNIST,
+    start_from: Checkpoint | None = None,
     resume: bool = False,
 ) -> TrainResult:
     """Trains to the end, or until the validation loss has not improved for `config.patience`.
@@ -155,14 +158,19 @@ def train(
     Args:
         config: the recipe; on resuming, the one that the run was started with.
         training, validation: disjoint parts of the training set.
-        run: the folder to write ``config.json``, ``history.csv``, ``best.pt`` and ``last.pt`` to.
+        run: the folder to write ``config.json``, ``recipe.toml``, ``history.csv``, ``best.pt`` and
+            ``last.pt`` to.
         device: to train on.
         observer: is told of every step and epoch.
         photos: to draw `config.photos` from in every epoch; None = there are none.
+        data: names of the classes, and what else the model is to say of its data.
+        start_from: its weights are the first; where its classes are others, all but the last
+            layer's. None = random ones.
         resume: continue from ``last.pt``.
 
     Raises:
-        UsageError: the batch is larger than the training set.
+        UsageError: the batch is larger than the training set, or `start_from` is of another
+            architecture.
         TrainingError: the loss is no longer finite, or there is nothing to resume from.
         OutputError: the folder cannot be written to.
     """
@@ -172,16 +180,26 @@ def train(
         )
     make_folder(run.path)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    trainer = _Trainer(config, training.to(device), validation.to(device), photos, device)
+    trainer = _Trainer(config, training.to(device), validation.to(device), photos, data, device)
     best: Checkpoint | None = None
     if resume:
         trainer.restore(load_checkpoint(run.last))
         best = load_checkpoint(run.best)
     else:
+        if start_from is not None:
+            trainer.start_from(start_from)
         config.save(run.config)
+        config.save(run.recipe)
 
     while not trainer.finished:
-        record = trainer.run_epoch(observer)
+        try:
+            record = trainer.run_epoch(observer)
+        except _DivergedError as error:
+            kept = f"the last good checkpoint is {run.last}" if best else "no epoch was finished"
+            raise TrainingError(
+                f"the loss is no longer finite in epoch {error.epoch}; start again with a smaller "
+                f"--lr (it was {config.lr:g}); {kept}"
+            ) from error
         checkpoint = trainer.checkpoint()
         is_best = best is None or checkpoint.val_loss < best.val_loss
         if is_best:
@@ -195,6 +213,14 @@ def train(
     return TrainResult(best, trainer.history, len(trainer.history) < config.epochs)
 
 
+class _DivergedError(Exception):
+    """The loss, or what the network answers, is no number any more."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(epoch)
+        self.epoch = epoch
+
+
 class _Trainer:
     """Network, average, optimizer and schedule, moving forward one epoch at a time."""
 
@@ -204,37 +230,30 @@ class _Trainer:
         training: Digits,
         validation: Digits,
         photos: PhotoSet | None,
+        data: DataFacts,
         device: torch.device,
     ) -> None:
         self._config = config
         self._device = device
+        self._data = data
         self._training, self._validation, self._photos = training, validation, photos
         self._photographs: list[Digits] = []
         self._photos_per_epoch = 0 if photos is None else config.photos
         self._steps = (len(training) + self._photos_per_epoch) // config.batch_size
         torch.manual_seed(config.seed)
-        self._network = build(config.arch).to(device)
+        self._network = build(config.arch, len(data.labels)).to(device)
         self._average = AveragedModel(
             self._network, multi_avg_fn=_moving_average(config.ema_decay), use_buffers=True
         )
-        self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=config.lr, weight_decay=config.weight_decay
-        )
+        self._optimizer = _optimizer(config, self._network)
         steps = config.epochs * self._steps
         if steps < _FEWEST_STEPS:
             raise UsageError(
                 f"--epochs {config.epochs} --batch-size {config.batch_size}: only {steps} steps; "
                 "train for longer or in smaller batches"
             )
-        self._scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            max_lr=config.lr,
-            total_steps=steps,
-            # At least two steps of warm-up: OneCycleLR divides by one less.
-            pct_start=max(config.warmup, 2 / steps),
-            cycle_momentum=False,
-        )
-        self._augment = Augmentation() if config.augment else None
+        self._scheduler = _schedule(config, self._optimizer, steps)
+        self._augment = config.augmentation
         self.history: list[EpochRecord] = []
 
     @property
@@ -261,11 +280,8 @@ class _Trainer:
             val_photo_accuracy=self._photo_accuracy(),
             seconds=round(time.monotonic() - started, 3),
         )
-        if not math.isfinite(record["train_loss"]) or not math.isfinite(record["val_loss"]):
-            raise TrainingError(
-                f"the loss is no longer finite in epoch {epoch}; start again with a smaller --lr "
-                f"(it was {self._config.lr:g}); checkpoints up to epoch {epoch - 1} are kept"
-            )
+        if not math.isfinite(record["val_loss"]):
+            raise _DivergedError(epoch)
         self.history.append(record)
         return record
 
@@ -280,6 +296,8 @@ class _Trainer:
             batch = digits[index]
             loss, logits = self._train_step(batch)
             loss_sum += float(loss)
+            if not math.isfinite(loss_sum):
+                raise _DivergedError(epoch)
             accuracy_sum += _accuracy(logits, batch.labels)
             observer.on_step(
                 StepReport(
@@ -315,7 +333,9 @@ class _Trainer:
             images = self._augment(images)
         logits = self._network(images)
         loss = F.cross_entropy(
-            logits, _targets(batch.labels), label_smoothing=self._config.label_smoothing
+            logits,
+            _targets(batch.labels, logits.shape[1]),
+            label_smoothing=self._config.label_smoothing,
         )
         self._optimizer.zero_grad()
         loss.backward()
@@ -331,7 +351,7 @@ class _Trainer:
             epoch=latest["epoch"],
             val_loss=latest["val_loss"],
             val_accuracy=latest["val_accuracy"],
-            dataset_sha256=FILES["train"][0].sha256,
+            data=self._data,
             weights=_copy(self._average.module.state_dict()),
             trainer=TrainerState(
                 network=self._network.state_dict(),
@@ -342,6 +362,20 @@ class _Trainer:
             ),
         )
 
+    def start_from(self, checkpoint: Checkpoint) -> None:
+        """Takes over the weights, but of a last layer of other classes."""
+        own = self._network.state_dict()
+        if checkpoint.config.arch != self._config.arch:
+            raise UsageError(
+                f"--arch {self._config.arch}: the run to start from is of {checkpoint.config.arch}"
+            )
+        weights = checkpoint.weights
+        if checkpoint.data.labels != self._data.labels:
+            last = list(own)[-2:]  # weight and bias of the layer that gives the logits
+            weights = {name: own[name] if name in last else weights[name] for name in own}
+        self._network.load_state_dict(weights)
+        self._average.module.load_state_dict(weights)
+
     def restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.trainer
         if state is None:
@@ -351,6 +385,30 @@ class _Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._scheduler.load_state_dict(state["scheduler"])
         self.history = list(state["history"])
+
+
+def _optimizer(config: TrainConfig, network: nn.Module) -> torch.optim.Optimizer:
+    weights, lr, decay = network.parameters(), config.lr, config.weight_decay
+    if config.optimizer == "sgd":
+        momentum = config.momentum
+        return torch.optim.SGD(weights, lr, momentum, weight_decay=decay, nesterov=momentum > 0)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return kind(weights, lr, weight_decay=decay)
+
+
+def _schedule(
+    config: TrainConfig, optimizer: torch.optim.Optimizer, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if config.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=config.lr,
+        total_steps=steps,
+        # At least two steps of warm-up: OneCycleLR divides by one less.
+        pct_start=max(config.warmup, 2 / steps),
+        cycle_momentum=False,
+    )
 
 
 def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
@@ -368,14 +426,14 @@ def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | 
     return update
 
 
-def _targets(labels: Tensor) -> Tensor:
-    """Class probabilities ``[B, 10]``: all of it on the digit; spread evenly for no digit.
+def _targets(labels: Tensor, classes: int) -> Tensor:
+    """Class probabilities ``[B, C]``: all of it on the class; spread evenly for none (-1).
 
     D. Hendrycks, M. Mazeika, T. Dietterich, "Deep anomaly detection with outlier exposure"
     (arXiv:1812.04606).
     """
-    targets = F.one_hot(labels.clamp(min=0), 10).float()
-    return torch.where((labels >= 0)[:, None], targets, 0.1)
+    targets = F.one_hot(labels.clamp(min=0), classes).float()
+    return torch.where((labels >= 0)[:, None], targets, 1 / classes)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
