@@ -20,7 +20,6 @@ __all__ = [
     "ARCHITECTURES",
     "DEFAULT_ARCHITECTURE",
     "Architecture",
-    "ResNet",
     "build",
     "multiplications",
     "parameter_count",
@@ -196,25 +195,21 @@ class _Residual(nn.Module):
         return torch.relu(self.body(images) + self.short_cut(images))
 
 
-class ResNet(nn.Module):
+def resnet(classes: int) -> nn.Module:
     """The smallest of the CIFAR family (He et al., arXiv:1512.03385, section 4.2): 6n + 2 layers.
 
     n = 1: one block for each of 16, 32 and 64 channels, then the average over all positions.
     """
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+    return _Network(
+        nn.Sequential(
             _conv(1, 16),
             _Residual(16, 16, stride=1),
             _Residual(16, 32, stride=2),  # 28 -> 14
             _Residual(32, 64, stride=2),  # 14 -> 7
-        )
-        self.classifier = nn.Linear(64, classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.features(images).mean(dim=(2, 3)))
-        return logits
+            nn.AvgPool2d(7),
+        ),
+        nn.Sequential(nn.Flatten(), nn.Linear(64, classes)),
+    )
 
 
 @dataclass(frozen=True)
@@ -237,7 +232,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "keras-cnn": Architecture(keras_cnn, "conv 32, 64, 64, dense 64, dropout 0.5"),
     "dropout-cnn": Architecture(dropout_cnn, "conv 32, 64, max pooling, dropout"),
     "vgg": Architecture(vgg, "pairs of 3 x 3, 16 to 64 channels"),
-    "resnet": Architecture(ResNet, "ResNet-8, 16 to 64 channels"),
+    "resnet": Architecture(resnet, "ResNet-8, 16 to 64 channels"),
 }
 DEFAULT_ARCHITECTURE = "edge-cnn"
 

@@ -62,7 +62,8 @@ def fuse_input_scaling(model: ModelProto) -> ModelProto:
 
     The quantizer turns ``image -> Cast -> Mul(1/255) -> QuantizeLinear -> DequantizeLinear`` into
     five steps that end with the very bytes they began with. One DequantizeLinear of scale 1/255
-    and zero point 0 says the same exactly, and onnxruntime fuses it into the first convolution.
+    and zero point 0 says the same exactly, and onnxruntime fuses it into the first convolution. A
+    network without any begins with a Reshape, which the bytes go through as well.
 
     Raises:
         ExportError: the graph does not begin like that.
@@ -72,7 +73,12 @@ def fuse_input_scaling(model: ModelProto) -> ModelProto:
     try:
         cast = _consumer(graph.node, image, "Cast")
         scale = _consumer(graph.node, cast.output[0], "Mul")
-        quantize = _consumer(graph.node, scale.output[0], "QuantizeLinear")
+        reshapes = [node for node in graph.node if node.input[0] == scale.output[0]]
+        scaled = scale.output[0]
+        if [node.op_type for node in reshapes] == ["Reshape"]:
+            reshapes[0].input[0] = image
+            image = scaled = reshapes[0].output[0]
+        quantize = _consumer(graph.node, scaled, "QuantizeLinear")
         dequantize = _consumer(graph.node, quantize.output[0], "DequantizeLinear")
     except ValueError as error:
         raise ExportError(f"the quantized graph does not begin with scaling: {error}") from error
