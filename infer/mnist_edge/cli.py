@@ -1,30 +1,21 @@
-"""The command line: parse, call, print, exit code.
+"""The command line: parse, call, print, exit code. The workstation's commands are in `workshop`.
 
-Nothing heavy is imported before a command needs it; the trainer is imported inside its commands.
+Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from mnist_edge import __version__
-from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge import __version__, workshop
 from mnist_edge.program import exit_code_of
 
 __all__ = ["app"]
-
-_TRAIN_PACKAGES = (
-    *("torch", "torchvision", "onnx", "onnxscript"),
-    *("matplotlib", "sklearn", "scipy", "platformdirs"),
-)
 
 
 class _Commands(TyperGroup):
@@ -329,195 +320,4 @@ def info(
             typer.echo(f"  {name:<24} {value}")
 
 
-@app.command(
-    epilog="""
-**Examples**
-
-`mnist-edge train`
-
-`mnist-edge train --epochs 1 --out runs/quick`
-
-`mnist-edge train --resume --out runs/quick`
-"""
-)
-def train(
-    arch: Annotated[
-        str | None, typer.Option(help="Which network.", show_default="edge-cnn")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images.", show_default="50")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Images per step.", show_default="128")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Peak learning rate.", show_default="0.004")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of everything random.", show_default="0")
-    ] = None,
-    val_split: Annotated[
-        int | None,
-        typer.Option(help="Images held out of the 60,000 for validation.", show_default="5000"),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="Epochs without improvement before it stops.", show_default="25"),
-    ] = None,
-    augment: Annotated[
-        bool | None,
-        typer.Option("--augment/--no-augment", help="Distort images.", show_default="--augment"),
-    ] = None,
-    photos: Annotated[
-        int | None,
-        typer.Option(
-            help="Simulated photographs beside the images of each epoch.", show_default="27500"
-        ),
-    ] = None,
-    data: _Data = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The run's folder.", show_default="runs/ARCH-N"),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option(help="Continue an interrupted run (--out, else the latest).")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-) -> None:
-    """Train a network on MNIST.
-
-    Writes best.pt, last.pt, config.json, history.csv and curves.png into the run's folder. Ctrl-C
-    loses nothing but the epoch it is in.
-    """
-    options = {
-        "arch": arch,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "seed": seed,
-        "val_split": val_split,
-        "patience": patience,
-        "augment": augment,
-        "photos": photos,
-    }
-    _command("train").train(
-        {name: value for name, value in options.items() if value is not None},
-        data=data,
-        out=out,
-        resume=resume,
-        device=device,
-    )
-
-
-@app.command(
-    epilog="""
-**Examples**
-
-`mnist-edge evaluate`
-
-`mnist-edge evaluate runs/mine --split validation`
-
-`mnist-edge evaluate mnist-edge-int8`
-
-`mnist-edge evaluate mnist-edge-int8 --robustness`
-
-`mnist-edge evaluate mnist-edge-int8 --rejection --out .`
-"""
-)
-def evaluate(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN|MODEL]",
-            help="A run's folder, an .onnx file, or a bundled model's name.",
-            show_default="the latest run",
-        ),
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="test, or validation (a run's held-out images).")
-    ] = "test",
-    data: _Data = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the picture.", show_default="the run's, or none"),
-    ] = None,
-    robustness: Annotated[
-        bool,
-        typer.Option(help="Score simulated photographs instead, by what is wrong with them."),
-    ] = False,
-    pictures: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=10_000,
-            help="With --robustness: digits for each figure.",
-            show_default="500",
-        ),
-    ] = None,
-    rejection: Annotated[
-        bool, typer.Option(help="Show instead what a least confidence keeps back.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Score a network: accuracy, precision, recall, F1, confusion matrix."""
-    if robustness and rejection:
-        raise UsageError("--robustness and --rejection: choose one")
-    if pictures is not None and not robustness:
-        raise UsageError("--pictures: goes with --robustness")
-    if robustness and out is not None:
-        raise UsageError("--out: --robustness draws no picture; redirect its table or its --json")
-    if robustness:
-        _command("evaluate").robustness(
-            target, split=split, data=data, pictures=pictures or 500, as_json=as_json
-        )
-    elif rejection:
-        _command("evaluate").rejection(target, split=split, data=data, out=out, as_json=as_json)
-    else:
-        _command("evaluate").evaluate(target, split=split, data=data, out=out, as_json=as_json)
-
-
-@app.command(
-    epilog="""
-**Examples**
-
-`mnist-edge export --quantize`
-
-`mnist-edge export runs/mine --quantize --output digits.onnx`
-"""
-)
-def export(
-    run: Annotated[
-        Path | None, typer.Argument(help="A run's folder.", show_default="the latest")
-    ] = None,
-    quantize: Annotated[bool, typer.Option(help="Write an int8 file too.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder, or a path ending in .onnx; int8 goes beside it.",
-            show_default="the run's folder",
-        ),
-    ] = None,
-    data: _Data = None,
-    force: Annotated[bool, typer.Option(help="Write the files even if the gate fails.")] = False,
-) -> None:
-    """Write complete ONNX files, proven to tell the same digits.
-
-    torch, fp32 and int8 are compared over the 10,000 test images. Past a bound nothing is written.
-    """
-    _command("export").export(run, quantize=quantize, output=output, data=data, force=force)
-
-
-def _command(name: str) -> ModuleType:
-    """A module of the trainer's commands; says what is not installed, or failed to load."""
-    missing = [name for name in _TRAIN_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(
-            f"this command needs {', '.join(missing)}; install with: "
-            "pip install 'mnist-edge[train]' (in a checkout: pip install '.[train]')"
-        )
-    try:
-        return importlib.import_module(f"mnist_edge_trainer.commands.{name}")
-    except ImportError as error:
-        raise UsageError(
-            f"the training packages are installed but one failed to load ({error}); reinstall it"
-        ) from error
+app.add_typer(workshop.commands)

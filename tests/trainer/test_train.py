@@ -6,13 +6,14 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mnist_edge import TrainingError, UsageError
-from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder, load_checkpoint
+from mnist_edge_trainer.checkpoint import DataFacts, EpochRecord, RunFolder, load_checkpoint
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, load_digits, split_training
 from mnist_edge_trainer.models import ARCHITECTURES, Architecture, build
@@ -167,7 +168,7 @@ def test_a_run_that_diverges_says_so_and_keeps_what_it_had(
             for parameter in network.parameters():
                 parameter.data.fill_(float("nan"))
 
-    with pytest.raises(TrainingError, match=r"no longer finite in epoch 2.*smaller --lr"):
+    with pytest.raises(TrainingError, match=r"no longer finite in epoch 2.*smaller --lr.*last\.pt"):
         run(tmp_path, parts, observer=Poison())
     assert load_checkpoint(tmp_path / "last.pt").epoch == 1
 
@@ -176,6 +177,52 @@ def test_a_run_that_diverges_says_so_and_keeps_what_it_had(
 def test_every_architecture_learns(tmp_path: Path, parts: tuple[Digits, Digits], arch: str) -> None:
     result = run(tmp_path, parts, replace(CONFIG, arch=arch, epochs=10))
     assert result.best.val_accuracy > 0.85
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "adam", "lr": 2e-3, "weight_decay": 0.0},
+        {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4},
+        {"schedule": "constant", "lr": 1e-3},
+        {"ema_decay": 0.0},
+    ],
+)
+def test_every_optimizer_and_schedule_learns(
+    tmp_path: Path, parts: tuple[Digits, Digits], options: dict[str, Any]
+) -> None:
+    config = replace(CONFIG, arch="lenet", epochs=6, augment=False, **options)
+    result = run(tmp_path, parts, config)
+    assert result.best.val_accuracy > 0.85
+    rates = {record["lr"] for record in result.history}
+    assert (len(rates) == 1) is (config.schedule == "constant")
+
+
+def test_fine_tuning_starts_from_what_was_learnt(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    before = run(tmp_path / "before", parts, replace(CONFIG, arch="lenet", epochs=6)).best
+    gentle = replace(CONFIG, arch="lenet", epochs=1, lr=1e-5, ema_decay=0.0)
+    after = run(tmp_path / "after", parts, gentle, start_from=before).best
+    assert after.val_accuracy == pytest.approx(before.val_accuracy, abs=0.02)
+    with pytest.raises(UsageError, match="to start from is of lenet"):
+        run(tmp_path / "other", parts, replace(CONFIG, epochs=1), start_from=before)
+
+
+def test_fine_tuned_for_other_classes_all_but_the_last_layer_stays(
+    tmp_path: Path, parts: tuple[Digits, Digits]
+) -> None:
+    before = run(tmp_path / "before", parts, replace(CONFIG, arch="lenet", epochs=6)).best
+    odd = tuple(Digits(part.images, part.labels % 2) for part in parts)
+    data = DataFacts("parity", ("even", "odd"), "", "2")
+    config = replace(CONFIG, arch="lenet", epochs=1, lr=1e-6, ema_decay=0.0)
+    after = run(tmp_path / "after", odd, config, data=data, start_from=before).best  # type: ignore[arg-type]
+    assert after.data == load_checkpoint(tmp_path / "after" / "best.pt").data == data
+    kept = [name for name in before.weights if not name.startswith("classifier.5")]
+    for name in kept:
+        torch.testing.assert_close(after.weights[name], before.weights[name], atol=1e-3, rtol=0)
+    assert len(kept) == len(before.weights) - 2
+    assert after.network()(torch.zeros(1, 1, 28, 28)).shape == (1, 2)
 
 
 def test_nonsense_is_refused(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:

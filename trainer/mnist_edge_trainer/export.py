@@ -76,9 +76,9 @@ def export_run(
 
     Args:
         checkpoint: the network, uncalibrated.
-        training: all 60,000 images; the checkpoint's own validation split calibrates confidences,
+        training: all training images; the checkpoint's own validation split calibrates confidences,
             the rest the activations of int8.
-        test: the 10,000 images that the gate compares on.
+        test: the images that the gate compares on.
         output: a folder, or a path ending in ``.onnx``.
         with_int8: make the quantized file too.
         force: write the files even though the gate failed.

@@ -32,6 +32,7 @@ class LiveDisplay:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
+            TextColumn("{task.fields[validation]}"),
             TextColumn("{task.fields[rate]:,.0f} images/s"),
             TimeRemainingColumn(),
             TextColumn("left"),
@@ -40,6 +41,7 @@ class LiveDisplay:
             disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
+        self._validation = ""
 
     def __enter__(self) -> LiveDisplay:
         self._progress.start()
@@ -67,6 +69,7 @@ class LiveDisplay:
                 loss=report.loss,
                 accuracy=report.accuracy,
                 rate=0.0,
+                validation=self._validation,
             )
         steps_per_second = self._progress.tasks[0].speed or 0.0
         self._progress.update(
@@ -76,9 +79,11 @@ class LiveDisplay:
             loss=report.loss,
             accuracy=report.accuracy,
             rate=steps_per_second * report.images,
+            validation=self._validation,
         )
 
     def on_epoch(self, record: EpochRecord, is_best: bool) -> None:
+        self._validation = f"validation {record['val_loss']:.4f}  {record['val_accuracy']:.2%}"
         self._console.print(
             f"epoch {record['epoch']:>3}/{self._epochs}  "
             f"train loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:.2%}  "

@@ -10,7 +10,7 @@ from mnist_edge.errors import UsageError
 from mnist_edge.tables import print_table
 from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
 from mnist_edge_trainer.commands.say import say
-from mnist_edge_trainer.data import default_data_dir, load_digits
+from mnist_edge_trainer.datasets import folder_of, load_dataset
 from mnist_edge_trainer.export import export_run
 
 __all__ = ["export"]
@@ -24,11 +24,12 @@ def export(
     if not os.path.isdir(run.path):
         raise UsageError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
     checkpoint = load_checkpoint(run.best)
-    folder = data or default_data_dir()
+    config = checkpoint.config
+    dataset = load_dataset(config.dataset, data or folder_of(config))
     result = export_run(
         checkpoint,
-        load_digits(folder, "train"),
-        load_digits(folder, "test"),
+        dataset.training,
+        dataset.test,
         output or run.path,
         with_int8=quantize,
         force=force,

@@ -8,61 +8,79 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from mnist_edge.errors import UsageError
-from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
+from mnist_edge_trainer.checkpoint import Checkpoint, DataFacts, RunFolder, load_checkpoint
 from mnist_edge_trainer.commands.say import say
-from mnist_edge_trainer.config import TrainConfig
-from mnist_edge_trainer.data import default_data_dir, load_digits, split_training
+from mnist_edge_trainer.config import TrainConfig, load_recipe
+from mnist_edge_trainer.data import Digits, split_training
+from mnist_edge_trainer.datasets import Dataset, load_dataset, validation_size
 from mnist_edge_trainer.figures import draw_curves
 from mnist_edge_trainer.live import LiveDisplay
-from mnist_edge_trainer.models import build, parameter_count
+from mnist_edge_trainer.models import build, multiplications, parameter_count
 from mnist_edge_trainer.photo_sets import held_out_photos, training_photos
-from mnist_edge_trainer.train import PhotoSet, pick_device
+from mnist_edge_trainer.tensorboard import with_tensorboard
+from mnist_edge_trainer.train import PhotoSet, TrainResult, pick_device
 from mnist_edge_trainer.train import train as run_training
 
 __all__ = ["train"]
 
+_FINE_TUNING = {"epochs": 10, "lr": TrainConfig.lr / 10}
+"""Gentler than from scratch: what was learnt is to be kept."""
+
 
 def train(
-    options: dict[str, Any], *, data: Path | None, out: Path | None, resume: bool, device: str
+    options: dict[str, Any],
+    *,
+    recipe: str | None,
+    data: Path | None,
+    out: Path | None,
+    resume: bool,
+    device: str,
 ) -> None:
     """Trains or resumes.
 
     Args:
         options: fields of `TrainConfig` that were asked for; the others keep their defaults.
+        recipe: to take further fields from (see `load_recipe`); None = nothing.
         data: folder of the dataset; None = wherever it is by default.
         out: the run's folder; None = a new one, or the latest when resuming.
         resume: continue what is in it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
-    run = _run_to_resume(out, options) if resume else None
-    config = TrainConfig(**options) if run is None else load_checkpoint(run.last).config
-    parameters = parameter_count(build(config.arch))
+    options = ({} if recipe is None else load_recipe(recipe)) | options
     target = pick_device(device)
-    run = run or _new_run(out, config.arch)
-    training, validation = split_training(
-        load_digits(data or default_data_dir(), "train"), config.val_split
-    )
-    say(
-        f"{config.arch}, {parameters:,} parameters, seed {config.seed}, on {target}: "
-        f"{len(training):,} images and {config.photos:,} simulated photographs to train on, "
-        f"{len(validation):,} images to validate with; into {run.path}"
-    )
+    if resume:
+        run = RunFolder.latest() if out is None else RunFolder(out)
+        config = _resumed(run, options)
+        dataset, start = load_dataset(config.dataset, data or folder_of(config)), None
+    else:
+        dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data)
+        start = _start(options)
+        config = _config(options, dataset, data, start)
+        run = _new_run(out, config.arch)
+    training, validation = split_training(dataset.training, config.val_split)
+    _announce(config, dataset, training, validation, target, run)
+    photos = None
     try:
-        photos = None
         if config.photos:
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
-        with LiveDisplay(config, Console(stderr=True)) as display:
+        with (
+            LiveDisplay(config, Console(stderr=True)) as display,
+            with_tensorboard(display, run) as observer,
+        ):
             result = run_training(
                 config,
                 training,
                 validation,
                 run,
                 device=target,
-                observer=display,
+                observer=observer,
                 photos=photos,
+                data=_facts(dataset),
+                start_from=start,
                 resume=resume,
             )
     except KeyboardInterrupt:
@@ -73,19 +91,71 @@ def train(
             say("interrupted before the first epoch was over; there is nothing to resume")
         raise
     draw_curves(result.history, run.curves)
+    _conclude(result, run)
+
+
+def _announce(
+    config: TrainConfig,
+    dataset: Dataset,
+    training: Digits,
+    validation: Digits,
+    device: torch.device,
+    run: RunFolder,
+) -> None:
+    network = build(config.arch, len(dataset.labels))
+    photos = f" and {config.photos:,} simulated photographs" if config.photos else ""
+    say(
+        f"{config.arch}, {parameter_count(network):,} parameters, "
+        f"{multiplications(network):,} multiplications, seed {config.seed}, on {device}: "
+        f"{len(training):,} images of {dataset.name}{photos} to train on, "
+        f"{len(validation):,} images to validate with; into {run.path}"
+    )
+
+
+def _conclude(result: TrainResult, run: RunFolder) -> None:
     print(
         f"best epoch {result.best.epoch} of {len(result.history)}"
         f"{' (stopped early)' if result.stopped_early else ''}: "
         f"validation loss {result.best.val_loss:.4f}, "
         f"accuracy {result.best.val_accuracy:.2%}, kept in {run.best}"
     )
-    say(f"next: mnist-edge evaluate {quote(str(run.path))}")
-    say(f"      mnist-edge export {quote(str(run.path))} --quantize")
+    folder = quote(str(run.path))
+    say(f"next: mnist-edge evaluate {folder}")
+    say(f"      mnist-edge export {folder} --quantize")
 
 
-def _run_to_resume(out: Path | None, options: dict[str, Any]) -> RunFolder:
-    run = RunFolder.latest() if out is None else RunFolder(out)
-    config = dataclasses.asdict(load_checkpoint(run.last).config)
+def _start(options: dict[str, Any]) -> Checkpoint | None:
+    name = options.get("start_from")
+    return load_checkpoint(RunFolder(Path(name)).best) if name else None
+
+
+def _config(
+    options: dict[str, Any], dataset: Dataset, data: Path | None, start: Checkpoint | None
+) -> TrainConfig:
+    """The recipe: what was asked for, and defaults that fit the data."""
+    if options.get("photos") and not _facts(dataset).is_of_digits:
+        raise UsageError(
+            f"--photos {options['photos']}: only digits are photographed; leave it out with "
+            f"{dataset.name}"
+        )
+    defaults: dict[str, Any] = {"val_split": validation_size(dataset, options.get("val_split"))}
+    if not dataset.is_published or not _facts(dataset).is_of_digits:
+        defaults["photos"] = 0
+    if start is not None:
+        defaults |= _FINE_TUNING | {"arch": start.config.arch}
+    named = dataset.name if dataset.is_published else str(data)
+    return TrainConfig(**defaults | options | {"dataset": named})
+
+
+def _facts(dataset: Dataset) -> DataFacts:
+    return DataFacts(
+        dataset.name, dataset.labels, dataset.sha256, dataset.preprocessing, dataset.credit
+    )
+
+
+def _resumed(run: RunFolder, options: dict[str, Any]) -> TrainConfig:
+    stored = load_checkpoint(run.last).config
+    config = dataclasses.asdict(stored)
     differing = [name for name, value in options.items() if config[name] != value]
     if differing:
         names = ", ".join("--" + name.replace("_", "-") for name in differing)
@@ -93,7 +163,7 @@ def _run_to_resume(out: Path | None, options: dict[str, Any]) -> RunFolder:
             f"{names}: a resumed run keeps the options it was started with (see {run.config}); "
             "leave them out, or start a new run"
         )
-    return run
+    return stored
 
 
 def _new_run(out: Path | None, arch: str) -> RunFolder:

@@ -1,0 +1,352 @@
+"""The command line of the workstation: what needs the training packages.
+
+Nothing of the trainer is imported before a command needs it; each is a module of
+`mnist_edge_trainer.commands`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from mnist_edge.errors import MissingExtraError, UsageError
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+_PACKAGES = (
+    *("torch", "torchvision", "onnx", "onnxscript"),
+    *("jinja2", "matplotlib", "sklearn", "scipy", "platformdirs", "tomli_w"),
+)
+
+_RECIPE, _DATA, _RUN = "What decides the weights", "Data", "The run"
+
+_Dataset = Annotated[
+    str | None,
+    typer.Option(
+        help="mnist, fashion-mnist, kmnist or emnist-digits.",
+        show_default="mnist",
+        rich_help_panel=_DATA,
+    ),
+]
+_Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the dataset lies, or is downloaded to; or a folder of your own pictures, with "
+        "one folder per class in it.",
+        show_default="samples here, else your cache",
+        rich_help_panel=_DATA,
+    ),
+]
+_ValSplit = Annotated[
+    int | None,
+    typer.Option(
+        help="Training images held out for validation.",
+        show_default="5000",
+        rich_help_panel=_DATA,
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_RUN)]
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
+`mnist-edge train`
+
+`mnist-edge train --epochs 1 --photos 0 --out runs/quick`
+
+`mnist-edge train --arch lenet --recipe classic`
+
+`mnist-edge train --resume --out runs/quick`
+
+`mnist-edge train --config runs/quick/recipe.toml --seed 1`
+
+`mnist-edge train --dataset fashion-mnist --arch resnet --epochs 20`
+
+`mnist-edge train --from runs/quick --data my-pictures`
+"""
+)
+def train(
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            help="Which network; `mnist-edge models` lists them.",
+            show_default="edge-cnn",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the training images.", show_default="50", rich_help_panel=_RECIPE
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Images per step.", show_default="128", rich_help_panel=_RECIPE),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help="adamw, adam or sgd.", show_default="adamw", rich_help_panel=_RECIPE),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate.", show_default="0.004", rich_help_panel=_RECIPE),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="one-cycle or constant.", show_default="one-cycle", rich_help_panel=_RECIPE
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(
+            help="How strongly weights are drawn to zero.",
+            show_default="0.05",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        typer.Option(
+            help="Probability spread over the other classes.",
+            show_default="0.0",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment",
+            help="Distort images.",
+            show_default="--augment",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    photos: Annotated[
+        int | None,
+        typer.Option(
+            help="Simulated photographs beside the images of each epoch; digits only.",
+            show_default="27500",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs without improvement before it stops.",
+            show_default="25",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of everything random.", show_default="0", rich_help_panel=_RECIPE),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Fine-tune this run's network.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="All of the above from a recipe that comes with mnist-edge: classic.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml",
+            help="The same from a file, such as the recipe.toml of a run.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
+    dataset: _Dataset = None,
+    data: _Data = None,
+    val_split: _ValSplit = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Its folder.", show_default="runs/ARCH-N", rich_help_panel=_RUN),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            help="Continue an interrupted one (--out, else the latest).", rich_help_panel=_RUN
+        ),
+    ] = False,
+    device: _Device = "auto",
+) -> None:
+    """Train a network.
+
+    Writes best.pt, last.pt, config.json, recipe.toml, history.csv and curves.png into the run's
+    folder, and events for TensorBoard where that is installed. Ctrl-C loses nothing but the epoch
+    it is in.
+    """
+    options = {
+        "arch": arch,
+        "dataset": dataset,
+        "start_from": None if start_from is None else str(start_from),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "lr": lr,
+        "schedule": schedule,
+        "weight_decay": weight_decay,
+        "label_smoothing": label_smoothing,
+        "augment": augment,
+        "photos": photos,
+        "val_split": val_split,
+        "patience": patience,
+        "seed": seed,
+    }
+    if recipe is not None and config is not None:
+        raise UsageError("--recipe and --config: choose one")
+    _command("train").train(
+        {name: value for name, value in options.items() if value is not None},
+        recipe=recipe if config is None else str(config),
+        data=data,
+        out=out,
+        resume=resume,
+        device=device,
+    )
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
+`mnist-edge evaluate`
+
+`mnist-edge evaluate runs/mine --split validation`
+
+`mnist-edge evaluate mnist-edge-int8`
+
+`mnist-edge evaluate mnist-edge-int8 --robustness`
+
+`mnist-edge evaluate mnist-edge-int8 --rejection --out .`
+"""
+)
+def evaluate(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|MODEL]",
+            help="A run's folder, an .onnx file, or a bundled model's name.",
+            show_default="the latest run",
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="test, or validation (a run's held-out images).")
+    ] = "test",
+    data: _Data = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the picture.", show_default="the run's, or none"),
+    ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(help="Score simulated photographs instead, by what is wrong with them."),
+    ] = False,
+    pictures: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="With --robustness: digits for each figure.",
+            show_default="500",
+        ),
+    ] = None,
+    rejection: Annotated[
+        bool, typer.Option(help="Show instead what a least confidence keeps back.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Score a network: accuracy, precision, recall, F1, confusion matrix."""
+    if robustness and rejection:
+        raise UsageError("--robustness and --rejection: choose one")
+    if pictures is not None and not robustness:
+        raise UsageError("--pictures: goes with --robustness")
+    if robustness and out is not None:
+        raise UsageError("--out: --robustness draws no picture; redirect its table or its --json")
+    if robustness:
+        _command("evaluate").robustness(
+            target, split=split, data=data, pictures=pictures or 500, as_json=as_json
+        )
+    elif rejection:
+        _command("evaluate").rejection(target, split=split, data=data, out=out, as_json=as_json)
+    else:
+        _command("evaluate").evaluate(target, split=split, data=data, out=out, as_json=as_json)
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
+`mnist-edge export --quantize`
+
+`mnist-edge export runs/mine --quantize --output digits.onnx`
+"""
+)
+def export(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder.", show_default="the latest")
+    ] = None,
+    quantize: Annotated[bool, typer.Option(help="Write an int8 file too.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder, or a path ending in .onnx; int8 goes beside it.",
+            show_default="the run's folder",
+        ),
+    ] = None,
+    data: _Data = None,
+    force: Annotated[bool, typer.Option(help="Write the files even if the gate fails.")] = False,
+) -> None:
+    """Write complete ONNX files, proven to tell the same digits.
+
+    torch, fp32 and int8 are compared over the 10,000 test images. Past a bound nothing is written.
+    """
+    _command("export").export(run, quantize=quantize, output=output, data=data, force=force)
+
+
+@commands.command()
+def models(as_json: _Json = False) -> None:
+    """List the architectures: parameters, multiplications, size, accuracy, latency.
+
+    Accuracies are of the 10,000 test images, mean and standard deviation over the seeds; latency
+    is that of one picture in int8, relative to the default's.
+    """
+    _command("models").models(as_json=as_json)
+
+
+def _command(name: str) -> ModuleType:
+    """A module of the trainer's commands; says what is not installed, or failed to load."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"this command needs {', '.join(missing)}; install with: "
+            "pip install 'mnist-edge[train]' (in a checkout: pip install '.[train]')"
+        )
+    try:
+        return importlib.import_module(f"mnist_edge_trainer.commands.{name}")
+    except ImportError as error:
+        raise UsageError(
+            f"the training packages are installed but one failed to load ({error}); reinstall it"
+        ) from error

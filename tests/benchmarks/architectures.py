@@ -1,0 +1,85 @@
+"""The table of `mnist-edge models`, measured anew: `python tests/benchmarks/architectures.py`.
+
+Each architecture is trained by its documented command for every seed, exported through the gate,
+and timed beside the others in one process. Finished runs are not trained again, interrupted ones
+are resumed. The figures are kept in the package, where `mnist-edge models` finds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mnist_edge.benchmark import run_benchmark
+from mnist_edge.model import Model
+from mnist_edge_trainer.commands.models import MEASURED
+from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
+
+PROGRAM = [sys.executable, "-m", "mnist_edge"]
+RECIPE = "classic"
+
+
+def trained(arch: str, seed: int, runs: Path) -> Path:
+    """The folder of a finished run."""
+    run = runs / f"{arch}-{seed}"
+    if not (run / "curves.png").exists():
+        begun = (run / "last.pt").exists()
+        options = (
+            ["--resume"] if begun else ["--arch", arch, "--recipe", RECIPE, "--seed", str(seed)]
+        )
+        subprocess.run([*PROGRAM, "train", *options, "--out", str(run)], check=True)
+    return run
+
+
+def exported(run: Path) -> dict[str, Path]:
+    """Its files by precision. Ends the program where one does not pass the gate."""
+    files = {name: run / f"mnist-edge-{name}.onnx" for name in ("fp32", "int8")}
+    if not all(file.exists() for file in files.values()):
+        subprocess.run([*PROGRAM, "export", str(run), "--quantize"], check=True)
+    return files
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/classic"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
+    options = parser.parse_args()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        futures = {
+            (arch, seed): pool.submit(trained, arch, seed, options.runs)
+            for seed in options.seeds
+            for arch in ARCHITECTURES
+        }
+        runs = {key: future.result() for key, future in futures.items()}
+    files = {key: exported(run) for key, run in runs.items()}
+    first = {arch: files[arch, options.seeds[0]] for arch in ARCHITECTURES}
+    default = str(first[DEFAULT_ARCHITECTURE]["int8"])
+    names = [default, *(str(f["int8"]) for f in first.values() if str(f["int8"]) != default)]
+    relative = {row.model: row.relative for row in run_benchmark(names, batch_sizes=(1,))}
+    measured = {
+        arch: {
+            "seeds": options.seeds,
+            **{
+                f"test_accuracy_{precision}": [
+                    float(Model.load(files[arch, seed][precision]).metadata["test_accuracy"])
+                    for seed in options.seeds
+                ]
+                for precision in ("fp32", "int8")
+            },
+            "fp32_bytes": first[arch]["fp32"].stat().st_size,
+            "int8_bytes": first[arch]["int8"].stat().st_size,
+            "relative_latency": round(relative[str(first[arch]["int8"])], 2),
+        }
+        for arch in ARCHITECTURES
+    }
+    MEASURED.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    subprocess.run([*PROGRAM, "models"], check=True)
+
+
+if __name__ == "__main__":
+    main()
