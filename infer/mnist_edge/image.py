@@ -10,7 +10,7 @@ point at the center" (LeCun, Bottou, Bengio, Haffner 1998, section III-A).
 
     source -> decode -> sheet -> the digit's pieces -> close-up -> 20 x 20 box -> 28 x 28
 
-A network that tells no digits has a road of its own, `prepare_plain`: the whole picture, small.
+A network for pictures of anything has a road of its own, `prepare_plain`: the whole picture, small.
 Which of the two a model's pictures take, its file says (see `contract.Preprocessing`).
 """
 
@@ -95,7 +95,7 @@ def prepare_plain(source: ImageSource, name: str | None = None) -> Grey:
 
     Its longer side becomes 28 pixels: areas averaged where it was longer, bilinear where it was
     shorter. What that leaves at two sides gets the median of its border. A picture of 28 x 28 in
-    grey comes back bit for bit.
+    grey comes back bit for bit. Of more than 8 bits a pixel, what range they use becomes 0..255.
 
     Args:
         source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_edge import ImageReadError
+from mnist_edge.decode import ImageSource
 from mnist_edge.image import prepare_all_plain, prepare_plain
 from tests.conftest import Digits
 
@@ -27,18 +28,17 @@ def averaged(image: Bytes) -> npt.NDArray[np.float64]:
     """Exact averages of a square picture's areas: each pixel cut into 28 x 28, all regrouped."""
     side = len(image)
     pieces = np.kron(image, np.ones((28, 28)))
-    return pieces.reshape(28, side, 28, side).mean(axis=(1, 3))
+    areas: npt.NDArray[np.float64] = pieces.reshape(28, side, 28, side).mean(axis=(1, 3))
+    return areas
 
 
 def test_28_x_28_in_grey_passes_bit_for_bit(test_digits: Digits, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     for image in (*test_digits[0][:50], noise(28, 28), np.zeros((28, 28), np.uint8)):
         Image.fromarray(image).save(path)
-        for source in (image, 255 - image, path, Image.fromarray(image).convert("RGB")):
-            expected = (
-                255 - image if source is not image and isinstance(source, np.ndarray) else image
-            )
-            np.testing.assert_array_equal(prepare_plain(source), expected)
+        for source in (image, path, Image.fromarray(image).convert("RGB")):
+            np.testing.assert_array_equal(prepare_plain(source), image)
+        np.testing.assert_array_equal(prepare_plain(255 - image), 255 - image)
 
 
 @pytest.mark.parametrize("side", [29, 32, 47, 56, 100])
@@ -94,7 +94,7 @@ def test_any_size_stays_as_light_as_it_is(height: int, width: int, level: int) -
 
 
 def test_several_are_as_each_is_and_errors_are_in_their_places(tmp_path: Path) -> None:
-    sources = [noise(28, 28), b"", noise(50, 40), tmp_path / "missing.png"]
+    sources: list[ImageSource] = [noise(28, 28), b"", noise(50, 40), tmp_path / "missing.png"]
     names = ["a", "b", "c", None]
     made = prepare_all_plain(sources, names)
     for source, picture in zip(sources[::2], made[::2], strict=True):

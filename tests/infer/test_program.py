@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -66,6 +66,7 @@ def long_road(arguments: list[str]) -> dict[str, Any] | None:
     return called or None
 
 
+@settings(deadline=None)
 @given(options())
 def test_both_roads_lead_to_the_same_call(arguments: list[str]) -> None:
     short = parse_predict(["predict", *arguments])
