@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from mnist_edge.contract import DIGITS
 from mnist_edge.errors import ModelError
 from mnist_edge.mnist import Bytes, find_dataset, load_split
 from mnist_edge.model import load_session
@@ -55,7 +56,8 @@ class BenchmarkRow:
         latency: of one picture.
         relative: its p50 over that of the first row.
         throughput: pictures per second, by batch size.
-        accuracy: top-1 on MNIST's test images, fraction; None where they are not at hand.
+        accuracy: top-1 on MNIST's test images, fraction; None where they are not at hand, or the
+            model's classes are not the ten digits.
     """
 
     model: str
@@ -124,7 +126,7 @@ def _row(
             for size in batch_sizes
             if subject in times[size]
         },
-        accuracy=None if digits is None else _accuracy(subject, *digits),
+        accuracy=_accuracy(subject, *digits) if digits and subject.tells_digits else None,
     )
 
 
@@ -152,13 +154,22 @@ class _Subject:
                 f"{name}: cannot be compared; it must take 28 x 28 pictures, one at a time or any "
                 f"number, and takes {found or 'nothing'}"
             )
-        if len(outputs[0].shape) != 2 or outputs[0].shape[1] != 10:
+        shape = outputs[0].shape
+        if len(shape) != 2 or not isinstance(shape[1], int) or shape[1] < 2:
             raise ModelError(
-                f"{name}: cannot be compared; its first output must be [batch, 10] and is "
-                f"{outputs[0].shape}"
+                f"{name}: cannot be compared; its first output must be [batch, classes], two "
+                f"classes at least, and is {shape}"
             )
         batch = inputs[0].shape[0]
         return cls(name, threads, content, session, batch if isinstance(batch, int) else None)
+
+    @property
+    def tells_digits(self) -> bool:
+        """Whether its classes are the ten digits, as far as it says."""
+        digits = ",".join(DIGITS)
+        stated = self.session.get_modelmeta().custom_metadata_map.get("labels", digits)
+        classes = self.session.get_outputs()[0].shape[1]
+        return bool(stated == digits and classes == len(DIGITS))
 
     def feed(self, images: Bytes) -> dict[str, npt.NDArray[np.generic]]:
         """uint8 ``[N, 28, 28]`` as this model takes it."""

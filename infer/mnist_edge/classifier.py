@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.contract import DIGITS, Preprocessing
 from mnist_edge.decode import ImageSource, describe
 from mnist_edge.errors import ImageError
-from mnist_edge.image import prepare, prepare_all
+from mnist_edge.image import prepare, prepare_all, prepare_all_plain, prepare_plain
 from mnist_edge.model import Model
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class Prediction:
 
     Attributes:
         path: where the picture came from, where it has a path.
-        digit: 0 to 9; None where there is no answer.
+        digit: 0 to 9, or the number of the class, 0 to C - 1; None where there is no answer.
         confidence: probability of `digit`, 0..1; None where the picture was not read.
-        probabilities: float32 ``[10]``, sums to 1; None where the picture was not read.
+        probabilities: float32 ``[C]``, sums to 1; None where the picture was not read.
         error: one line; None where there is an answer.
-        image: what the network saw, uint8 ``[28, 28]``, 0 = background, 255 = ink; None where the
-            picture was not read. Not part of `to_dict`.
+        image: what the network saw, uint8 ``[28, 28]``, 0 = background, 255 = ink (as light as the
+            picture, where nothing was looked for in it); None where the picture was not read. Not
+            part of `to_dict`.
+        labels: names of the model's C classes.
     """
 
     path: str | None
@@ -46,16 +49,25 @@ class Prediction:
     probabilities: npt.NDArray[np.float32] | None
     error: str | None = None
     image: npt.NDArray[np.uint8] | None = None
+    labels: tuple[str, ...] = DIGITS
+
+    @property
+    def label(self) -> str | None:
+        """Name of the class; None where there is no answer."""
+        return None if self.digit is None else self.labels[self.digit]
 
     def top(self, count: int) -> list[tuple[int, float]]:
-        """The `count` most probable digits with their probabilities, best first."""
+        """The `count` most probable digits, or classes, with their probabilities, best first."""
         if self.probabilities is None:
             return []
         order = np.argsort(-self.probabilities, kind="stable")[:count]
         return [(int(digit), float(self.probabilities[digit])) for digit in order]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: ``path``, ``digit``, ``confidence``, ``probabilities``, ``error``."""
+        """The JSON form: ``path``, ``digit``, ``confidence``, ``probabilities``, ``error``.
+
+        And ``label``, where the classes are not the ten digits.
+        """
         rounded = (
             None
             if self.probabilities is None
@@ -67,11 +79,12 @@ class Prediction:
             "confidence": None if self.confidence is None else round(self.confidence, 6),
             "probabilities": rounded,
             "error": self.error,
+            **({} if self.labels == DIGITS else {"label": self.label}),
         }
 
 
 class DigitClassifier:
-    """Tells which digit a picture shows.
+    """Tells which digit a picture shows, or which of the classes that its model was trained on.
 
     >>> DigitClassifier().predict("photo.jpg").digit  # doctest: +SKIP
     7
@@ -98,6 +111,9 @@ class DigitClassifier:
         self.min_confidence = (
             self.model.min_confidence if min_confidence is None else min_confidence
         )
+        is_plain = self.model.preprocessing is Preprocessing.PLAIN
+        self._prepare = prepare_plain if is_plain else prepare
+        self._prepare_all = prepare_all_plain if is_plain else prepare_all
 
     def predict(self, source: ImageSource) -> Prediction:
         """Answers one picture.
@@ -109,7 +125,7 @@ class DigitClassifier:
             ImageReadError: it cannot be opened or decoded.
             NoDigitError: nothing in it stands out from the background.
         """
-        image = prepare(source)
+        image = self._prepare(source)
         (answer,) = self._answers([image])
         return self._told(describe(source), image, *answer)
 
@@ -126,15 +142,19 @@ class DigitClassifier:
         self, sources: Sequence[ImageSource], names: Sequence[str | None]
     ) -> list[Prediction]:
         """Answers several pictures at once, each under a name of its own."""
-        prepared = prepare_all(sources, names)
+        prepared = self._prepare_all(sources, names)
         images = [image for image in prepared if not isinstance(image, ImageError)]
         answers = iter(self._answers(images) if images else ())
         return [
-            Prediction(name, None, None, None, str(image))
+            self.unread(name, str(image))
             if isinstance(image, ImageError)
             else self._told(name, image, *next(answers))
             for name, image in zip(names, prepared, strict=True)
         ]
+
+    def unread(self, name: str | None, error: str) -> Prediction:
+        """The answer to a picture that could not be read."""
+        return Prediction(name, None, None, None, error, labels=self.model.labels)
 
     def _answers(self, images: list[Grey]) -> Iterator[tuple[npt.NDArray[np.float32], int, float]]:
         """Probabilities, digit and confidence of each."""
@@ -151,10 +171,11 @@ class DigitClassifier:
         digit: int,
         confidence: float,
     ) -> Prediction:
+        labels = self.model.labels
         if confidence < self.min_confidence:
             error = (
-                f"{path or 'image'}: unsure; {digit} has a confidence of {confidence:.3f}, "
+                f"{path or 'image'}: unsure; {labels[digit]} has a confidence of {confidence:.3f}, "
                 f"below the minimum of {self.min_confidence:g}"
             )
-            return Prediction(path, None, confidence, probabilities, error, image)
-        return Prediction(path, digit, confidence, probabilities, None, image)
+            return Prediction(path, None, confidence, probabilities, error, image, labels)
+        return Prediction(path, digit, confidence, probabilities, None, image, labels)

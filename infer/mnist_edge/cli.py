@@ -122,7 +122,7 @@ def predict(
     null: Annotated[
         bool, typer.Option("--null", "-0", help="A NUL byte, not a new line, ends each name.")
     ] = False,
-    top_k: Annotated[int, typer.Option(min=1, max=10, help="Digits to name per image.")] = 1,
+    top_k: Annotated[int, typer.Option(min=1, help="Digits, or classes, to name per image.")] = 1,
     min_confidence: Annotated[
         float | None,
         typer.Option(
@@ -137,7 +137,7 @@ def predict(
     ] = False,
     sort_into: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Copy each image into DIR/DIGIT, or DIR/unsure."),
+        typer.Option(metavar="DIR", help="Copy each image into DIR/CLASS, or DIR/unsure."),
     ] = None,
     link: Annotated[
         bool, typer.Option("--link", help="With --sort-into: link files, not copy them.")
@@ -306,7 +306,7 @@ def info(
             "bytes": str(len(loaded.content)),
             "sha256": loaded.sha256,
             "input": "image: uint8 [batch, 1, 28, 28]",
-            "output": "probabilities: float32 [batch, 10]",
+            "output": f"probabilities: float32 [batch, {len(loaded.labels)}]",
             "executed": ", ".join(nodes),
         },
         "device": device_facts(),

@@ -9,6 +9,9 @@ point at the center" (LeCun, Bottou, Bengio, Haffner 1998, section III-A).
 `prepare` is the only road from a picture to the network, for the command line and the API alike::
 
     source -> decode -> sheet -> the digit's pieces -> close-up -> 20 x 20 box -> 28 x 28
+
+A network for pictures of anything has a road of its own, `prepare_plain`: the whole picture, small.
+Which of the two a model's pictures take, its file says (see `contract.Preprocessing`).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.contract import Preprocessing
 from mnist_edge.decode import ImageSource, Pixels, decode, describe
 from mnist_edge.errors import ImageError, NoDigitError
 
@@ -28,9 +32,11 @@ __all__ = [
     "is_mnist_form",
     "prepare",
     "prepare_all",
+    "prepare_all_plain",
+    "prepare_plain",
 ]
 
-PREPROCESSING_VERSION = "2"
+PREPROCESSING_VERSION = Preprocessing.DIGIT.value
 """Version of the contract between a picture and a model's input, written into every model."""
 
 _SIDE, _BOX = 28, 20
@@ -82,6 +88,38 @@ def prepare_all(
         else _or_error(_prepared, picture, names[index] or describe(sources[index]) or "image")
         for index, picture in enumerate(pictures)
     ]
+
+
+def prepare_plain(source: ImageSource, name: str | None = None) -> Grey:
+    """Makes any picture grey and small, as light as it is, with nothing looked for in it.
+
+    Its longer side becomes 28 pixels: areas averaged where it was longer, bilinear where it was
+    shorter. What that leaves at two sides gets the median of its border. A picture of 28 x 28 in
+    grey comes back bit for bit. Of more than 8 bits a pixel, what range they use becomes 0..255.
+
+    Args:
+        source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
+        name: what errors call it; None = its path, where it has one.
+
+    Returns:
+        uint8 ``[28, 28]``, 0 = black, 255 = white.
+
+    Raises:
+        ImageReadError: it cannot be opened or decoded.
+    """
+    picture = decode(source, name)
+    if picture.shape == (_SIDE, _SIDE):
+        return picture
+    from mnist_edge.plain import fit
+
+    return fit(picture)
+
+
+def prepare_all_plain(
+    sources: Sequence[ImageSource], names: Sequence[str | None]
+) -> list[Grey | ImageError]:
+    """`prepare_plain` for several; an error is put in the place of the picture it is about."""
+    return [_or_error(prepare_plain, *source) for source in zip(sources, names, strict=True)]
 
 
 def _or_error(work: Callable[..., Grey], *arguments: object) -> Grey | ImageError:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from mnist_edge.errors import OutputError, UsageError
 from mnist_edge.files import written_whole
@@ -132,21 +132,32 @@ def rows_done(path: Path, writer: Writer) -> Iterator[Row]:
                     raise ValueError("another header")
                 rows = csv.reader(file)
                 for _ in range(count):
-                    path_told, digit, confidence, *_, error = next(rows)[:14]
+                    row = dict(zip(writer.columns, next(rows), strict=True))
                     yield (
-                        path_told,
-                        int(digit) if digit else None,
-                        float(confidence) if confidence else None,
-                        error or None,
+                        row["path"],
+                        _digit(int(row["digit"]) if row["digit"] else None, row, writer),
+                        float(row["confidence"]) if row["confidence"] else None,
+                        row["error"] or None,
                     )
             else:
                 for _ in range(count):
                     row = json.loads(file.readline())
-                    yield row["path"], row["digit"], row["confidence"], row["error"]
+                    digit = _digit(row["digit"], row, writer)
+                    yield row["path"], digit, row["confidence"], row["error"]
         except (ValueError, KeyError, TypeError, StopIteration) as error:
             raise UsageError(
                 f"{partial}: not what this command writes; delete it, or leave out --resume"
             ) from error
+
+
+def _digit(digit: int | None, row: dict[str, Any], writer: Writer) -> int | None:
+    """The answer of a row; raises ValueError where the writer's model has no such class."""
+    if digit is not None and digit not in range(len(writer.labels)):
+        raise ValueError("another model's number")
+    label = writer.labels[digit] if writer.is_named and digit is not None else None
+    if (row.get("label") or None) != label or ("label" in row) != writer.is_named:
+        raise ValueError("another model's name")
+    return digit
 
 
 def _whole_rows(path: Path, kind: Format) -> tuple[int, int]:

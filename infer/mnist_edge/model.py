@@ -15,7 +15,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from mnist_edge.checksum import sha256
-from mnist_edge.errors import ModelError
+from mnist_edge.contract import Preprocessing
+from mnist_edge.errors import ModelError, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,8 +127,8 @@ class Model:
             threads: within one operator.
 
         Raises:
-            ModelError: missing, not ONNX, truncated, not of the contract's inputs and outputs,
-                or, for a bundled model, not the released bytes.
+            ModelError: missing, not ONNX, truncated, not of the contract's inputs, outputs and
+                labels, made for a newer version, or, for a bundled model, not the released bytes.
         """
         name = str(source) if source is not None else DEFAULT_MODEL
         content, session = load_session(name, threads)
@@ -143,16 +144,19 @@ class Model:
         cls, name: str, content: bytes, session: onnxruntime.InferenceSession, threads: int
     ) -> Model:
         _check_contract(session, name)
-        return cls(name, content, session, threads)
+        model = cls(name, content, session, threads)
+        # What the file says wrongly is told now, not with the first answer.
+        _ = model.labels, model.preprocessing
+        return model
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Classifies any number of pictures, at most 500 at a time.
 
         Args:
-            images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink, as `image.prepare` makes.
+            images: uint8 ``[N, 28, 28]``, as `preprocessing` makes them.
 
         Returns:
-            probabilities float32 ``[N, 10]``; each row sums to 1.
+            probabilities float32 ``[N, C]``, one for each of `labels`; each row sums to 1.
 
         Raises:
             ModelError: onnxruntime failed.
@@ -167,6 +171,44 @@ class Model:
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{self.name}: onnxruntime failed ({reason})") from error
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the C classes, all different, none empty; ``"0"``, ``"1"``, ... where the file
+        has none.
+
+        Raises:
+            ModelError: the file names more or fewer, or what is no name.
+        """
+        (classes,) = (node.shape[1] for node in self.session.get_outputs() if node.name == OUTPUT)
+        stated = self.metadata.get("labels")
+        labels = tuple(map(str, range(classes)) if stated is None else stated.split(","))
+        are_names = all(label.strip() and one_line(label) == label for label in labels)
+        if not are_names or len(labels) != classes or len(set(labels)) != classes:
+            raise ModelError(
+                f"{self.name}: its labels must be {classes} different names and are {stated!r}; "
+                "export it again with `mnist-edge export`"
+            )
+        return labels
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """What makes pictures into what the network was trained to see.
+
+        Raises:
+            ModelError: the file names one that this version does not have.
+        """
+        stated = self.metadata.get("preprocessing", "")
+        # Pictures are found better since "1", and are made no other way.
+        if stated in ("", "1"):
+            return Preprocessing.DIGIT
+        try:
+            return Preprocessing(stated)
+        except ValueError as error:
+            raise ModelError(
+                f"{self.name}: is of a newer version (its preprocessing is {stated!r}); upgrade "
+                "mnist-edge"
+            ) from error
 
     @property
     def min_confidence(self) -> float:
@@ -259,11 +301,12 @@ def _check_contract(session: onnxruntime.InferenceSession, name: str) -> None:
             f"[batch, 1, 28, 28] and is {found}"
         )
     kind, shape = outputs.get(OUTPUT, ("", []))
-    if kind != "tensor(float)" or shape[1:] != [10]:
+    classes = shape[1] if len(shape) == 2 else None
+    if kind != "tensor(float)" or not isinstance(classes, int) or classes < 2:
         found = ", ".join(f"{key}: {kind} {shape}" for key, (kind, shape) in outputs.items())
         raise ModelError(
             f"{name}: not an mnist-edge model; its output must be {OUTPUT}: tensor(float) "
-            f"[batch, 10] and is {found}"
+            f"[batch, classes], two classes at least, and is {found}"
         )
     if isinstance(inputs[INPUT][1][0], int):
         raise ModelError(f"{name}: not an mnist-edge model; its batch must be dynamic")

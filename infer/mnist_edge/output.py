@@ -8,10 +8,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
 from mnist_edge.classifier import Prediction
+from mnist_edge.contract import DIGITS
 from mnist_edge.errors import UsageError, one_line
 
 __all__ = ["Format", "Writer", "parse_format", "percent"]
@@ -46,11 +48,26 @@ class Writer:
 
     Attributes:
         kind: of the document.
-        top_k: digits to name for each picture; above 1 adds a column, or a ``top`` field.
+        top_k: classes to name for each picture; above 1 adds a column, or a ``top`` field.
+        labels: names of the model's classes; others than the ten digits add a ``label``.
     """
 
     kind: Format
     top_k: int = 1
+    labels: tuple[str, ...] = DIGITS
+
+    @cached_property
+    def is_named(self) -> bool:
+        """Whether the classes have names other than the ten digits."""
+        return self.labels != DIGITS
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Of CSV."""
+        probabilities = [f"probability_{digit}" for digit in range(len(self.labels))]
+        top = ["top"] if self.top_k > 1 else []
+        label = ["label"] if self.is_named else []
+        return ["path", "digit", "confidence", *probabilities, "error", *top, *label]
 
     @property
     def header(self) -> str:
@@ -58,11 +75,10 @@ class Writer:
         if self.kind is Format.JSON:
             return "["
         if self.kind is Format.CSV:
-            probabilities = [f"probability_{digit}" for digit in range(10)]
-            top = ["top"] if self.top_k > 1 else []
-            return ",".join(["path", "digit", "confidence", *probabilities, "error", *top]) + "\n"
+            return ",".join(self.columns) + "\n"
         if self.kind is Format.TABLE:
-            return self._table_row("digit", "confidence", "next best", "image")
+            title = "class" if self.is_named else "digit"
+            return self._table_row(title, "confidence", "next best", "image")
         return ""
 
     @property
@@ -73,17 +89,17 @@ class Writer:
     def rows(self, predictions: Sequence[Prediction], *, first: bool = False) -> str:
         """The text of some predictions; `first`: no row was written before them."""
         if self.kind is Format.JSON:
-            rows = ",\n".join(map(self._json, predictions, _millionths(predictions)))
+            rows = ",\n".join(map(self._json, predictions, self._millionths(predictions)))
             return ("\n" if first else ",\n") + rows
         if self.kind is Format.JSONL:
-            rows = "\n".join(map(self._json, predictions, _millionths(predictions)))
+            rows = "\n".join(map(self._json, predictions, self._millionths(predictions)))
             return rows + "\n" if rows else ""
         if self.kind is Format.CSV:
             import csv
 
             file = io.StringIO()
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerows(map(self._csv, predictions, _millionths(predictions)))
+            writer.writerows(map(self._csv, predictions, self._millionths(predictions)))
             return file.getvalue()
         return "".join(map(self._table, predictions))
 
@@ -94,14 +110,19 @@ class Writer:
         confidence = "null" if prediction.confidence is None else _number(prediction.confidence)
         error = "null" if prediction.error is None else json.dumps(prediction.error)
         top = f', "top": {json.dumps(self._top(prediction))}' if self.top_k > 1 else ""
+        label = f', "label": {json.dumps(prediction.label)}' if self.is_named else ""
         return (
             f'{{"path": {json.dumps(prediction.path)}, "digit": {digit}, '
-            f'"confidence": {confidence}, "probabilities": {told}, "error": {error}{top}}}'
+            f'"confidence": {confidence}, "probabilities": {told}, "error": {error}{top}{label}}}'
         )
 
-    def _top(self, prediction: Prediction) -> list[dict[str, float]]:
+    def _top(self, prediction: Prediction) -> list[dict[str, float | str]]:
         return [
-            {"digit": digit, "probability": round(probability, 6)}
+            {
+                "digit": digit,
+                "probability": round(probability, 6),
+                **({"label": self.labels[digit]} if self.is_named else {}),
+            }
             for digit, probability in prediction.top(self.top_k)
         ]
 
@@ -112,39 +133,45 @@ class Writer:
             prediction.path,
             prediction.digit,
             None if confidence is None else _number(confidence),
-            *(probabilities or [""] * 10),
+            *(probabilities or [""] * len(self.labels)),
             prediction.error,
             *top,
+            *([prediction.label] if self.is_named else []),
         ]
 
     def _table(self, prediction: Prediction) -> str:
         others = "  ".join(
-            f"{digit} {percent(probability)}"
+            f"{self.labels[digit]} {percent(probability)}"
             for digit, probability in prediction.top(self.top_k)[1:]
         )
         return self._table_row(
-            "-" if prediction.digit is None else str(prediction.digit),
+            prediction.label or "-",
             "-" if prediction.confidence is None else percent(prediction.confidence),
             others,
             one_line(prediction.error or prediction.path or "-"),
         )
 
-    def _table_row(self, digit: str, confidence: str, others: str, image: str) -> str:
+    def _table_row(self, label: str, confidence: str, others: str, image: str) -> str:
         """Fixed columns with the path last, so that rows can be written before all are known."""
-        next_best = f"{others:<{10 * (self.top_k - 1)}}  " if self.top_k > 1 else ""
-        return f"{digit:>5}  {confidence:>10}  {next_best}{image}\n"
+        longest = self._longest_label
+        next_best = f"{others:<{(longest + 9) * (self.top_k - 1)}}  " if self.top_k > 1 else ""
+        return f"{label:>{max(5, longest)}}  {confidence:>10}  {next_best}{image}\n"
 
+    @cached_property
+    def _longest_label(self) -> int:
+        return max(map(len, self.labels))
 
-def _millionths(predictions: Sequence[Prediction]) -> Iterator[list[str] | None]:
-    """Six decimals of each probability, as `json.dumps` writes them; None where there are none."""
-    told = [p.probabilities for p in predictions if p.probabilities is not None]
-    counts = np.rint(np.array(told, np.float64).reshape(-1, 10) * 1e6).astype(np.int64).tolist()
-    rows = iter(counts)
-    for prediction in predictions:
-        if prediction.probabilities is None:
-            yield None
-        else:
-            yield [_TEXTS[count] for count in next(rows)]
+    def _millionths(self, predictions: Sequence[Prediction]) -> Iterator[list[str] | None]:
+        """Six decimals of each probability, as `json.dumps` writes them; None where there are
+        none."""
+        told = [p.probabilities for p in predictions if p.probabilities is not None]
+        probabilities = np.array(told, np.float64).reshape(-1, len(self.labels))
+        rows = iter(np.rint(probabilities * 1e6).astype(np.int64).tolist())
+        for prediction in predictions:
+            if prediction.probabilities is None:
+                yield None
+            else:
+                yield [_TEXTS[count] for count in next(rows)]
 
 
 class _Texts(dict[int, str]):

@@ -93,7 +93,7 @@ def predict_items(classifier: DigitClassifier, items: Sequence[Item]) -> list[Pr
         classifier.answer([item.source for item in readable], [item.name for item in readable])
     )
     return [
-        next(answers) if item.error is None else Prediction(item.name, None, None, None, item.error)
+        next(answers) if item.error is None else classifier.unread(item.name, item.error)
         for item in items
     ]
 

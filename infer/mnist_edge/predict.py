@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import signal
@@ -77,6 +78,19 @@ class Request:
             raise UsageError(f"--output {self.output}: is a folder; name a file in it")
         if self.files_from == STDIN and STDIN in self.paths:
             raise UsageError("--files-from -: stdin cannot be a list of names and a picture both")
+
+    def told_by(self, labels: tuple[str, ...]) -> Request:
+        """The request as it is answered by a model of these classes.
+
+        Raises:
+            UsageError: the model has not as many as are to be named.
+        """
+        if self.writer.top_k > len(labels):
+            raise UsageError(
+                f"--top-k {self.writer.top_k}: the model has {len(labels)} classes; name no more"
+            )
+        writer = dataclasses.replace(self.writer, labels=labels)
+        return dataclasses.replace(self, task=dataclasses.replace(self.task, writer=writer))
 
     def items(self, listing: Listing) -> Iterator[Item | None]:
         """The pictures, as `read_all` gives them.
@@ -174,7 +188,8 @@ def predict(request: Request) -> int:
     # A command line that names nothing fails before anything is loaded, or written to.
     items = itertools.chain([next(items)], items)
     classifier = request.task.classifier()
-    summary = Summary()
+    request = request.told_by(classifier.model.labels)
+    summary = Summary(classifier.model.labels)
     previewed = None
     if request.show or request.save_preprocessed is not None:
         previewed = _with_previews(request, items, classifier)
@@ -219,7 +234,7 @@ def _write_answers(
             for error in filter(None, answered.errors):
                 complain(error)
             if request.sort_into is not None:
-                _sort(request.sort_into, answered.items, answered.digits, request.link)
+                _sort(request, request.sort_into, answered.items, answered.digits)
             advance(len(answered.items), summary.errors)
 
 
@@ -259,15 +274,15 @@ def _skip_done(
         summary.resumed += 1
         if request.sort_into is not None:
             # The row was written; whether it came to this, it does not tell.
-            _sort(request.sort_into, [item], [digit], request.link)
+            _sort(request, request.sort_into, [item], [digit])
     return items
 
 
-def _sort(folder: Path, items: list[Item], digits: list[int | None], link: bool) -> None:
+def _sort(request: Request, folder: Path, items: list[Item], digits: list[int | None]) -> None:
     from mnist_edge.sorting import sort_into
 
     for item, digit in zip(items, digits, strict=True):
-        sort_into(folder, item, digit, link=link)
+        sort_into(folder, item, digit, labels=request.writer.labels, link=request.link)
 
 
 @contextlib.contextmanager

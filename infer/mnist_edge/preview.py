@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mnist_edge.classifier import DigitClassifier, Prediction
+from mnist_edge.contract import Preprocessing
 from mnist_edge.decode import ImageSource, decode
 from mnist_edge.errors import ImageReadError, UsageError, one_line
 from mnist_edge.files import make_folder, written_whole
@@ -75,7 +76,12 @@ def _previewed(
     for item, name in named:
         (prediction,) = predict_items(classifier, [item])
         if terminal is not None:
-            lines = terminal_lines(item.source, prediction.image, colour=wants_colour(terminal))
+            lines = terminal_lines(
+                item.source,
+                prediction.image,
+                colour=wants_colour(terminal),
+                is_ink=classifier.model.preprocessing is Preprocessing.DIGIT,
+            )
             if lines:
                 terminal.write("\n".join([_caption(prediction), *lines, ""]))
                 terminal.flush()
@@ -127,9 +133,8 @@ def _save(image: Image.Image, path: Path) -> None:
 
 
 def _caption(prediction: Prediction) -> str:
-    digit = "-" if prediction.digit is None else str(prediction.digit)
     confidence = "-" if prediction.confidence is None else percent(prediction.confidence)
-    return one_line(f"{digit}  {confidence}  {prediction.path or '-'}")
+    return one_line(f"{prediction.label or '-'}  {confidence}  {prediction.path or '-'}")
 
 
 def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Image.Image:
@@ -137,7 +142,7 @@ def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Ima
 
     Args:
         source: the picture; one that cannot be opened leaves its panel empty.
-        image: uint8 ``[28, 28]``, 0 = background, 255 = ink; None leaves its panel empty.
+        image: uint8 ``[28, 28]``, what the network saw; None leaves its panel empty.
         caption: one line; what does not fit is cut off.
 
     Returns:
@@ -158,14 +163,16 @@ def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Ima
     return sheet
 
 
-def terminal_lines(source: ImageSource, image: Pixels | None, *, colour: bool) -> list[str]:
+def terminal_lines(
+    source: ImageSource, image: Pixels | None, *, colour: bool, is_ink: bool = True
+) -> list[str]:
     """The picture on the left and what the network saw of it on the right, in characters.
 
     Args:
         source: the picture; one that cannot be opened leaves its panel empty.
-        image: uint8 ``[28, 28]``, 0 = background, 255 = ink; None leaves its panel empty.
-        colour: with half blocks in 24-bit colours; otherwise in plain ASCII, dark = dense for the
-            picture, ink = dense for what the network saw.
+        image: uint8 ``[28, 28]``, what the network saw; None leaves its panel empty.
+        colour: with half blocks in 24-bit colours; otherwise in plain ASCII, dark = dense.
+        is_ink: `image` is light ink on black, which plain ASCII draws dense.
 
     Returns:
         14 lines without line ends, less than 60 columns wide; none where there is nothing to show.
@@ -173,7 +180,9 @@ def terminal_lines(source: ImageSource, image: Pixels | None, *, colour: bool) -
     picture = _upright(source)
     if picture is None and image is None:
         return []
-    seen = None if image is None else Image.fromarray(image if colour else 255 - image)
+    seen = (
+        None if image is None else Image.fromarray(255 - image if is_ink and not colour else image)
+    )
     ground = _GROUND if colour else _WHITE
     left, right = (np.asarray(_panel(panel, _CELLS, ground)) for panel in (picture, seen))
     draw, between = (_half_blocks, "  ") if colour else (_characters, " | ")

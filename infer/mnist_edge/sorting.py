@@ -1,9 +1,11 @@
-"""Pictures sorted into a folder for each digit, those without an answer apart."""
+"""Pictures sorted into a folder for each class, those without an answer apart."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +13,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mnist_edge.contract import DIGITS
 from mnist_edge.errors import OutputError
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge.sources import STDIN, Item
 
-__all__ = ["UNANSWERED", "sort_into"]
+__all__ = ["UNANSWERED", "folder_names", "sort_into"]
 
 UNANSWERED = "unsure"
 """The folder of pictures that were not answered: unsure ones, and those without a digit in them."""
 
+_UNSAFE = re.compile(r'[/\\<>:"|?*]|^\.+|[. ]+$')
+"""What no folder's name may have in it, here or on Windows, or would hide it."""
 
-def sort_into(folder: Path, item: Item, digit: int | None, *, link: bool) -> None:
-    """Puts a picture into ``FOLDER/DIGIT``, or ``FOLDER/unsure``, under its own name.
+
+def sort_into(
+    folder: Path, item: Item, digit: int | None, *, labels: tuple[str, ...] = DIGITS, link: bool
+) -> None:
+    """Puts a picture into ``FOLDER/CLASS``, or ``FOLDER/unsure``, under its own name.
 
     A name that is taken by another picture gets a number; one that is there already, from an
     earlier run, stays as it is. What cannot be read is left where it is.
@@ -31,6 +39,7 @@ def sort_into(folder: Path, item: Item, digit: int | None, *, link: bool) -> Non
         folder: made where it is missing.
         item: the picture.
         digit: the answer; None = there is none.
+        labels: names of the classes, which `folder_names` makes folders of.
         link: make a symbolic link to a file rather than copy it.
 
     Raises:
@@ -38,7 +47,7 @@ def sort_into(folder: Path, item: Item, digit: int | None, *, link: bool) -> Non
     """
     if item.error is not None or (item.content is None and not os.path.isfile(item.name)):
         return
-    place = folder / (UNANSWERED if digit is None else str(digit))
+    place = folder / (UNANSWERED if digit is None else folder_names(labels)[digit])
     make_folder(place)
     for target in _names(place, item):
         if os.path.lexists(target):
@@ -47,6 +56,23 @@ def sort_into(folder: Path, item: Item, digit: int | None, *, link: bool) -> Non
             continue
         _put(item, target, link)
         return
+
+
+@functools.cache
+def folder_names(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """A folder's name for each class: its own, ``_`` for what may not be in one.
+
+    One that is taken, by another class or by what was not answered, gets a number; so does one
+    that differs by case alone.
+    """
+    taken = {UNANSWERED}
+    names = []
+    for label in labels:
+        safe = _UNSAFE.sub(lambda found: "_" * len(found[0]), label)
+        numbered = itertools.chain([safe], (f"{safe}-{number}" for number in itertools.count(2)))
+        names.append(next(name for name in numbered if name.casefold() not in taken))
+        taken.add(names[-1].casefold())
+    return tuple(names)
 
 
 def _names(place: Path, item: Item) -> Iterator[Path]:

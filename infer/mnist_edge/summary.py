@@ -1,10 +1,12 @@
-"""What a whole prediction run came to: digits counted, confidence, errors, speed."""
+"""What a whole prediction run came to: answers counted, confidence, errors, speed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from mnist_edge.contract import DIGITS
 
 __all__ = ["Summary"]
 
@@ -17,17 +19,22 @@ class Summary:
     """Counts answers as they come.
 
     Attributes:
-        digits: answers, by digit.
+        labels: names of the classes.
+        digits: answers, by class.
         confidences: of all pictures that were read, in tenths.
         errors: pictures that were not answered.
         resumed: how many of all of these an earlier run had answered.
     """
 
-    digits: list[int] = field(default_factory=lambda: [0] * 10)
+    labels: tuple[str, ...] = DIGITS
+    digits: list[int] = field(init=False)
     confidences: list[int] = field(default_factory=lambda: [0] * _BINS)
     errors: int = 0
     resumed: int = 0
     _started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.digits = [0] * len(self.labels)
 
     def add(self, digits: Iterable[int | None], confidences: Iterable[float | None]) -> None:
         """Counts some answers."""
@@ -56,14 +63,16 @@ class Summary:
             lines.append(f"{self.resumed:,} of them were answered before")
         if passed_over:
             lines.append(f"{passed_over:,} files passed over: hidden, or no picture by their name")
-        lines += ["", *_histogram("digit", map(str, range(10)), self.digits)]
-        tenths = (f"{i / _BINS:.1f} to {(i + 1) / _BINS:.1f}" for i in range(_BINS))
+        title = "digit" if self.labels == DIGITS else "class"
+        lines += ["", *_histogram(title, self.labels, self.digits)]
+        tenths = [f"{i / _BINS:.1f} to {(i + 1) / _BINS:.1f}" for i in range(_BINS)]
         return [*lines, "", *_histogram("confidence", tenths, self.confidences)]
 
 
-def _histogram(title: str, labels: Iterable[str], counts: list[int]) -> list[str]:
+def _histogram(title: str, labels: Sequence[str], counts: list[int]) -> list[str]:
     longest = max(1, *counts)
-    return [f"{title:>10}  {'pictures':>9}"] + [
-        f"{label:>10}  {count:>9,}  {'#' * -(-_BAR * count // longest)}"
+    width = max(10, *map(len, labels))
+    return [f"{title:>{width}}  {'pictures':>9}"] + [
+        f"{label:>{width}}  {count:>9,}  {'#' * -(-_BAR * count // longest)}"
         for label, count in zip(labels, counts, strict=True)
     ]

@@ -11,6 +11,7 @@ from mnist_edge import DatasetError, ModelError
 from mnist_edge.benchmark import load_test_digits, run_benchmark
 from mnist_edge.model import bundled_models
 from tests.conftest import Digits
+from tests.infer.other_models import brightness
 from tests.infer.test_model import graph
 
 
@@ -43,15 +44,36 @@ def test_a_foreign_model_is_fed_as_it_asks(tmp_path: Path, monkeypatch: pytest.M
     assert row.accuracy is None
 
 
+def test_accuracy_on_digits_is_that_of_models_that_tell_digits(
+    test_digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnist_edge.benchmark._ROUNDS", 1)
+    models = {
+        "unsaid": graph(),
+        "digits": brightness("0123456789"),
+        "clothes": brightness("abcdefghij"),
+        "three": graph(classes=3),
+    }
+    for name, content in models.items():
+        (tmp_path / name).write_bytes(content)
+    rows = run_benchmark(
+        [str(tmp_path / name) for name in models],
+        batch_sizes=(1,),
+        digits=(test_digits[0][:100], test_digits[1][:100]),
+    )
+    assert [row.accuracy is None for row in rows] == [False, False, True, True]
+    assert rows[0].accuracy == (test_digits[1][:100] == 0).mean()
+
+
 @pytest.mark.parametrize(
     "content",
     [
         graph(shape=("batch", 3, 8, 8)),
         graph(shape=(4, 1, 28, 28)),
         graph(shape=("batch", "c", 28, 28)),
-        graph(classes=3),
+        graph(classes=1),
     ],
-    ids=["other pictures", "fixed batch", "unknown size", "other classes"],
+    ids=["other pictures", "fixed batch", "unknown size", "one class"],
 )
 def test_a_model_that_cannot_be_compared_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "theirs.onnx"

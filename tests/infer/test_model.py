@@ -10,6 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from mnist_edge import ModelError
+from mnist_edge.contract import Preprocessing
+from mnist_edge.image import PREPROCESSING_VERSION
 from mnist_edge.model import DEFAULT_MODEL, Model, bundled_models
 from tests.conftest import Digits
 
@@ -169,10 +171,10 @@ def test_a_confidence_that_is_none_is_refused(stated: str) -> None:
         (graph(input_name="x"), "input must be image"),
         (graph(kind=TensorProto.FLOAT), "input must be image"),
         (graph(shape=("batch", 784)), "input must be image"),
-        (graph(classes=3), "output must be probabilities"),
+        (graph(classes=1), "output must be probabilities"),
         (graph(shape=(1, 1, 28, 28)), "batch must be dynamic"),
     ],
-    ids=["empty", "text", "truncated", "name", "float", "shape", "classes", "fixed batch"],
+    ids=["empty", "text", "truncated", "name", "float", "shape", "one class", "fixed batch"],
 )
 def test_refuses_what_is_not_our_model(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "model.onnx"
@@ -187,6 +189,37 @@ def test_accepts_any_model_that_follows_the_contract(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(graph())
     assert Model.load(path).run(np.zeros((3, 28, 28), np.uint8)).shape == (3, 10)
+
+
+def said(classes: int, **metadata: str) -> Model:
+    """A model whose file says something of itself."""
+    model = onnx.load_from_string(graph(classes=classes))
+    helper.set_model_props(model, metadata)
+    return Model.from_bytes(model.SerializeToString(), "mine")
+
+
+def test_labels_are_those_of_the_file_or_numbers(bundled: Model) -> None:
+    assert said(3, labels="T-shirt/top,ki,お").labels == ("T-shirt/top", "ki", "お")
+    assert said(12).labels == tuple(map(str, range(12)))
+    assert said(10).labels == bundled.labels == tuple("0123456789")
+
+
+@pytest.mark.parametrize("labels", ["a,b", "a,b,c,d", "a,,c", "a, ,c", "a,b,a", "a,b\n,c", ""])
+def test_labels_that_are_no_names_of_the_classes_are_refused(labels: str) -> None:
+    with pytest.raises(ModelError, match="mine: its labels must be 3 different names") as caught:
+        said(3, labels=labels)
+    assert "\n" not in str(caught.value)
+
+
+def test_preprocessing_is_known_or_of_a_newer_version(bundled: Model) -> None:
+    assert said(3).preprocessing is Preprocessing.DIGIT
+    assert said(3, preprocessing="1").preprocessing is Preprocessing.DIGIT
+    assert said(3, preprocessing="plain-1").preprocessing is Preprocessing.PLAIN
+    assert bundled.preprocessing is Preprocessing.DIGIT
+    assert bundled.metadata["preprocessing"] == PREPROCESSING_VERSION
+    for stated in ("3", "plain-2", "plain"):
+        with pytest.raises(ModelError, match="mine: is of a newer version"):
+            said(3, preprocessing=stated)
 
 
 def test_a_missing_model_names_the_bundled_ones() -> None:

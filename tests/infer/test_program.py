@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -28,7 +28,7 @@ VALUES = {
     "--format": st.sampled_from(["table", "csv", "xml"]),
     "--output": st.sampled_from(["out.csv", "a b/c.csv"]),
     "--files-from": st.sampled_from(["-", "list.txt"]),
-    "--top-k": st.integers(1, 10).map(str),
+    "--top-k": st.integers(1, 1000).map(str),
     "--min-confidence": st.floats(0, 1).map(str),
     "--sort-into": st.just("sorted"),
     "--workers": st.integers(1, 256).map(str),
@@ -66,6 +66,7 @@ def long_road(arguments: list[str]) -> dict[str, Any] | None:
     return called or None
 
 
+@settings(deadline=None)
 @given(options())
 def test_both_roads_lead_to_the_same_call(arguments: list[str]) -> None:
     short = parse_predict(["predict", *arguments])
@@ -98,7 +99,6 @@ def test_every_option_is_known_to_both() -> None:
         ["predict", "--help"],
         ["predict", "--modle", "x"],
         ["predict", "x.png", "--top-k", "0"],
-        ["predict", "x.png", "--top-k", "11"],
         ["predict", "x.png", "--top-k", "two"],
         ["predict", "x.png", "--min-confidence", "1.5"],
         ["predict", "x.png", "--min-confidence", "nan"],
