@@ -1,9 +1,7 @@
-"""MNIST in memory: one uint8 tensor per split, and the validation split held out of training."""
+"""Digits in memory: one uint8 tensor per split, and the validation split held out of training."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
-from mnist_edge.errors import DatasetError, UsageError
-from mnist_edge.mnist import FILES, Split, find_dataset, load_split
+from mnist_edge.errors import UsageError
+from mnist_edge.mnist import Split
+from mnist_edge_trainer.published import MNIST, home, load
 
 __all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
 
@@ -26,11 +24,11 @@ _SPLIT_SEED = 2026
 
 @dataclass(frozen=True)
 class Digits:
-    """A set of labelled digits.
+    """A set of labelled digits, or of other pictures of that size.
 
     Attributes:
         images: uint8 ``[N, 1, 28, 28]``, 0 = background, 255 = ink.
-        labels: int64 ``[N]``, 0 to 9; -1 for a picture of no digit.
+        labels: int64 ``[N]``, from 0; -1 for a picture of no class.
     """
 
     images: Tensor
@@ -61,22 +59,17 @@ class Digits:
 
 
 def default_data_dir() -> Path:
-    """``samples`` of the checkout one stands in, else a cache folder of the user."""
-    checkout = Path("samples")
-    if find_dataset(checkout, "train") and find_dataset(checkout, "test"):
-        return checkout
-    return user_cache_path("mnist-edge")
+    """Where MNIST is: ``samples`` of the checkout one stands in, else the user's cache."""
+    return home(MNIST)
 
 
 def load_digits(directory: Path, split: Split) -> Digits:
-    """Loads one split, downloading it first where it is missing.
+    """Loads one split of MNIST, downloading it first where it is missing.
 
     Raises:
         DatasetError: a file is damaged, or is missing and could not be downloaded.
     """
-    if not find_dataset(directory, split):
-        _download(directory)
-    return Digits.of(*load_split(directory, split))
+    return Digits.of(*load(MNIST, directory, split))
 
 
 def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:
@@ -94,28 +87,3 @@ def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits
         )
     order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(_SPLIT_SEED))
     return digits[order[validation_size:]], digits[order[:validation_size]]
-
-
-def _download(directory: Path) -> None:
-    """Fetches the four files through torchvision, from its mirrors, into ``MNIST/raw``."""
-    from torchvision.datasets import MNIST
-
-    made = [path for path in _folders(directory) if not path.exists()]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            MNIST(str(directory), download=True)
-    except (RuntimeError, OSError, EOFError) as error:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.rmdir()  # where it is empty: a mistyped name leaves nothing behind
-        names = ", ".join(f"{file.name}.gz" for pair in FILES.values() for file in pair)
-        raise DatasetError(
-            f"{directory}: has no complete MNIST and the download failed "
-            f"({' '.join(str(error).split())}); put {names} there, or point --data at them"
-        ) from error
-
-
-def _folders(directory: Path) -> list[Path]:
-    """What torchvision makes to download into, the innermost first."""
-    return [directory / "MNIST" / "raw", directory / "MNIST", directory]
