@@ -21,6 +21,9 @@ __all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
 _SPLIT_SEED = 2026
 """The held-out images are the same whatever the run's seed, so that runs compare."""
 
+_LARGE = 50_000
+"""Images of which any draw has enough of each class."""
+
 
 @dataclass(frozen=True)
 class Digits:
@@ -75,6 +78,8 @@ def load_digits(directory: Path, split: Split) -> Digits:
 def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:
     """Holds `validation_size` images out of the training set, the same ones every time.
 
+    A large set's are drawn as they come; a small one's so that each class gives its share.
+
     Returns:
         the rest to train on, and the held-out images.
 
@@ -86,4 +91,16 @@ def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits
             f"--val-split {validation_size}: must be between 1 and {len(digits) - 1} images"
         )
     order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(_SPLIT_SEED))
+    if len(digits) < _LARGE:
+        order = order[_by_share(digits.labels[order])]
     return digits[order[validation_size:]], digits[order[:validation_size]]
+
+
+def _by_share(labels: Tensor) -> Tensor:
+    """An order, int64 ``[N]``, in which all classes are used up at the same time."""
+    used = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        members = labels == label
+        count = int(members.sum())
+        used[members] = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return used.argsort(stable=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ _GROUND = 64
 """Grey between the pictures of a contact sheet, and where a class has no more of them."""
 
 _INCHES_PER_PIXEL = 1 / 40
+_DPI, _LONGEST = 160, 60_000
+"""Dots per inch of a contact sheet, and along its longer side; matplotlib draws 65,535 at most."""
 
 
 @dataclass(frozen=True)
@@ -107,5 +110,13 @@ def draw_contact_sheet(digits: Digits, labels: tuple[str, ...], path: Path) -> N
     for spine in axes.spines.values():
         spine.set_visible(False)
     make_folder(path.parent)
-    with written_whole(path) as partial:
-        figure.savefig(partial, format="png", dpi=160, metadata={"Software": None})
+    with written_whole(path) as partial, warnings.catch_warnings():
+        # Of letters that the font has not: boxes are drawn for them.
+        warnings.simplefilter("ignore", UserWarning)
+        figure.savefig(
+            partial,
+            format="png",
+            dpi=min(_DPI, _LONGEST / figure.get_figheight()),
+            bbox_inches="tight",
+            metadata={"Software": None},
+        )

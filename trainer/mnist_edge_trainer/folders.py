@@ -130,7 +130,7 @@ def _roots(directory: Path, tell: Tell) -> list[Path]:
             "it is, and put them in there"
         )
     if stray:
-        tell(f"{directory}: {stray:,} pictures beside the folders belong to no class; passed over")
+        tell(f"{directory}: pictures beside the folders, of no class, left out: {stray:,}")
     if "train" not in folders or not _folders_in(directory / "train"):
         return [directory]
     if "test" not in folders or not _folders_in(directory / "test"):
@@ -140,7 +140,7 @@ def _roots(directory: Path, tell: Tell) -> list[Path]:
         )
     for name in folders:
         if name not in ("train", "test"):
-            tell(one_line(f"{directory / name}: beside train and test; passed over"))
+            tell(one_line(f"{directory / name}: beside train and test, left out"))
     return [directory / "test", directory / "train"]
 
 
@@ -194,7 +194,8 @@ def _files(roots: Sequence[Path], labels: Sequence[str], tell: Tell) -> list[_Fi
                 )
             files += found
     if listing.passed_over:
-        tell(f"{listing.passed_over:,} files, hidden or no pictures by their names: passed over")
+        left_out = listing.passed_over
+        tell(f"files that are hidden or no pictures by their names, left out: {left_out:,}")
     return files
 
 
@@ -205,8 +206,8 @@ def _readable(files: Sequence[_File], tell: Tell) -> list[_Picture]:
             tell(one_line(outcome))
         else:
             pictures.append(_Picture(file, *outcome))
-    if len(pictures) < len(files):
-        tell(f"{len(files) - len(pictures):,} of {len(files):,} pictures were left out")
+    if left_out := len(files) - len(pictures):
+        tell(f"pictures that cannot be used, left out: {left_out:,} of {len(files):,}")
     return pictures
 
 
@@ -277,7 +278,7 @@ def _all_different(pictures: Sequence[_Picture], tell: Tell) -> list[_Picture]:
         elif known is not picture:
             copies += 1
     if copies:
-        tell(f"{copies:,} pictures are copies of others of their class: each is used once")
+        tell(f"copies of other pictures of their class, left out: {copies:,}")
     return [picture for digest, picture in first.items() if digest not in contradicted]
 
 
