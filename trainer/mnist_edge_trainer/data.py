@@ -1,9 +1,7 @@
-"""MNIST in memory: one uint8 tensor per split, and the validation split held out of training."""
+"""Digits in memory: one uint8 tensor per split, and the validation split held out of training."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,25 +10,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
-from mnist_edge.errors import DatasetError, UsageError
-from mnist_edge.mnist import FILES, Split, find_dataset, load_split
+from mnist_edge.errors import UsageError
+from mnist_edge.mnist import Split
+from mnist_edge_trainer.published import MNIST, home, load
 
 __all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
 
 _SPLIT_SEED = 2026
 """The held-out images are the same whatever the run's seed, so that runs compare."""
 
+_LARGE = 50_000
+"""Images of which any draw has enough of each class."""
+
 
 @dataclass(frozen=True)
 class Digits:
-    """A set of labelled digits.
+    """A set of labelled digits, or of other pictures of that size.
 
     Attributes:
         images: uint8 ``[N, 1, 28, 28]``, 0 = background, 255 = ink.
-        labels: int64 ``[N]``, 0 to 9; -1 for a picture of no digit.
+        labels: int64 ``[N]``, from 0; -1 for a picture of no class.
     """
 
     images: Tensor
@@ -61,26 +62,23 @@ class Digits:
 
 
 def default_data_dir() -> Path:
-    """``samples`` of the checkout one stands in, else a cache folder of the user."""
-    checkout = Path("samples")
-    if find_dataset(checkout, "train") and find_dataset(checkout, "test"):
-        return checkout
-    return user_cache_path("mnist-edge")
+    """Where MNIST is: ``samples`` of the checkout one stands in, else the user's cache."""
+    return home(MNIST)
 
 
 def load_digits(directory: Path, split: Split) -> Digits:
-    """Loads one split, downloading it first where it is missing.
+    """Loads one split of MNIST, downloading it first where it is missing.
 
     Raises:
         DatasetError: a file is damaged, or is missing and could not be downloaded.
     """
-    if not find_dataset(directory, split):
-        _download(directory)
-    return Digits.of(*load_split(directory, split))
+    return Digits.of(*load(MNIST, directory, split))
 
 
 def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:
     """Holds `validation_size` images out of the training set, the same ones every time.
+
+    A large set's are drawn as they come; a small one's so that each class gives its share.
 
     Returns:
         the rest to train on, and the held-out images.
@@ -93,29 +91,16 @@ def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits
             f"--val-split {validation_size}: must be between 1 and {len(digits) - 1} images"
         )
     order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(_SPLIT_SEED))
+    if len(digits) < _LARGE:
+        order = order[_by_share(digits.labels[order])]
     return digits[order[validation_size:]], digits[order[:validation_size]]
 
 
-def _download(directory: Path) -> None:
-    """Fetches the four files through torchvision, from its mirrors, into ``MNIST/raw``."""
-    from torchvision.datasets import MNIST
-
-    made = [path for path in _folders(directory) if not path.exists()]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            MNIST(str(directory), download=True)
-    except (RuntimeError, OSError, EOFError) as error:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.rmdir()  # where it is empty: a mistyped name leaves nothing behind
-        names = ", ".join(f"{file.name}.gz" for pair in FILES.values() for file in pair)
-        raise DatasetError(
-            f"{directory}: has no complete MNIST and the download failed "
-            f"({' '.join(str(error).split())}); put {names} there, or point --data at them"
-        ) from error
-
-
-def _folders(directory: Path) -> list[Path]:
-    """What torchvision makes to download into, the innermost first."""
-    return [directory / "MNIST" / "raw", directory / "MNIST", directory]
+def _by_share(labels: Tensor) -> Tensor:
+    """An order, int64 ``[N]``, in which all classes are used up at the same time."""
+    used = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        members = labels == label
+        count = int(members.sum())
+        used[members] = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return used.argsort(stable=True)

@@ -1,0 +1,134 @@
+"""What a network can be trained on: the published datasets by name, or a folder of one's own."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mnist_edge.errors import DatasetError, UsageError
+from mnist_edge.image import PREPROCESSING_VERSION
+from mnist_edge_trainer.commands.say import say
+from mnist_edge_trainer.data import Digits
+from mnist_edge_trainer.folders import has_pictures, load_folder
+from mnist_edge_trainer.published import MNIST, PUBLISHED, Published, find, home, load
+
+__all__ = ["DATASETS", "DEFAULT_DATASET", "Dataset", "load_dataset", "validation_size"]
+
+DEFAULT_DATASET = MNIST.name
+
+DATASETS = tuple(PUBLISHED)
+"""Names of the published datasets."""
+
+_VALIDATION, _VALIDATION_PART = 5_000, 10
+"""Images held out for validation; of a small set, one in so many."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with their classes.
+
+    Attributes:
+        name: the published dataset's, or the folder's.
+        labels: names of the classes, in the order of their numbers; two or more, without commas.
+        training: before a validation split is held out (`split_training`).
+        test: for the figure that is reported.
+        sha256: of the training images as an uncompressed IDX file, which for the published
+            datasets, EMNIST's transposed one apart, is the checksum of the very file.
+        preprocessing: version of the contract between a picture and a model's input: ``"2"``, the
+            digit front end, or ``"plain-1"``, for pictures of no digits.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    training: Digits
+    test: Digits
+    sha256: str
+    preprocessing: str
+
+
+def load_dataset(name: str, data: Path | None) -> Dataset:
+    """Loads a published dataset, downloading it where it is missing, or one's own pictures.
+
+    What is left out of one's own pictures is told on stderr.
+
+    Args:
+        name: one of `DATASETS`. With a folder of one's own pictures it is the default one's, or
+            any that is not published.
+        data: folder of the published dataset's files, or with a folder of pictures for each class;
+            None = ``samples`` here where they are there, else the user's cache.
+
+    Raises:
+        UsageError: there is no such dataset, or `data` is of another kind.
+        DatasetError: a file is damaged, or missing and could not be downloaded; the pictures do
+            not make a dataset (see `load_folder`).
+    """
+    published = PUBLISHED.get(name)
+    if data is not None:
+        if os.path.exists(data) and not os.path.isdir(data):
+            raise DatasetError(f"{data}: a file; --data takes the folder that it is in")
+        if (published is None or not _is_in(data, published)) and has_pictures(data):
+            if name in PUBLISHED and name != DEFAULT_DATASET:
+                raise UsageError(f"{data}: has pictures, not {name}; leave out --dataset {name}")
+            return _own(data)
+    if published is None:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(
+            f"--dataset {name}: unknown; {hint}choose {', '.join(DATASETS)}, or point --data at a "
+            "folder with a folder of pictures for each class"
+        )
+    directory = home(published) if data is None else data
+    training = Digits.of(*load(published, directory, "train"))
+    return Dataset(
+        published.name,
+        published.labels,
+        training,
+        Digits.of(*load(published, directory, "test")),
+        _sha256(training.images[:, 0].numpy()),
+        published.preprocessing,
+    )
+
+
+def validation_size(dataset: Dataset, wanted: int | None) -> int:
+    """How many images to hold out of the training set for validation.
+
+    Args:
+        dataset: to hold them out of.
+        wanted: what was asked for; None = 5,000, and of less than 50,000 images a tenth.
+    """
+    if wanted is not None:
+        return wanted
+    return min(_VALIDATION, max(1, len(dataset.training) // _VALIDATION_PART))
+
+
+def _is_in(directory: Path, published: Published) -> bool:
+    return bool(find(published, directory, "train") or find(published, directory, "test"))
+
+
+def _own(directory: Path) -> Dataset:
+    folders = load_folder(directory, say)
+    in_test = torch.from_numpy(folders.in_test)
+    pictures = Digits.of(folders.images, folders.classes)
+    training = pictures[~in_test]
+    return Dataset(
+        directory.resolve().name,
+        folders.labels,
+        training,
+        pictures[in_test],
+        _sha256(training.images[:, 0].numpy()),
+        PREPROCESSING_VERSION,
+    )
+
+
+def _sha256(images: npt.NDArray[np.uint8]) -> str:
+    """Of an IDX file of uint8 ``[N, H, W]``."""
+    header = struct.pack(">HBB3I", 0, 0x08, images.ndim, *images.shape)
+    return hashlib.sha256(header + images.tobytes()).hexdigest()
