@@ -326,6 +326,32 @@ def export(
     _command("export").export(run, quantize=quantize, output=output, data=data, force=force)
 
 
+@commands.command(
+    epilog="""
+**Examples**
+
+`mnist-edge data`
+
+`mnist-edge data --dataset fashion-mnist --out sheet.png`
+
+`mnist-edge data --data my-pictures`
+"""
+)
+def data(
+    dataset: _Dataset = None,
+    data: _Data = None,
+    val_split: _ValSplit = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw examples of each class.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Say what is in a dataset: images of each class and split, and their pixels."""
+    _command("data").data(
+        dataset=dataset or "mnist", data=data, val_split=val_split, out=out, as_json=as_json
+    )
+
+
 @commands.command()
 def models(as_json: _Json = False) -> None:
     """List the architectures: parameters, multiplications, size, accuracy, latency.

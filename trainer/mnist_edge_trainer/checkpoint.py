@@ -9,12 +9,12 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
+from mnist_edge.contract import DIGITS, Preprocessing
 from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.files import written_whole
-from mnist_edge.image import PREPROCESSING_VERSION
-from mnist_edge.mnist import FILES
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.models import build
+from mnist_edge_trainer.published import MNIST as MNIST_FILES
 
 __all__ = [
     "MNIST",
@@ -48,15 +48,15 @@ class DataFacts:
     @property
     def is_of_digits(self) -> bool:
         """Whether the classes are the ten digits."""
-        return self.labels == MNIST.labels
+        return self.labels == DIGITS
 
 
 MNIST = DataFacts(
     "mnist",
-    tuple("0123456789"),
-    FILES["train"][0].sha256,
-    PREPROCESSING_VERSION,
-    "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0",
+    DIGITS,
+    MNIST_FILES.files["train"][0].sha256,
+    Preprocessing.DIGIT.value,
+    MNIST_FILES.credit,
 )
 
 

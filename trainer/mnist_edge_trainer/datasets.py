@@ -13,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mnist_edge.contract import Preprocessing
 from mnist_edge.errors import DatasetError, UsageError
-from mnist_edge.image import PREPROCESSING_VERSION
+from mnist_edge_trainer.checkpoint import DataFacts
 from mnist_edge_trainer.commands.say import say
+from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.folders import has_pictures, load_folder
 from mnist_edge_trainer.published import MNIST, PUBLISHED, Published, find, home, load
 
-__all__ = ["DATASETS", "DEFAULT_DATASET", "Dataset", "load_dataset", "validation_size"]
+__all__ = ["DATASETS", "DEFAULT_DATASET", "Dataset", "folder_of", "load_dataset", "validation_size"]
 
 DEFAULT_DATASET = MNIST.name
 
@@ -42,8 +44,8 @@ class Dataset:
         test: for the figure that is reported.
         sha256: of the training images as an uncompressed IDX file, which for the published
             datasets, EMNIST's transposed one apart, is the checksum of the very file.
-        preprocessing: version of the contract between a picture and a model's input: ``"2"``, the
-            digit front end, or ``"plain-1"``, for pictures of no digits.
+        preprocessing: what makes a model's input of a picture.
+        credit: whose it is, and under which licence; empty = the user's own pictures.
     """
 
     name: str
@@ -51,7 +53,18 @@ class Dataset:
     training: Digits
     test: Digits
     sha256: str
-    preprocessing: str
+    preprocessing: Preprocessing
+    credit: str = ""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is one of `DATASETS`."""
+        return bool(self.credit)
+
+    @property
+    def facts(self) -> DataFacts:
+        """What a model says of it."""
+        return DataFacts(self.name, self.labels, self.sha256, self.preprocessing, self.credit)
 
 
 def load_dataset(name: str, data: Path | None) -> Dataset:
@@ -94,7 +107,13 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
         Digits.of(*load(published, directory, "test")),
         _sha256(training.images[:, 0].numpy()),
         published.preprocessing,
+        published.credit,
     )
+
+
+def folder_of(config: TrainConfig) -> Path | None:
+    """Where the pictures of a run lie; None = wherever a published dataset does by default."""
+    return None if config.dataset in DATASETS else Path(config.dataset)
 
 
 def validation_size(dataset: Dataset, wanted: int | None) -> int:
@@ -124,7 +143,7 @@ def _own(directory: Path) -> Dataset:
         training,
         pictures[in_test],
         _sha256(training.images[:, 0].numpy()),
-        PREPROCESSING_VERSION,
+        Preprocessing.DIGIT,
     )
 
 

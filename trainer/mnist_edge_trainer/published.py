@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import http.client
 import os
-import string
 import warnings
 import zipfile
 import zlib
@@ -21,14 +20,11 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_path
 
+from mnist_edge.contract import DIGITS, Preprocessing
 from mnist_edge.errors import DatasetError
-from mnist_edge.image import PREPROCESSING_VERSION
 from mnist_edge.mnist import FILES, Bytes, MnistFile, Split, read_idx
 
-__all__ = ["MNIST", "PLAIN_PREPROCESSING", "PUBLISHED", "Published", "find", "home", "load"]
-
-PLAIN_PREPROCESSING = "plain-1"
-"""Version of the contract for pictures of no digits: grey, 28 x 28, lightness as it is."""
+__all__ = ["MNIST", "PUBLISHED", "Published", "find", "home", "load"]
 
 _SIDE = 28
 
@@ -42,6 +38,7 @@ class Published:
         torchvision: its class in `torchvision.datasets`, which is its folder there too.
         labels: names of the classes, in the order of their numbers.
         preprocessing: what makes a model's input of a picture.
+        credit: whose it is, and under which licence.
         files: images and labels of each split; a checksum is empty where none was published.
         sizes: images in each split.
         folders: where the files may lie, within the folder that is looked in.
@@ -51,7 +48,8 @@ class Published:
     name: str
     torchvision: str
     labels: tuple[str, ...]
-    preprocessing: str
+    preprocessing: Preprocessing
+    credit: str
     files: dict[Split, tuple[MnistFile, MnistFile]]
     sizes: dict[Split, int]
     folders: tuple[str, ...]
@@ -63,8 +61,9 @@ _SIZES: dict[Split, int] = {"train": 60_000, "test": 10_000}
 MNIST = Published(
     "mnist",
     "MNIST",
-    tuple(string.digits),
-    PREPROCESSING_VERSION,
+    DIGITS,
+    Preprocessing.DIGIT,
+    "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0",
     FILES,
     _SIZES,
     folders=("", "MNIST/raw"),
@@ -78,7 +77,8 @@ _FASHION = Published(
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
-    PLAIN_PREPROCESSING,
+    Preprocessing.PLAIN,
+    "Fashion-MNIST (Xiao, Rasul, Vollgraf; Zalando SE), MIT",
     {
         "train": (
             MnistFile(
@@ -109,7 +109,8 @@ _KUZUSHIJI = Published(
     "kmnist",
     "KMNIST",
     ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-    PLAIN_PREPROCESSING,
+    Preprocessing.PLAIN,
+    "KMNIST (CODH; Clanuwat, Bober-Irizar, Kitamoto, Lamb, Yamamoto, Ha), CC BY-SA 4.0",
     {
         "train": (
             MnistFile("train-images-idx3-ubyte", ""),
@@ -124,8 +125,9 @@ _KUZUSHIJI = Published(
 _EMNIST = Published(
     "emnist-digits",
     "EMNIST",
-    tuple(string.digits),
-    PREPROCESSING_VERSION,
+    DIGITS,
+    Preprocessing.DIGIT,
+    "EMNIST (Cohen, Afshar, Tapson, van Schaik), of NIST Special Database 19",
     {
         "train": (
             MnistFile("emnist-digits-train-images-idx3-ubyte", ""),

@@ -12,11 +12,11 @@ import torch
 from rich.console import Console
 
 from mnist_edge.errors import UsageError
-from mnist_edge_trainer.checkpoint import Checkpoint, DataFacts, RunFolder, load_checkpoint
+from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.commands.say import say
 from mnist_edge_trainer.config import TrainConfig, load_recipe
 from mnist_edge_trainer.data import Digits, split_training
-from mnist_edge_trainer.datasets import Dataset, load_dataset, validation_size
+from mnist_edge_trainer.datasets import Dataset, folder_of, load_dataset, validation_size
 from mnist_edge_trainer.figures import draw_curves
 from mnist_edge_trainer.live import LiveDisplay
 from mnist_edge_trainer.models import build, multiplications, parameter_count
@@ -79,7 +79,7 @@ def train(
                 device=target,
                 observer=observer,
                 photos=photos,
-                data=_facts(dataset),
+                data=dataset.facts,
                 start_from=start,
                 resume=resume,
             )
@@ -133,24 +133,18 @@ def _config(
     options: dict[str, Any], dataset: Dataset, data: Path | None, start: Checkpoint | None
 ) -> TrainConfig:
     """The recipe: what was asked for, and defaults that fit the data."""
-    if options.get("photos") and not _facts(dataset).is_of_digits:
+    if options.get("photos") and not dataset.facts.is_of_digits:
         raise UsageError(
             f"--photos {options['photos']}: only digits are photographed; leave it out with "
             f"{dataset.name}"
         )
     defaults: dict[str, Any] = {"val_split": validation_size(dataset, options.get("val_split"))}
-    if not dataset.is_published or not _facts(dataset).is_of_digits:
+    if not dataset.is_published or not dataset.facts.is_of_digits:
         defaults["photos"] = 0
     if start is not None:
         defaults |= _FINE_TUNING | {"arch": start.config.arch}
     named = dataset.name if dataset.is_published else str(data)
     return TrainConfig(**defaults | options | {"dataset": named})
-
-
-def _facts(dataset: Dataset) -> DataFacts:
-    return DataFacts(
-        dataset.name, dataset.labels, dataset.sha256, dataset.preprocessing, dataset.credit
-    )
 
 
 def _resumed(run: RunFolder, options: dict[str, Any]) -> TrainConfig:
