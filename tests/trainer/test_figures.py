@@ -64,8 +64,11 @@ def pictures(digits: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]) -> dic
         "val_photo_accuracy": 0.9,
         "seconds": 1,
     }
+    faultless: EpochRecord = {**epoch, "train_accuracy": 1, "val_accuracy": 1}
+    faultless["val_photo_accuracy"] = None
     return {
         "curves": lambda path: figures.draw_curves([epoch, {**epoch, "epoch": 2}], path),
+        "curves-faultless": lambda path: figures.draw_curves([faultless], path),
         "confusion": lambda path: figures.draw_confusion_matrix(matrix[:10, :10], GARMENTS, path),
         "confusion-47": lambda path: figures.draw_confusion_matrix(matrix, LETTERS, path),
         "confusion-2": lambda path: figures.draw_confusion_matrix(
@@ -86,8 +89,8 @@ def pictures(digits: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]) -> dic
 
 
 NAMES = (
-    *("curves", "confusion", "confusion-47", "confusion-2", "mistakes", "mistakes-none"),
-    *("predictions", "reliability", "attention", "filters", "filters-6"),
+    *("curves", "curves-faultless", "confusion", "confusion-47", "confusion-2", "mistakes"),
+    *("mistakes-none", "predictions", "reliability", "attention", "filters", "filters-6"),
 )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "ConfidenceBin",
     "Evaluation",
     "Mistake",
+    "calibration_error",
     "confidence_bins",
     "evaluate",
     "mistaken",
@@ -169,7 +170,7 @@ def evaluate(
         accuracy=float((answers == truth).mean()),
         accuracy_interval=wilson_interval(int((answers == truth).sum()), len(truth)),
         loss=float(-np.log(likelihood).mean()),
-        ece=_calibration_error(confidence_bins(probabilities, truth)),
+        ece=calibration_error(confidence_bins(probabilities, truth)),
         classes=[
             ClassScores(float(p), float(r), float(f), int(n))
             for p, r, f, n in zip(*per_class, strict=True)
@@ -218,6 +219,7 @@ def confidence_bins(probabilities: Probabilities, truth: Labels) -> list[Confide
     ]
 
 
-def _calibration_error(bins: list[ConfidenceBin]) -> float:
+def calibration_error(bins: Sequence[ConfidenceBin]) -> float:
+    """What `Evaluation.ece` says, of `confidence_bins`; there must be at least one."""
     apart = sum(one.images * abs(one.accuracy - one.confidence) for one in bins)
     return apart / sum(one.images for one in bins)

@@ -15,13 +15,20 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import (
+    FormatStrFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+)
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge_trainer.checkpoint import EpochRecord
 from mnist_edge_trainer.evaluate import (
     CONFIDENCE_BINS,
+    calibration_error,
     confidence_bins,
     mistaken,
     wilson_interval,
@@ -60,32 +67,32 @@ def draw_curves(history: list[EpochRecord], path: Path) -> None:
     Raises:
         OutputError: `path` cannot be written.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
     loss, error = figure.subplots(1, 2)
+    # One epoch alone makes no line; many make a chain of beads.
+    marker = "o" if len(history) <= 20 else ""
+    training = {"color": _BLUE, "linestyle": "--", "marker": marker, "markersize": 3}
+    validation = {"color": _ORANGE, "marker": marker, "markersize": 3}
+    photographs = {"color": _GREEN, "linestyle": "-.", "marker": marker, "markersize": 3}
     epochs = [record["epoch"] for record in history]
-    training = {"color": _BLUE, "linestyle": "--", "marker": ".", "label": "training (augmented)"}
-    validation = {"color": _ORANGE, "marker": ".", "label": "validation"}
     loss.plot(epochs, [record["train_loss"] for record in history], **training)
     loss.plot(epochs, [record["val_loss"] for record in history], **validation)
-    error.plot(epochs, [100 - 100 * record["train_accuracy"] for record in history], **training)
-    error.plot(epochs, [100 - 100 * record["val_accuracy"] for record in history], **validation)
+    wrong = [100 - 100 * record["train_accuracy"] for record in history]
+    error.plot(epochs, wrong, **training, label="training (augmented)")
+    wrong = [100 - 100 * record["val_accuracy"] for record in history]
+    error.plot(epochs, wrong, **validation, label="validation")
     photos = [record.get("val_photo_accuracy") for record in history]
     if None not in photos:
         wrong = [100 - 100 * accuracy for accuracy in photos if accuracy is not None]
-        error.plot(
-            epochs,
-            wrong,
-            color=_GREEN,
-            linestyle="-.",
-            marker=".",
-            label="validation, photographs",
-        )
-    loss.set(xlabel="epoch", ylabel="cross-entropy, nats", yscale="log")
-    error.set(xlabel="epoch", ylabel="error rate, %", yscale="log")
+        error.plot(epochs, wrong, **photographs, label="validation, photographs")
+    loss.set(xlabel="epoch", ylabel="cross-entropy, nats")
+    error.set(xlabel="epoch", ylabel="error rate, %")
     for axes in (loss, error):
+        _scale_by_decades(axes)
         axes.grid(alpha=0.3, which="both")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlim(0.5, len(history) + 0.5)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     _save(figure, path)
 
 
@@ -268,7 +275,6 @@ def draw_reliability(probabilities: Floats, labels: Labels, path: Path) -> None:
         OutputError: `path` cannot be written.
     """
     bins = confidence_bins(probabilities, labels)
-    ece = sum(one.images * abs(one.accuracy - one.confidence) for one in bins) / len(labels)
     figure = Figure(figsize=(5.2, 6.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     place = [one.lower for one in bins]
@@ -288,6 +294,7 @@ def draw_reliability(probabilities: Floats, labels: Labels, path: Path) -> None:
     )
     upper.plot([0, 1], [0, 1], color=_ORANGE, linestyle="--", label="perfectly calibrated")
     upper.set(ylabel="right", xlim=(0, 1), ylim=(0, 1.02))
+    ece = calibration_error(bins)
     upper.set_title(f"expected calibration error {ece:.2%} ({CONFIDENCE_BINS} bins)", fontsize=11)
     upper.yaxis.set_major_formatter(PercentFormatter(1))
     upper.tick_params(bottom=False)
@@ -398,6 +405,17 @@ def _tiles(
         box = (left / across, 1 - (top + width) / down, width / across, width / down)
         tiles.append(figure.add_axes(box))
     return figure, tiles
+
+
+def _scale_by_decades(axes: Axes) -> None:
+    """A logarithmic scale with plain figures, unless all is zero, which has no logarithm."""
+    if any(np.any(np.asarray(line.get_ydata()) > 0) for line in axes.lines):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(0, 1)
 
 
 def _picture(axes: Axes, image: Images, frame: str = "0.6", width: float = 0.6) -> None:
