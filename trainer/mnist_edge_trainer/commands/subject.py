@@ -14,7 +14,9 @@ import numpy.typing as npt
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model, bundled_models
 from mnist_edge_trainer import evaluate as scoring
-from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
+from mnist_edge_trainer.attention import first_layer
+from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
+from mnist_edge_trainer.commands.say import say
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, default_data_dir, load_digits, split_training
 
@@ -23,27 +25,69 @@ __all__ = ["Subject", "load_subject"]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is scored: probabilities of uint8 ``[N, 28, 28]``, on which digits, and its folder."""
+    """What is scored, and on what.
+
+    Attributes:
+        name: the run's folder, or what the model was asked for by.
+        network: probabilities float32 ``[N, C]`` of uint8 ``[N, 28, 28]``.
+        split: ``test`` or ``validation``.
+        digits: the pictures of the split.
+        folder: the run's; None for a model file.
+        dataset: whose pictures they are.
+        labels: names of the C classes.
+        filters: a run's first layer (see `attention.first_layer`); None for a model file.
+        int8: the quantized file that was exported from the run; None where there is none.
+    """
 
     name: str
     network: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+    split: str
     digits: Digits
     folder: Path | None
+    dataset: str = "mnist"
+    labels: tuple[str, ...] = scoring.DIGIT_LABELS
+    filters: npt.NDArray[np.float32] | None = None
+    int8: Model | None = None
 
 
 def load_subject(target: str | None, split: str, data: Path | None) -> Subject:
+    """Finds out what `target` is, and loads it and the digits of `split`.
+
+    Args:
+        target: a run's folder, a model file or a bundled model's name; None = the latest run.
+        split: ``test``, or ``validation``: what the run held out of its training.
+        data: the dataset's folder; None = wherever it is by default.
+
+    Raises:
+        UsageError: there is no such run, model or split.
+        TrainingError, ModelError, DatasetError: a file is damaged.
+    """
     if split not in ("test", "validation"):
         raise UsageError(f"--split {split}: unknown; choose test or validation")
     folder = data or default_data_dir()
     run = RunFolder.latest() if target is None else RunFolder(Path(target))
     if target is None or os.path.isdir(run.path):
         checkpoint = load_checkpoint(run.best)
-        digits = _digits(folder, split, checkpoint.config.val_split)
-        return Subject(str(run.path), scoring.probabilities_of(checkpoint), digits, run.path)
+        return Subject(
+            str(run.path),
+            scoring.probabilities_of(checkpoint),
+            split,
+            _digits(folder, split, checkpoint.config.val_split),
+            run.path,
+            filters=first_layer(checkpoint.network()),
+            int8=_exported_int8(run, checkpoint),
+        )
     if not os.path.exists(target) and target not in bundled_models():
         raise UsageError(f"{target}: no such run or model; `mnist-edge train` makes a run")
     model = Model.load(target)
-    return Subject(target, model.run, _digits(folder, split, _val_split_of(model)), None)
+    digits = _digits(folder, split, _val_split_of(model))
+    labels = _labels_of(model)
+    if int(digits.labels.max()) >= len(labels):
+        raise UsageError(
+            f"{target}: tells {len(labels)} classes, fewer than the images are of; "
+            "evaluate it on what it was trained for"
+        )
+    return Subject(target, model.run, split, digits, None, labels=labels)
 
 
 def _digits(folder: Path, split: str, val_split: int) -> Digits:
@@ -56,3 +100,24 @@ def _val_split_of(model: Model) -> int:
     """How many images a file's recipe held out; our default where it does not say."""
     recipe = json.loads(model.metadata.get("training_recipe", "{}"))
     return int(recipe.get("val_split", TrainConfig().val_split))
+
+
+def _labels_of(model: Model) -> tuple[str, ...]:
+    """The names of its classes that a file carries; digits where it does not say."""
+    stated = model.metadata.get("labels")
+    return tuple(stated.split(",")) if stated else scoring.DIGIT_LABELS
+
+
+def _exported_int8(run: RunFolder, checkpoint: Checkpoint) -> Model | None:
+    """The newest int8 file in the run's folder, unless the run has gone on since it was made."""
+    files = sorted(run.path.glob("*-int8.onnx"), key=lambda path: path.stat().st_mtime)
+    if not files:
+        return None
+    model = Model.load(str(files[-1]))
+    if model.metadata.get("epoch") != str(checkpoint.epoch):
+        say(
+            f"{files[-1]}: left out, it is of another epoch than {run.best}; "
+            "make it anew with `mnist-edge export --quantize`"
+        )
+        return None
+    return model
