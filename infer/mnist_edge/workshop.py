@@ -258,8 +258,11 @@ def evaluate(
     data: _Data = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the picture.", show_default="the run's, or none"),
+        typer.Option(
+            help="Folder for the pictures and their JSON.", show_default="the run's, or none"
+        ),
     ] = None,
+    svg: Annotated[bool, typer.Option("--svg", help="Draw every picture as SVG too.")] = False,
     robustness: Annotated[
         bool,
         typer.Option(help="Score simulated photographs instead, by what is wrong with them."),
@@ -278,7 +281,12 @@ def evaluate(
     ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Score a network: accuracy, precision, recall, F1, confusion matrix."""
+    """Score a network: top-1, precision, recall, F1, calibration, confusion matrix.
+
+    For a run, or with --out, the same is written as evaluation-SPLIT.json, with pictures: the
+    confusion matrix, the most confident mistakes, predictions beside the truth, the reliability
+    diagram, the first layer's filters, and where the network looked.
+    """
     if robustness and rejection:
         raise UsageError("--robustness and --rejection: choose one")
     if pictures is not None and not robustness:
@@ -292,7 +300,9 @@ def evaluate(
     elif rejection:
         _command("evaluate").rejection(target, split=split, data=data, out=out, as_json=as_json)
     else:
-        _command("evaluate").evaluate(target, split=split, data=data, out=out, as_json=as_json)
+        _command("evaluate").evaluate(
+            target, split=split, data=data, out=out, as_json=as_json, svg=svg
+        )
 
 
 @commands.command(

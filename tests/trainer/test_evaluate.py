@@ -15,13 +15,14 @@ import torch
 from sklearn.metrics import classification_report, log_loss
 
 from mnist_edge import UsageError
+from mnist_edge.contract import DIGITS
 from mnist_edge.model import Model, bundled_models
 from mnist_edge_trainer.checkpoint import Checkpoint, load_checkpoint
 from mnist_edge_trainer.commands import evaluate as command
 from mnist_edge_trainer.commands.subject import Subject, load_subject
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, load_digits
-from mnist_edge_trainer.evaluate import DIGIT_LABELS, evaluate, wilson_interval
+from mnist_edge_trainer.evaluate import evaluate, wilson_interval
 from mnist_edge_trainer.export import export_run
 from mnist_edge_trainer.models import build
 from mnist_edge_trainer.onnx_graph import set_metadata
@@ -63,7 +64,7 @@ def test_scores_of_the_bundled_model(digits: Digits, probabilities: Probabilitie
     result = evaluate(probabilities, digits)
     labels, answers = digits.labels.numpy(), probabilities.argmax(axis=1)
 
-    assert result.labels == DIGIT_LABELS
+    assert result.labels == DIGITS
     assert result.accuracy == (answers == labels).mean()
     assert result.confusion.sum() == 2_000
     assert result.confusion.trace() == (answers == labels).sum()

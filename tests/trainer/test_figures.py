@@ -19,12 +19,12 @@ from PIL import Image
 from torch import nn
 
 from mnist_edge import OutputError
+from mnist_edge.contract import DIGITS
 from mnist_edge.mnist import load_split
 from mnist_edge.model import Model
 from mnist_edge_trainer import figures
 from mnist_edge_trainer.attention import first_layer, occlusion
 from mnist_edge_trainer.checkpoint import EpochRecord
-from mnist_edge_trainer.evaluate import DIGIT_LABELS
 from mnist_edge_trainer.models import build
 from tests.conftest import SAMPLES
 
@@ -76,7 +76,7 @@ def pictures(digits: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]) -> dic
         ),
         "mistakes": lambda path: figures.draw_mistakes(*answers, GARMENTS, path),
         "mistakes-none": lambda path: figures.draw_mistakes(
-            images[:9], labels[:9], model.run(images[:9]), DIGIT_LABELS, path
+            images[:9], labels[:9], model.run(images[:9]), DIGITS, path
         ),
         "predictions": lambda path: figures.draw_predictions(*answers, GARMENTS, path),
         "reliability": lambda path: figures.draw_reliability(probabilities, labels, path),
@@ -154,7 +154,7 @@ def test_the_most_confident_mistake_comes_first(
     wrong = [index for index in range(len(labels)) if answers[index] != labels[index]]
     worst = max(wrong, key=lambda index: float(probabilities[index].max()))
     words = words_of(
-        lambda path: figures.draw_mistakes(images, labels, probabilities, DIGIT_LABELS, path),
+        lambda path: figures.draw_mistakes(images, labels, probabilities, DIGITS, path),
         tmp_path,
     )
     captions = [word for word in words if re.fullmatch(". → .", word)]

@@ -17,12 +17,18 @@ from mnist_edge.contract import Preprocessing
 from mnist_edge.errors import DatasetError, UsageError
 from mnist_edge_trainer.checkpoint import DataFacts
 from mnist_edge_trainer.commands.say import say
-from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.folders import has_pictures, load_folder
 from mnist_edge_trainer.published import MNIST, PUBLISHED, Published, find, home, load
 
-__all__ = ["DATASETS", "DEFAULT_DATASET", "Dataset", "folder_of", "load_dataset", "validation_size"]
+__all__ = [
+    "DATASETS",
+    "DEFAULT_DATASET",
+    "Dataset",
+    "load_again",
+    "load_dataset",
+    "validation_size",
+]
 
 DEFAULT_DATASET = MNIST.name
 
@@ -64,7 +70,7 @@ class Dataset:
     @property
     def facts(self) -> DataFacts:
         """What a model says of it."""
-        return DataFacts(self.name, self.labels, self.sha256, self.preprocessing, self.credit)
+        return DataFacts(self.name, self.labels, self.sha256, self.preprocessing.value, self.credit)
 
 
 def load_dataset(name: str, data: Path | None) -> Dataset:
@@ -111,9 +117,9 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
     )
 
 
-def folder_of(config: TrainConfig) -> Path | None:
-    """Where the pictures of a run lie; None = wherever a published dataset does by default."""
-    return None if config.dataset in DATASETS else Path(config.dataset)
+def load_again(name: str, data: Path | None) -> Dataset:
+    """Loads the dataset that a recipe names (`TrainConfig.dataset`), or `data` in its place."""
+    return load_dataset(name, data or (None if name in DATASETS else Path(name)))
 
 
 def validation_size(dataset: Dataset, wanted: int | None) -> int:

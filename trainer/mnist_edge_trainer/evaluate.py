@@ -12,13 +12,13 @@ import torch
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from mnist_edge.contract import DIGITS
 from mnist_edge_trainer.checkpoint import Checkpoint
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.train import predict_logits
 
 __all__ = [
     "CONFIDENCE_BINS",
-    "DIGIT_LABELS",
     "ClassScores",
     "ConfidenceBin",
     "Evaluation",
@@ -33,9 +33,6 @@ __all__ = [
 
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
-
-DIGIT_LABELS = tuple("0123456789")
-"""Names of MNIST's classes."""
 
 CONFIDENCE_BINS = 15
 """Of equal width, over 0..1, as Guo et al. 2017 have them."""
@@ -148,7 +145,7 @@ def probabilities_of(checkpoint: Checkpoint) -> Callable[[npt.NDArray[np.uint8]]
 
 
 def evaluate(
-    probabilities: Probabilities, digits: Digits, labels: Sequence[str] = DIGIT_LABELS
+    probabilities: Probabilities, digits: Digits, labels: Sequence[str] = DIGITS
 ) -> Evaluation:
     """Scores probabilities float32 ``[N, C]`` against the labels of `digits`.
 

@@ -10,7 +10,7 @@ from mnist_edge.errors import UsageError
 from mnist_edge.tables import print_table
 from mnist_edge_trainer.checkpoint import RunFolder, load_checkpoint
 from mnist_edge_trainer.commands.say import say
-from mnist_edge_trainer.datasets import folder_of, load_dataset
+from mnist_edge_trainer.datasets import load_again
 from mnist_edge_trainer.export import export_run
 
 __all__ = ["export"]
@@ -24,8 +24,7 @@ def export(
     if not os.path.isdir(run.path):
         raise UsageError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
     checkpoint = load_checkpoint(run.best)
-    config = checkpoint.config
-    dataset = load_dataset(config.dataset, data or folder_of(config))
+    dataset = load_again(checkpoint.config.dataset, data)
     result = export_run(
         checkpoint,
         dataset.training,

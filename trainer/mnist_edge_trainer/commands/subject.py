@@ -18,7 +18,8 @@ from mnist_edge_trainer.attention import first_layer
 from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.commands.say import say
 from mnist_edge_trainer.config import TrainConfig
-from mnist_edge_trainer.data import Digits, default_data_dir, load_digits, split_training
+from mnist_edge_trainer.data import Digits, split_training
+from mnist_edge_trainer.datasets import Dataset, load_again
 
 __all__ = ["Subject", "load_subject"]
 
@@ -44,8 +45,8 @@ class Subject:
     split: str
     digits: Digits
     folder: Path | None
-    dataset: str = "mnist"
-    labels: tuple[str, ...] = scoring.DIGIT_LABELS
+    dataset: str
+    labels: tuple[str, ...]
     filters: npt.NDArray[np.float32] | None = None
     int8: Model | None = None
 
@@ -64,48 +65,58 @@ def load_subject(target: str | None, split: str, data: Path | None) -> Subject:
     """
     if split not in ("test", "validation"):
         raise UsageError(f"--split {split}: unknown; choose test or validation")
-    folder = data or default_data_dir()
     run = RunFolder.latest() if target is None else RunFolder(Path(target))
     if target is None or os.path.isdir(run.path):
-        checkpoint = load_checkpoint(run.best)
-        return Subject(
-            str(run.path),
-            scoring.probabilities_of(checkpoint),
-            split,
-            _digits(folder, split, checkpoint.config.val_split),
-            run.path,
-            filters=first_layer(checkpoint.network()),
-            int8=_exported_int8(run, checkpoint),
-        )
+        return _run(run, split, data)
     if not os.path.exists(target) and target not in bundled_models():
         raise UsageError(f"{target}: no such run or model; `mnist-edge train` makes a run")
+    return _model(target, split, data)
+
+
+def _run(run: RunFolder, split: str, data: Path | None) -> Subject:
+    checkpoint = load_checkpoint(run.best)
+    config = checkpoint.config
+    dataset = _of_classes(config.dataset, data, checkpoint.data.labels, str(run.path))
+    return Subject(
+        str(run.path),
+        scoring.probabilities_of(checkpoint),
+        split,
+        _digits(dataset, split, config.val_split),
+        run.path,
+        dataset=dataset.name,
+        labels=dataset.labels,
+        filters=first_layer(checkpoint.network()),
+        int8=_exported_int8(run, checkpoint),
+    )
+
+
+def _model(target: str, split: str, data: Path | None) -> Subject:
     model = Model.load(target)
-    digits = _digits(folder, split, _val_split_of(model))
-    labels = _labels_of(model)
-    if int(digits.labels.max()) >= len(labels):
-        raise UsageError(
-            f"{target}: tells {len(labels)} classes, fewer than the images are of; "
-            "evaluate it on what it was trained for"
-        )
-    return Subject(target, model.run, split, digits, None, labels=labels)
-
-
-def _digits(folder: Path, split: str, val_split: int) -> Digits:
-    if split == "test":
-        return load_digits(folder, "test")
-    return split_training(load_digits(folder, "train"), val_split)[1]
-
-
-def _val_split_of(model: Model) -> int:
-    """How many images a file's recipe held out; our default where it does not say."""
+    # Files of 0.1 to 0.3 do not name their dataset; what they leave out was our default.
     recipe = json.loads(model.metadata.get("training_recipe", "{}"))
-    return int(recipe.get("val_split", TrainConfig().val_split))
+    val_split = int(recipe.get("val_split", TrainConfig.val_split))
+    name = recipe.get("dataset", TrainConfig.dataset)
+    dataset = _of_classes(name, data, model.labels, target)
+    digits = _digits(dataset, split, val_split)
+    return Subject(
+        target, model.run, split, digits, None, dataset=dataset.name, labels=dataset.labels
+    )
 
 
-def _labels_of(model: Model) -> tuple[str, ...]:
-    """The names of its classes that a file carries; digits where it does not say."""
-    stated = model.metadata.get("labels")
-    return tuple(stated.split(",")) if stated else scoring.DIGIT_LABELS
+def _of_classes(name: str, data: Path | None, labels: tuple[str, ...], target: str) -> Dataset:
+    dataset = load_again(name, data)
+    if dataset.labels != labels:
+        raise UsageError(
+            f"{target}: tells {', '.join(labels)}, and {dataset.name} is of "
+            f"{', '.join(dataset.labels)}; point --data at what it was trained for"
+        )
+    return dataset
+
+
+def _digits(dataset: Dataset, split: str, val_split: int) -> Digits:
+    if split == "test":
+        return dataset.test
+    return split_training(dataset.training, val_split)[1]
 
 
 def _exported_int8(run: RunFolder, checkpoint: Checkpoint) -> Model | None:

@@ -16,7 +16,7 @@ from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.commands.say import say
 from mnist_edge_trainer.config import TrainConfig, load_recipe
 from mnist_edge_trainer.data import Digits, split_training
-from mnist_edge_trainer.datasets import Dataset, folder_of, load_dataset, validation_size
+from mnist_edge_trainer.datasets import Dataset, load_again, load_dataset, validation_size
 from mnist_edge_trainer.figures import draw_curves
 from mnist_edge_trainer.live import LiveDisplay
 from mnist_edge_trainer.models import build, multiplications, parameter_count
@@ -55,7 +55,7 @@ def train(
     if resume:
         run = RunFolder.latest() if out is None else RunFolder(out)
         config = _resumed(run, options)
-        dataset, start = load_dataset(config.dataset, data or folder_of(config)), None
+        dataset, start = load_again(config.dataset, data), None
     else:
         dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data)
         start = _start(options)
