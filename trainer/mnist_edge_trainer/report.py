@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 from sklearn.metrics import precision_recall_fscore_support
 
 from mnist_edge import __version__
@@ -29,6 +31,9 @@ __all__ = ["write_report"]
 
 _MOST_CLASSES = 12
 """More rows do not fit on the page."""
+
+_MOST_ADVICE = 6
+"""More would be no advice, and would leave no room for the pictures."""
 
 _PICTURES = {
     "curves": "curves.png",
@@ -69,7 +74,7 @@ def _render(folder: Path, parameters: int | None) -> str:
         raise UsageError(f"{folder}: not evaluated yet; run `mnist-edge evaluate {folder}` first")
     same_recipe = twins(run)
     chosen_by = read_evaluation(folder, "validation") or test
-    facts = Facts(run, chosen_by, test, parameters, [twin.seed for twin in same_recipe])
+    facts = Facts(run, chosen_by, test, parameters, sorted({twin.seed for twin in same_recipe}))
     return _template().render(
         version=__version__,
         run=run,
@@ -80,7 +85,7 @@ def _render(folder: Path, parameters: int | None) -> str:
         spread=_spread(same_recipe),
         classes=_class_rows(test),
         comparison=_comparison(run, test) if test.dataset == "mnist" else [],
-        advice=advise(facts),
+        advice=advise(facts)[:_MOST_ADVICE],
         chosen_by=chosen_by.split,
         pictures={name: _data_uri(folder / file) for name, file in _PICTURES.items()},
     )
@@ -94,12 +99,14 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = "{:.2%}".format
+    environment.filters["with_options"] = _with_options
     return environment.get_template("report.html.j2")
 
 
-def _percent(fraction: float, digits: int = 2) -> str:
-    return f"{100 * fraction:.{digits}f}\u00a0%"
+def _with_options(sentence: str) -> Markup:
+    """The sentence as HTML, with the options of the command line that it names marked as such."""
+    return Markup(re.sub(r"--[a-z][a-z-]*", r"<code>\g<0></code>", str(escape(sentence))))
 
 
 def _plain(value: Any) -> str:
@@ -115,15 +122,16 @@ def _plain(value: Any) -> str:
 
 def _spread(same_recipe: Sequence[Run]) -> str | None:
     """Mean and deviation of the test accuracy over the seeds that were evaluated, if several."""
-    scored = [(run, read_evaluation(run.path, "test")) for run in same_recipe]
-    accuracies = [evaluation.accuracy for _, evaluation in scored if evaluation is not None]
+    accuracies = {
+        run.seed: test.accuracy
+        for run in same_recipe
+        if (test := read_evaluation(run.path, "test")) is not None
+    }
     if len(accuracies) < 2:
         return None
-    seeds = ", ".join(str(run.seed) for run, evaluation in scored if evaluation is not None)
-    return (
-        f"seeds {seeds}: {100 * statistics.mean(accuracies):.2f} ± "
-        f"{100 * statistics.stdev(accuracies):.2f}\u00a0%"
-    )
+    mean, deviation = (f(accuracies.values()) for f in (statistics.mean, statistics.stdev))
+    seeds = ", ".join(map(str, sorted(accuracies)))
+    return f"seeds {seeds}: {100 * mean:.2f} ± {100 * deviation:.2f}%"
 
 
 @dataclass(frozen=True)

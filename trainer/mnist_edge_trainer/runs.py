@@ -206,17 +206,16 @@ def read_evaluation(path: Path, split: str) -> Evaluation | None:
 
 
 def twins(run: Run) -> list[Run]:
-    """The finished runs beside this one with the same recipe, one for each seed; and itself."""
-    by_seed = {}
+    """The finished runs beside this one that differ from it in nothing but the seed; and itself."""
+    found = [run]
     for path in find_runs(run.path.parent):
         try:
             other = read_run(path)
         except (TrainingError, UsageError):
             continue
-        if other.finished and _without_seed(other) == _without_seed(run):
-            by_seed[other.seed] = other
-    by_seed[run.seed] = run
-    return [by_seed[seed] for seed in sorted(by_seed)]
+        if other.finished and other.seed != run.seed and _without_seed(other) == _without_seed(run):
+            found.append(other)
+    return found
 
 
 def _without_seed(run: Run) -> dict[str, Any]:
