@@ -261,6 +261,9 @@ def _config(text: str) -> dict[str, Any]:
 
 
 def _history(text: str) -> list[Epoch]:
+    rows = csv.DictReader(text.splitlines())
+    if text and "epoch" not in (rows.fieldnames or ()):
+        raise KeyError("epoch")
     return [
         Epoch(
             epoch=int(row["epoch"]),
@@ -271,7 +274,7 @@ def _history(text: str) -> list[Epoch]:
             val_photo_accuracy=float(photos) if (photos := row.get("val_photo_accuracy")) else None,
             seconds=float(row["seconds"]),
         )
-        for row in csv.DictReader(text.splitlines())
+        for row in rows
     ]
 
 
