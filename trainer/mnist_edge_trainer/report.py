@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import jinja2
@@ -71,7 +72,8 @@ def _render(folder: Path, parameters: int | None) -> str:
         raise UsageError(f"{folder}: no epoch is over yet; train it for at least one")
     test = read_evaluation(folder, "test")
     if test is None:
-        raise UsageError(f"{folder}: not evaluated yet; run `mnist-edge evaluate {folder}` first")
+        command = f"mnist-edge evaluate {quote(str(folder))}"
+        raise UsageError(f"{folder}: not evaluated yet; run `{command}` first")
     same_recipe = twins(run)
     chosen_by = read_evaluation(folder, "validation") or test
     facts = Facts(run, chosen_by, test, parameters, sorted({twin.seed for twin in same_recipe}))
