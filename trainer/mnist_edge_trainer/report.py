@@ -25,7 +25,7 @@ from mnist_edge import __version__
 from mnist_edge.errors import UsageError
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge_trainer.advice import Facts, advise
-from mnist_edge_trainer.published import DATASETS, PUBLISHED
+from mnist_edge_trainer.results import PUBLIC_DATASETS, RESULTS
 from mnist_edge_trainer.runs import ClassScores, Evaluation, Run, read_evaluation, read_run, twins
 
 __all__ = ["write_report"]
@@ -82,7 +82,7 @@ def _render(folder: Path, parameters: int | None) -> str:
         run=run,
         test=test,
         parameters=parameters,
-        dataset=DATASETS.get(test.dataset),
+        dataset=PUBLIC_DATASETS.get(test.dataset),
         recipe={name: _plain(value) for name, value in run.config.items()},
         spread=_spread(same_recipe),
         classes=_class_rows(test),
@@ -186,7 +186,7 @@ def _comparison(run: Run, test: Evaluation) -> list[_Compared]:
     low, high = test.accuracy_interval
     rows = [
         _Compared(p.what, p.error, p.source, p.url, False, low <= 1 - p.error <= high)
-        for p in PUBLISHED
+        for p in RESULTS
     ]
     rows.append(_Compared(f"{run.arch}, this run", 1 - test.accuracy, "", None, True, False))
     if test.int8 is not None:

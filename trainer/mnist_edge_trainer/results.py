@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DATASETS", "PUBLISHED", "PublicDataset", "Published"]
+__all__ = ["PUBLIC_DATASETS", "RESULTS", "PublicDataset", "Published"]
 
 
 @dataclass(frozen=True)
-class Published:
+class Result:
     """One published result.
 
     Attributes:
@@ -26,7 +26,7 @@ class Published:
 
 _LECUN = ("LeCun et al. 1998", "https://doi.org/10.1109/5.726791")
 
-PUBLISHED = (
+RESULTS = (
     Published("linear classifier", 0.120, *_LECUN),
     Published(
         "mnist-12 of the ONNX model zoo", 0.0110, "measured here", "https://github.com/onnx/models"
@@ -81,7 +81,7 @@ class PublicDataset:
     url: str
 
 
-DATASETS = {
+PUBLIC_DATASETS = {
     "mnist": PublicDataset("MNIST", "handwritten digits", 60_000, 10_000, *_LECUN),
     "fashion-mnist": PublicDataset(
         "Fashion-MNIST",
