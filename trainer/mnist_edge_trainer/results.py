@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PUBLIC_DATASETS", "RESULTS", "PublicDataset", "Published"]
+__all__ = ["PUBLIC_DATASETS", "RESULTS", "PublicDataset", "Result"]
 
 
 @dataclass(frozen=True)
@@ -27,31 +27,31 @@ class Result:
 _LECUN = ("LeCun et al. 1998", "https://doi.org/10.1109/5.726791")
 
 RESULTS = (
-    Published("linear classifier", 0.120, *_LECUN),
-    Published(
+    Result("linear classifier", 0.120, *_LECUN),
+    Result(
         "mnist-12 of the ONNX model zoo", 0.0110, "measured here", "https://github.com/onnx/models"
     ),
-    Published("LeNet-5", 0.0095, *_LECUN),
-    Published("boosted LeNet-4, trained with distortions", 0.0070, *_LECUN),
-    Published(
+    Result("LeNet-5", 0.0095, *_LECUN),
+    Result("boosted LeNet-4, trained with distortions", 0.0070, *_LECUN),
+    Result(
         "big multi-layer perceptron, trained with distortions",
         0.0035,
         "Cireşan et al. 2010",
         "https://arxiv.org/abs/1003.0358",
     ),
-    Published(
+    Result(
         "committee of 35 convolutional networks",
         0.0023,
         "Cireşan et al. 2012",
         "https://arxiv.org/abs/1202.2745",
     ),
-    Published(
+    Result(
         "committee of DropConnect networks",
         0.0021,
         "Wan et al. 2013",
         "https://proceedings.mlr.press/v28/wan13.html",
     ),
-    Published(
+    Result(
         "ensemble of ensembles of convolutional networks, the best one",
         0.0009,
         "An et al. 2020",
