@@ -60,6 +60,42 @@ _Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_
     epilog="""
 **Examples**
 
+`mnist-edge data`
+
+`mnist-edge data --dataset fashion-mnist --out sheet.png`
+
+`mnist-edge data --data my-pictures`
+"""
+)
+def data(
+    dataset: _Dataset = None,
+    data: _Data = None,
+    val_split: _ValSplit = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw examples of each class.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Say what is in a dataset: images of each class and split, and their pixels."""
+    _command("data").data(
+        dataset=dataset or "mnist", data=data, val_split=val_split, out=out, as_json=as_json
+    )
+
+
+@commands.command()
+def models(as_json: _Json = False) -> None:
+    """List the architectures: parameters, multiplications, size, accuracy, latency.
+
+    Accuracies are of the 10,000 test images, mean and standard deviation over the seeds; latency
+    is that of one picture in int8, relative to the default's.
+    """
+    _command("models").models(as_json=as_json)
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
 `mnist-edge train`
 
 `mnist-edge train --epochs 1 --photos 0 --out runs/quick`
@@ -232,6 +268,30 @@ def train(
     epilog="""
 **Examples**
 
+`mnist-edge runs`
+
+`mnist-edge runs lenet-1 lenet-2`
+"""
+)
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Two or more to compare: folders, or names under runs.",
+            show_default="all",
+        ),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """List the training runs, or compare some: how their recipes differ, and what they reached."""
+    _command("runs").runs(names or [], as_json=as_json)
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
 `mnist-edge evaluate`
 
 `mnist-edge evaluate runs/mine --split validation`
@@ -309,6 +369,34 @@ def evaluate(
     epilog="""
 **Examples**
 
+`mnist-edge report`
+
+`mnist-edge report runs/mine --output report.html`
+"""
+)
+def report(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="A run's folder.", show_default="the latest"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write it.", show_default="RUN/report.html"),
+    ] = None,
+    data: _Data = None,
+) -> None:
+    """Write a run's report: two pages, in one HTML file that opens offline.
+
+    Data, model, curves, metrics, confusion matrix, mistakes, published results beside its own,
+    and what to try next. What is missing of `mnist-edge evaluate` is done first.
+    """
+    _command("report").report(run, data=data, output=output)
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
 `mnist-edge export --quantize`
 
 `mnist-edge export runs/mine --quantize --output digits.onnx`
@@ -334,42 +422,6 @@ def export(
     torch, fp32 and int8 are compared over the 10,000 test images. Past a bound nothing is written.
     """
     _command("export").export(run, quantize=quantize, output=output, data=data, force=force)
-
-
-@commands.command(
-    epilog="""
-**Examples**
-
-`mnist-edge data`
-
-`mnist-edge data --dataset fashion-mnist --out sheet.png`
-
-`mnist-edge data --data my-pictures`
-"""
-)
-def data(
-    dataset: _Dataset = None,
-    data: _Data = None,
-    val_split: _ValSplit = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw examples of each class.")
-    ] = None,
-    as_json: _Json = False,
-) -> None:
-    """Say what is in a dataset: images of each class and split, and their pixels."""
-    _command("data").data(
-        dataset=dataset or "mnist", data=data, val_split=val_split, out=out, as_json=as_json
-    )
-
-
-@commands.command()
-def models(as_json: _Json = False) -> None:
-    """List the architectures: parameters, multiplications, size, accuracy, latency.
-
-    Accuracies are of the 10,000 test images, mean and standard deviation over the seeds; latency
-    is that of one picture in int8, relative to the default's.
-    """
-    _command("models").models(as_json=as_json)
 
 
 def _command(name: str) -> ModuleType:
