@@ -145,6 +145,7 @@ def train(
     device: torch.device,
     observer: Observer,
     photos: PhotoSet | None = None,
+    augmentation: Augmentation | None = None,
     resume: bool = False,
 ) -> TrainResult:
     """Trains to the end, or until the validation loss has not improved for `config.patience`.
@@ -159,6 +160,8 @@ def train(
         device: to train on.
         observer: is told of every step and epoch.
         photos: to draw `config.photos` from in every epoch; None = there are none.
+        augmentation: what `config.augment` does; None = the default. The run's folder does not
+            keep it: it is there to be experimented with.
         resume: continue from ``last.pt``.
 
     Raises:
@@ -172,7 +175,14 @@ def train(
         )
     make_folder(run.path)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    trainer = _Trainer(config, training.to(device), validation.to(device), photos, device)
+    trainer = _Trainer(
+        config,
+        training.to(device),
+        validation.to(device),
+        photos,
+        augmentation or Augmentation(),
+        device,
+    )
     best: Checkpoint | None = None
     if resume:
         trainer.restore(load_checkpoint(run.last))
@@ -204,6 +214,7 @@ class _Trainer:
         training: Digits,
         validation: Digits,
         photos: PhotoSet | None,
+        augmentation: Augmentation,
         device: torch.device,
     ) -> None:
         self._config = config
@@ -234,7 +245,7 @@ class _Trainer:
             pct_start=max(config.warmup, 2 / steps),
             cycle_momentum=False,
         )
-        self._augment = Augmentation() if config.augment else None
+        self._augment = augmentation if config.augment else None
         self.history: list[EpochRecord] = []
 
     @property
