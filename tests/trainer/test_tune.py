@@ -151,7 +151,7 @@ def test_what_matters_is_what_the_loss_depends_on(tmp_path: Path, digits: Digits
     assert [trial.value for trial in result.best] == [0.1] * 10 + [2.0] * 10
 
 
-def test_trials_that_diverge_count_and_are_said_to_have(
+def test_where_every_trial_diverges_that_is_said(
     tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diverging(*_: Any, **__: Any) -> TrainResult:
@@ -160,6 +160,18 @@ def test_trials_that_diverge_count_and_are_said_to_have(
     monkeypatch.setattr(tuning, "train", diverging)
     with pytest.raises(TrainingError, match=r"no trial ran to the end .*no longer finite"):
         search(tmp_path / "tune.db", digits, 2)
+
+
+def test_a_batch_that_the_images_do_not_fill_is_a_trial_that_failed(
+    tmp_path: Path, digits: Digits
+) -> None:
+    base = replace(BASE, epochs=3, batch_size=256)
+    few = digits[:700]
+    with pytest.raises(TrainingError, match=r"no trial ran to the end .*--batch-size 256: larger"):
+        search(tmp_path / "tune.db", few, 1, base)
+    result = search(tmp_path / "tune.db", few, 3, base)
+    assert "--batch-size 256" in result.finished[0].user_attrs["error"]
+    assert result.best
 
 
 def test_what_does_not_compare_is_refused(tmp_path: Path, digits: Digits) -> None:

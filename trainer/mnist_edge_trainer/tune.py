@@ -67,8 +67,8 @@ class TuneResult:
 
     Attributes:
         finished: all trials that count, in order: those that ran to the end, and those that were
-            stopped because they were worse than the others or diverged. The first is the recipe as
-            it stood, where the search space has it.
+            stopped because they were worse than the others, or failed (`user_attrs["error"]` says
+            why). The first is the recipe as it stood, where the search space has it.
         best: those that ran to the end, best first. Their `value` is the lowest validation loss of
             an epoch, nats; `user_attrs["val_accuracy"]` is the accuracy of that epoch, fraction.
         importance: of each hyperparameter, the part of the loss's variance it explains (fANOVA: F.
@@ -277,8 +277,9 @@ def _try(
             ).best
     except optuna.TrialPruned:
         search.tell(trial, state=TrialState.PRUNED)
-    except TrainingError as error:
-        # It diverged: a result like others, and one that the next proposals keep away from.
+    except (TrainingError, UsageError) as error:
+        # It diverged, or so few images make no such batch: a result like others, and one that the
+        # next proposals keep away from.
         trial.set_user_attr("error", str(error))
         search.tell(trial, state=TrialState.PRUNED)
     else:

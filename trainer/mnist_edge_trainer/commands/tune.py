@@ -108,7 +108,8 @@ def _outcome(trial: FrozenTrial) -> str:
         accuracy = trial.user_attrs["val_accuracy"]
         return f"validation loss {trial.value:.4f}, accuracy {accuracy:.2%}"
     if "error" in trial.user_attrs:
-        return "diverged"
+        reason, *_ = trial.user_attrs["error"].partition(";")
+        return f"failed: {reason}"
     return f"stopped after epoch {trial.last_step}, validation loss {trial.value:.4f}"
 
 
