@@ -268,6 +268,67 @@ def train(
     epilog="""
 **Examples**
 
+`mnist-edge tune --arch lenet --trials 30`
+
+`mnist-edge train --config runs/tuned.toml --epochs 50`
+"""
+)
+def tune(
+    arch: Annotated[
+        str | None, typer.Option(help="Which network.", show_default="edge-cnn")
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="To finish in all, those of earlier calls counted.")
+    ] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each trial.")] = 5,
+    photos: Annotated[
+        int, typer.Option(min=0, help="Simulated photographs beside the images of each epoch.")
+    ] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the search and of every trial.", show_default="0")
+    ] = None,
+    storage: Annotated[
+        Path, typer.Option(metavar="FILE", help="SQLite file that keeps the trials.")
+    ] = Path("runs/tune.db"),
+    study: Annotated[
+        str | None,
+        typer.Option(help="The search's name in it.", show_default="the architecture's"),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.toml", help="Where to write the best recipe.")
+    ] = Path("runs/tuned.toml"),
+    dataset: _Dataset = None,
+    data: _Data = None,
+    device: _Device = "auto",
+) -> None:
+    """Search for a better recipe, judged by the validation split alone.
+
+    Optuna's TPE over learning rate, batch size, weight decay, label smoothing, warm-up, moving
+    average and augmentation; trials that lag behind are stopped. The same command goes on with
+    an interrupted search. Needs the extra `tune`.
+    """
+    options = {
+        "arch": arch,
+        "dataset": dataset,
+        "epochs": epochs,
+        "photos": photos,
+        "seed": seed,
+    }
+    _command("tune").tune(
+        {name: value for name, value in options.items() if value is not None},
+        trials=trials,
+        storage=storage,
+        study=study,
+        out=out,
+        data=data,
+        device=device,
+    )
+
+
+@commands.command(
+    epilog="""
+**Examples**
+
 `mnist-edge runs`
 
 `mnist-edge runs lenet-1 lenet-2`

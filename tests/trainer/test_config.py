@@ -27,7 +27,7 @@ def test_help_states_the_defaults_that_hold() -> None:
 
 def test_a_run_is_repeated_from_the_recipe_it_wrote(tmp_path: Path) -> None:
     config = TrainConfig(arch="lenet", lr=1e-3, augment=False, elastic=0.25, seed=7)
-    config.save(tmp_path / "recipe.toml")
+    config.save_recipe(tmp_path / "recipe.toml")
     assert TrainConfig(**load_recipe(str(tmp_path / "recipe.toml"))) == config
     config.save(tmp_path / "config.json")
     assert TrainConfig(**json.loads((tmp_path / "config.json").read_text())) == config

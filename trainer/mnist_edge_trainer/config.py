@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 
 from mnist_edge.errors import UsageError
-from mnist_edge.files import written_whole
+from mnist_edge.files import make_folder, written_whole
 from mnist_edge_trainer.augment import Augmentation
 from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
 
@@ -108,16 +108,18 @@ class TrainConfig:
         return Augmentation(**{name: getattr(self, name) for name in _DISTORTIONS})
 
     def save(self, path: Path) -> None:
-        """Writes JSON, or a recipe where `path` ends in ``.toml``.
+        """Writes JSON. Raises OutputError where it cannot."""
+        _write(path, json.dumps(asdict(self), indent=2) + "\n")
 
-        Raises:
-            OutputError: it cannot be written.
-        """
-        values = asdict(self)
-        is_recipe = path.suffix == ".toml"
-        text = tomli_w.dumps(values) if is_recipe else json.dumps(values, indent=2) + "\n"
-        with written_whole(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+    def save_recipe(self, path: Path, comment: str = "") -> None:
+        """Writes TOML that `load_recipe` reads, under a line of comment; errors as `save`."""
+        _write(path, (f"# {comment}\n" if comment else "") + tomli_w.dumps(asdict(self)))
+
+
+def _write(path: Path, text: str) -> None:
+    make_folder(path.parent)
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 _DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")

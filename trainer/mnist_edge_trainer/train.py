@@ -189,7 +189,7 @@ def train(
         if start_from is not None:
             trainer.start_from(start_from)
         config.save(run.config)
-        config.save(run.recipe)
+        config.save_recipe(run.recipe)
 
     while not trainer.finished:
         try:

@@ -25,7 +25,7 @@ from mnist_edge_trainer.tensorboard import with_tensorboard
 from mnist_edge_trainer.train import PhotoSet, TrainResult, pick_device
 from mnist_edge_trainer.train import train as run_training
 
-__all__ = ["train"]
+__all__ = ["recipe_for", "train"]
 
 _FINE_TUNING = {"epochs": 10, "lr": TrainConfig.lr / 10}
 """Gentler than from scratch: what was learnt is to be kept."""
@@ -59,7 +59,7 @@ def train(
     else:
         dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data)
         start = _start(options)
-        config = _config(options, dataset, data, start)
+        config = recipe_for(dataset, options, data, start)
         run = _new_run(out, config.arch)
     training, validation = split_training(dataset.training, config.val_split)
     _announce(config, dataset, training, validation, target, run)
@@ -129,10 +129,20 @@ def _start(options: dict[str, Any]) -> Checkpoint | None:
     return load_checkpoint(RunFolder(Path(name)).best) if name else None
 
 
-def _config(
-    options: dict[str, Any], dataset: Dataset, data: Path | None, start: Checkpoint | None
+def recipe_for(
+    dataset: Dataset, options: dict[str, Any], data: Path | None, start: Checkpoint | None = None
 ) -> TrainConfig:
-    """The recipe: what was asked for, and defaults that fit the data."""
+    """The recipe: what was asked for, and defaults that fit the data.
+
+    Args:
+        dataset: to be trained on.
+        options: fields that were asked for.
+        data: folder that the dataset was loaded from; None = its default.
+        start: whose weights to start from.
+
+    Raises:
+        UsageError: photographs were asked for of what is no digit, or a value makes no sense.
+    """
     if options.get("photos") and not dataset.facts.is_of_digits:
         raise UsageError(
             f"--photos {options['photos']}: only digits are photographed; leave it out with "
