@@ -17,11 +17,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints rows under headers; the first column is a name, the others are figures."""
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> None:
+    """Prints rows under headers; the first columns, `words` of them, hold no figures."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+        table.add_column(header, justify="left" if index < words else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     # Without a terminal there is no width to fit into, and a cut-off figure would be a wrong one.

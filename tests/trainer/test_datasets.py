@@ -16,6 +16,7 @@ from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
 from mnist_edge import DatasetError, UsageError
+from mnist_edge.contract import Preprocessing
 from mnist_edge.mnist import FILES
 from mnist_edge_trainer.data import Digits, split_training
 from mnist_edge_trainer.datasets import DATASETS, Dataset, load_dataset, validation_size
@@ -190,12 +191,12 @@ def test_a_damaged_file_is_named(
     ):
         victim.write_bytes(damage)
         with pytest.raises(DatasetError, match=f"^{victim}: .*{says}"):
-            load_dataset("kmnist", tmp_path)
+            _ = load_dataset("kmnist", tmp_path).test
     victim.write_bytes(content)
     labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
     labels.write_bytes(gzip.compress(idx(np.full(100, 10, np.uint8))))
     with pytest.raises(DatasetError, match="it has a class 10"):
-        load_dataset("kmnist", tmp_path)
+        _ = load_dataset("kmnist", tmp_path).test
 
 
 def test_files_of_another_set_are_told_apart() -> None:
@@ -271,7 +272,7 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
 def test_the_size_of_a_small_validation_split() -> None:
     def of(size: int) -> Dataset:
         digits = Digits(torch.zeros(size, 1, 28, 28, dtype=torch.uint8), torch.zeros(size))
-        return Dataset("x", ("a", "b"), digits, digits, "", "2")
+        return Dataset("x", ("a", "b"), digits, "", Preprocessing.DIGIT, "", lambda: digits)
 
     for size, held_out in ((8, 1), (400, 40), (49_999, 4_999), (70_000, 5_000)):
         assert validation_size(of(size), None) == held_out

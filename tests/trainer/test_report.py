@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, confusion_matrix, log_loss
@@ -23,10 +24,14 @@ from sklearn.metrics import classification_report, confusion_matrix, log_loss
 from mnist_edge.errors import OutputError, TrainingError, UsageError
 from mnist_edge.model import Model
 from mnist_edge_trainer.advice import Facts, advise
+from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder
 from mnist_edge_trainer.commands.report import report
+from mnist_edge_trainer.config import TrainConfig
+from mnist_edge_trainer.data import load_digits, split_training
 from mnist_edge_trainer.report import write_report
 from mnist_edge_trainer.runs import ClassScores, Epoch, Evaluation, read_evaluation, read_run
-from tests.conftest import Digits
+from mnist_edge_trainer.train import StepReport, train
+from tests.conftest import SAMPLES, Digits
 
 _CONFIG: dict[str, Any] = {
     "arch": "edge-cnn",
@@ -281,10 +286,30 @@ def test_spread_over_the_seeds_of_one_recipe(run: Path, evaluation: dict[str, An
     assert "Only seed" not in page.words
 
 
-def test_the_command_writes_beside_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report(run, output=None)
-    assert "architecture" in _Page(run / "report.html").words
-    assert capsys.readouterr().out.startswith(f"wrote {run / 'report.html'} (")
+class _Silent:
+    def on_step(self, report: StepReport) -> None: ...
+    def on_epoch(self, record: EpochRecord, is_best: bool) -> None: ...
+
+
+def test_the_command_evaluates_what_was_not_and_writes_beside_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = TrainConfig(arch="mlp", epochs=1, photos=0)
+    training, validation = split_training(load_digits(SAMPLES, "train"), config.val_split)
+    run = RunFolder(tmp_path)
+    cpu = torch.device("cpu")
+    result = train(config, training[:5_000], validation, run, device=cpu, observer=_Silent())
+    report(tmp_path, data=SAMPLES, output=None)
+    said = capsys.readouterr()
+    assert said.out.startswith(f"wrote {tmp_path / 'report.html'} (")
+    assert said.err.count("evaluating it") == 2
+    held_out = json.loads((tmp_path / "evaluation-validation.json").read_text())
+    assert held_out["accuracy"] == pytest.approx(result.best.val_accuracy)
+    tested = json.loads((tmp_path / "evaluation-test.json").read_text())
+    assert f"{tested['accuracy']:.2%}" in _Page(tmp_path / "report.html").words
+
+    report(tmp_path, data=SAMPLES, output=tmp_path / "again.html")
+    assert "evaluating it" not in capsys.readouterr().err
 
 
 def test_a_run_that_was_not_evaluated(run: Path) -> None:

@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_edge import TrainingError, UsageError
 from mnist_edge.errors import MissingExtraError, OutputError
-from mnist_edge.mnist import Split
 from mnist_edge_trainer import tune as tuning
 from mnist_edge_trainer.commands import tune as command
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits, load_digits, split_training
+from mnist_edge_trainer.datasets import load_dataset
 from mnist_edge_trainer.train import TrainResult, train
 from mnist_edge_trainer.tune import SEARCH_SPACE, TuneResult, recipe, tune
 
@@ -229,6 +229,14 @@ def test_a_recipe_is_written_as_it_was_tried(tmp_path: Path) -> None:
         config.save_recipe(tmp_path, "Trial 1")
 
 
+def stand_in(
+    monkeypatch: pytest.MonkeyPatch, digits: Digits, load_test: Callable[[], Digits]
+) -> None:
+    """Puts a few images in the place of MNIST."""
+    dataset = replace(load_dataset("mnist", None), training=digits, load_test=load_test)
+    monkeypatch.setattr(command, "load_dataset", lambda *_: dataset)
+
+
 def run_command(tmp_path: Path, trials: int = 2) -> None:
     command.tune(
         {"arch": "lenet", "epochs": 1, "photos": 0, "val_split": 500},
@@ -247,11 +255,10 @@ def test_the_command_asks_the_training_images_alone_and_writes_the_best_recipe(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def load(_: Path, split: Split) -> Digits:
-        assert split == "train"
-        return digits
+    def never() -> Digits:
+        raise AssertionError("the test images were looked at")
 
-    monkeypatch.setattr(command, "load_digits", load)
+    stand_in(monkeypatch, digits, never)
     run_command(tmp_path)
     said = capsys.readouterr()
     assert said.out.startswith("study lenet: 2 trials, 0 of them stopped early\n")
@@ -279,7 +286,7 @@ def test_an_interruption_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "load_digits", lambda *_: digits)
+    stand_in(monkeypatch, digits, lambda: digits)
     monkeypatch.setattr(tuning, "train", interrupted_in_trial(1))
     with pytest.raises(KeyboardInterrupt):
         run_command(tmp_path)

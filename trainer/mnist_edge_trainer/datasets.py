@@ -6,7 +6,9 @@ import difflib
 import hashlib
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,20 +49,29 @@ class Dataset:
         name: the published dataset's, or the folder's.
         labels: names of the classes, in the order of their numbers; two or more, without commas.
         training: before a validation split is held out (`split_training`).
-        test: for the figure that is reported.
         sha256: of the training images as an uncompressed IDX file, which for the published
             datasets, EMNIST's transposed one apart, is the checksum of the very file.
         preprocessing: what makes a model's input of a picture.
         credit: whose it is, and under which licence; empty = the user's own pictures.
+        load_test: what `test` is read with.
     """
 
     name: str
     labels: tuple[str, ...]
     training: Digits
-    test: Digits
     sha256: str
     preprocessing: Preprocessing
-    credit: str = ""
+    credit: str
+    load_test: Callable[[], Digits]
+
+    @cached_property
+    def test(self) -> Digits:
+        """Images for the figure that is reported; read when they are first asked for.
+
+        Raises:
+            DatasetError: as `load_dataset`.
+        """
+        return self.load_test()
 
     @property
     def is_published(self) -> bool:
@@ -110,10 +121,10 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
         published.name,
         published.labels,
         training,
-        Digits.of(*load(published, directory, "test")),
         _sha256(training.images[:, 0].numpy()),
         published.preprocessing,
         published.credit,
+        lambda: Digits.of(*load(published, directory, "test")),
     )
 
 
@@ -147,9 +158,10 @@ def _own(directory: Path) -> Dataset:
         directory.resolve().name,
         folders.labels,
         training,
-        pictures[in_test],
         _sha256(training.images[:, 0].numpy()),
         Preprocessing.DIGIT,
+        "",
+        lambda: pictures[in_test],
     )
 
 

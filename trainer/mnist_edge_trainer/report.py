@@ -83,7 +83,7 @@ def _render(folder: Path, parameters: int | None) -> str:
         test=test,
         parameters=parameters,
         dataset=PUBLIC_DATASETS.get(test.dataset),
-        recipe={name: _plain(value) for name, value in run.config.items()},
+        recipe={name: _plain(value) for name, value in run.config.items() if value != ""},
         spread=_spread(same_recipe),
         classes=_class_rows(test),
         comparison=_comparison(run, test) if test.dataset == "mnist" else [],

@@ -43,6 +43,7 @@ def models(*, as_json: bool) -> None:
             ]
             for row in rows
         ],
+        words=2,
     )
 
 
