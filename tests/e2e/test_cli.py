@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from mnist_edge import __version__
-from mnist_edge.model import Model
 from tests.conftest import ROOT, SAMPLES, Cli
 
 COMMANDS = ("predict", "bench", "info", "train", "evaluate", "export")
@@ -534,93 +533,3 @@ def test_bench(cli: Cli) -> None:
     table = cli("bench", "--model", "mnist-edge-int8", "--batch-size", "8")
     assert "p50" in table.stdout
     assert "mnist-edge-int8" in table.stdout
-
-
-class TestWorkshop:
-    """train, evaluate, export, in the order of a user's day."""
-
-    def test_one_epoch_is_already_usable(self, trained_run: Path) -> None:
-        for name in ("best.pt", "last.pt", "config.json", "history.csv", "curves.png"):
-            assert (trained_run / name).stat().st_size > 0
-        (row,) = csv.DictReader((trained_run / "history.csv").read_text().splitlines())
-        assert float(row["val_accuracy"]) > 0.97
-
-    def test_a_run_is_not_overwritten(self, cli: Cli, trained_run: Path) -> None:
-        done = cli("train", "--epochs", "1", "--out", trained_run)
-        assert "--resume" in one_line_error(done, 2)
-
-    def test_resuming_with_other_options_is_refused(self, cli: Cli, trained_run: Path) -> None:
-        done = cli("train", "--resume", "--out", trained_run, "--lr", "1", "--seed", "0")
-        message = one_line_error(done, 2)
-        assert "--lr" in message
-        assert "--seed" not in message
-
-    def test_robustness_is_scored_beside_the_naive_way(self, cli: Cli) -> None:
-        options = ("evaluate", "mnist-edge-int8", "--robustness", "--split", "validation")
-        done = cli(*options, "--pictures", "4", "--json")
-        assert done.returncode == 0, done.stderr
-        scores = json.loads(done.stdout)
-        assert scores["pictures"] == 4
-        middle = scores["mean"][1]
-        assert middle["front_end"] > middle["naive"]
-
-    def test_what_a_least_confidence_keeps_back(self, cli: Cli, tmp_path: Path) -> None:
-        options = ("--rejection", "--split", "validation", "--json", "--out", tmp_path)
-        done = cli("evaluate", "mnist-edge-int8", *options)
-        assert done.returncode == 0, done.stderr
-        curve = json.loads(done.stdout)
-        right = [point["right"] for point in curve]
-        chosen = Model.load("mnist-edge-int8").min_confidence
-        (point,) = (point for point in curve if point["threshold"] == chosen)
-        assert point["right"] >= 0.985 * right[0]
-        assert point["no_digit"] < 0.7
-        assert (tmp_path / "rejection.png").exists()
-
-    def test_evaluate_a_run(self, cli: Cli, trained_run: Path) -> None:
-        done = cli("evaluate", trained_run, "--json")
-        assert done.returncode == 0, done.stderr
-        report = json.loads(done.stdout)
-        assert report["accuracy"] > 0.97
-        assert len(report["classes"]) == 10
-        assert (trained_run / "confusion-test.png").exists()
-        text = cli("evaluate", trained_run, "--split", "validation").stdout
-        assert "5,000 validation images" in text
-        assert "macro" in text
-
-    def test_export_and_use(self, cli: Cli, trained_run: Path, tmp_path: Path) -> None:
-        done = cli("export", trained_run, "--quantize", "--output", tmp_path / "mine.onnx")
-        assert done.returncode == 0, done.stderr
-        assert [line.split()[0] for line in done.stdout.splitlines()[:4]] == [
-            "precision",
-            "torch",
-            "fp32",
-            "int8",
-        ]
-        assert "next: mnist-edge predict" in done.stderr
-        int8 = tmp_path / "mine-int8.onnx"
-        answer = cli("predict", "samples/0-mnist.png", "--model", int8, "--format", "jsonl")
-        assert json.loads(answer.stdout)["digit"] == 0
-        facts = json.loads(cli("info", int8, "--json").stdout)
-        assert facts["model"]["epoch"] == "1"
-
-    def test_interrupted_training_can_be_resumed(self, cli: Cli, tmp_path: Path) -> None:
-        run = tmp_path / "run"
-        with subprocess.Popen(
-            [sys.executable, "-m", "mnist_edge", "train", "--epochs", "2", "--out", run],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        ) as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if line.startswith("epoch"):
-                    break
-            process.send_signal(signal.SIGINT)
-            _, rest = process.communicate(timeout=120)
-        assert process.returncode == 130
-        assert f"--resume --out {run}" in rest
-        assert "Traceback" not in rest
-        done = cli("train", "--resume", "--out", run)
-        assert done.returncode == 0, done.stderr
-        assert len((run / "history.csv").read_text().splitlines()) == 3

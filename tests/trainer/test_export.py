@@ -221,6 +221,12 @@ def test_the_temperature_lowers_the_loss_and_changes_no_answer(
     torch.testing.assert_close(folded, logits / 2)
 
 
+def test_no_mistake_is_no_reason_to_be_certain() -> None:
+    labels = torch.arange(10)
+    assert fit_temperature(torch.eye(10) * 3, labels) == 1.0
+    assert fit_temperature(torch.eye(10) * 3, labels.roll(1)) > 1.0
+
+
 def test_where_the_files_go(tmp_path: Path) -> None:
     assert output_paths(Path("a/b.onnx"), with_int8=True) == {
         "fp32": Path("a/b.onnx"),

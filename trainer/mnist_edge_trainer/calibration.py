@@ -22,8 +22,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: int64 ``[N]``.
 
     Returns:
-        above 1 where the network was overconfident, below 1 where it was not confident enough.
+        above 1 where the network was overconfident, below 1 where it was not confident enough. 1
+        where every image is told right, as may be with few: no temperature is too low for those.
     """
+    if (logits.argmax(dim=1) == labels).all():
+        return 1.0
     result = minimize_scalar(
         lambda temperature: float(F.cross_entropy(logits / temperature, labels)),
         bounds=(0.1, 10.0),
