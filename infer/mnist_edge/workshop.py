@@ -338,7 +338,7 @@ def runs(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN",
             help="Two or more to compare: folders, or names under runs.",
             show_default="all",
         ),
@@ -368,7 +368,7 @@ def evaluate(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN|MODEL]",
+            metavar="RUN|MODEL",
             help="A run's folder, an .onnx file, or a bundled model's name.",
             show_default="the latest run",
         ),
@@ -438,7 +438,7 @@ def evaluate(
 def report(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="A run's folder.", show_default="the latest"),
+        typer.Argument(metavar="RUN", help="A run's folder.", show_default="the latest"),
     ] = None,
     output: Annotated[
         Path | None,
