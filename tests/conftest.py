@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,25 @@ def run_cli(
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def on_a_small_disk(
+    folder: Path, *args: str | Path, size: str = "64k"
+) -> subprocess.CompletedProcess[str]:
+    """The program, with a full disk soon to come in `folder`; skips where none can be made."""
+    folder.mkdir()
+    program = shlex.join([sys.executable, "-m", "mnist_edge", *map(str, args)])
+    mount = f"mount -t tmpfs -o size={size} tmpfs {shlex.quote(str(folder))} || exit 77"
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "bash", "-c", f"{mount}; {program}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no small disk can be made here")
+    return done
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,16 @@ import numpy.typing as npt
 
 from mnist_edge.errors import DatasetError
 
-__all__ = ["FILES", "Bytes", "MnistFile", "Split", "find_dataset", "load_split", "read_idx"]
+__all__ = [
+    "FILES",
+    "Bytes",
+    "MnistFile",
+    "Split",
+    "decompressed",
+    "find_dataset",
+    "load_split",
+    "read_idx",
+]
 
 Split = Literal["train", "test"]
 Bytes = npt.NDArray[np.uint8]
@@ -115,13 +124,18 @@ def load_split(directory: str | os.PathLike[str], split: Split) -> tuple[Bytes, 
 
 
 def _read_verified(path: Path, file: MnistFile) -> Bytes:
-    content = _decompressed(path)
+    content = decompressed(path)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise DatasetError(f"{path}: damaged (wrong SHA-256); {_REPLACE_ADVICE}")
     return read_idx(content, path)
 
 
-def _decompressed(path: Path) -> bytes:
+def decompressed(path: Path) -> bytes:
+    """The content of a file, unpacked where its name ends in ``.gz``.
+
+    Raises:
+        DatasetError: it cannot be read, or is damaged.
+    """
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content

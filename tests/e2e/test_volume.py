@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, SAMPLES, Cli, Digits
+from tests.conftest import ROOT, SAMPLES, Cli, Digits, on_a_small_disk
 
 SCHEMA = json.loads((ROOT / "infer/mnist_edge/prediction.schema.json").read_text())
 PROGRAM = [sys.executable, "-m", "mnist_edge", "predict"]
@@ -297,20 +297,8 @@ class TestInterruptions:
 
     def test_a_full_disk(self, many: Path, tmp_path: Path) -> None:
         disk = tmp_path / "disk"
-        disk.mkdir()
-        line = (
-            f"mount -t tmpfs -o size=64k tmpfs {disk} || exit 77;"
-            f"{' '.join(PROGRAM)} {many} --format jsonl --output {disk}/answers.jsonl"
-        )
-        done = subprocess.run(
-            ["unshare", "--mount", "--map-root-user", "bash", "-c", line],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=False,
-        )
-        if done.returncode == 77 or "unshare" in done.stderr:
-            pytest.skip("no small disk can be made here")
+        output = disk / "answers.jsonl"
+        done = on_a_small_disk(disk, "predict", many, "--format", "jsonl", "--output", output)
         assert done.returncode == 1
         assert "answers.jsonl: cannot be written (no space left on device)" in done.stderr.lower()
         assert "Traceback" not in done.stderr

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mnist_edge.mnist import load_split
 from mnist_edge.model import Model
-from tests.conftest import ROOT, SAMPLES, Cli
+from tests.conftest import ROOT, SAMPLES, Cli, on_a_small_disk
 from tests.e2e.test_cli import one_line_error
 
 CLOTHES = Path("/usr/share/datasets/fashion-mnist")
@@ -167,21 +167,8 @@ class TestTrain:
 
     def test_a_full_disk(self, tmp_path: Path) -> None:
         disk = tmp_path / "disk"
-        disk.mkdir()
-        train = "train --arch mlp --recipe classic --epochs 1 --out"
-        line = (
-            f"mount -t tmpfs -o size=64k tmpfs {disk} || exit 77;"
-            f"{sys.executable} -m mnist_edge {train} {disk}/run"
-        )
-        done = subprocess.run(
-            ["unshare", "--mount", "--map-root-user", "bash", "-c", line],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=False,
-        )
-        if done.returncode == 77 or "unshare" in done.stderr:
-            pytest.skip("no small disk can be made here")
+        options = ("--arch", "mlp", "--recipe", "classic", "--epochs", "1")
+        done = on_a_small_disk(disk, "train", *options, "--out", disk / "run")
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         last = done.stderr.splitlines()[-1]

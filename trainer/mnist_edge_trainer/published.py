@@ -7,7 +7,6 @@ are looked for where torchvision keeps them, and downloaded by it.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import http.client
 import os
@@ -22,7 +21,7 @@ from platformdirs import user_cache_path
 
 from mnist_edge.contract import DIGITS, Preprocessing
 from mnist_edge.errors import DatasetError
-from mnist_edge.mnist import FILES, Bytes, MnistFile, Split, read_idx
+from mnist_edge.mnist import FILES, Bytes, MnistFile, Split, decompressed, read_idx
 
 __all__ = ["MNIST", "PUBLISHED", "Published", "find", "home", "load"]
 
@@ -226,7 +225,7 @@ def load(published: Published, directory: Path, split: Split) -> tuple[Bytes, By
 
 
 def _read(path: Path, file: MnistFile, published: Published) -> Bytes:
-    content = _decompressed(path)
+    content = decompressed(path)
     digest = hashlib.sha256(content).hexdigest()
     owner = _OWNERS.get(digest, published.name)
     if owner != published.name:
@@ -237,16 +236,6 @@ def _read(path: Path, file: MnistFile, published: Published) -> Bytes:
     if file.sha256 and digest != file.sha256:
         raise DatasetError(f"{path}: damaged (wrong SHA-256); {_REPLACE_ADVICE}")
     return read_idx(content, path)
-
-
-def _decompressed(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DatasetError(f"{path}: damaged ({error}); {_REPLACE_ADVICE}") from error
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _download(published: Published, directory: Path) -> None:
