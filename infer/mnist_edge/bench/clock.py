@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,7 @@ def is_settled(medians: Sequence[float]) -> bool:
     """Whether each of the last two windows is within 2 % of the one before it."""
     last = medians[-3:]
     return len(last) == 3 and all(
-        max(pair) <= (1 + _STEADY) * min(pair) for pair in zip(last, last[1:], strict=False)
+        max(pair) <= (1 + _STEADY) * min(pair) for pair in itertools.pairwise(last)
     )
 
 
