@@ -273,7 +273,7 @@ def _best_scaled(candidates: list[Subject], images: Bytes, labels: Bytes) -> Sub
     more, fewer = (best & ~right).sum(axis=1), (right & ~best).sum(axis=1)
     by_chance = more - fewer <= 2 * np.sqrt(more + fewer)
     losses = [_log_loss(own, labels) for own in scores]
-    return candidates[int(np.where(by_chance, losses, np.inf).argmin())]
+    return candidates[int(np.nanargmin(np.where(by_chance, losses, np.inf)))]
 
 
 def _log_loss(scores: npt.NDArray[np.float32], labels: Bytes) -> float:
