@@ -76,6 +76,7 @@ def test_both_panels_name_what_they_show(tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_label_covers_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figure = drawn(POINTS, tmp_path / "frontier.png", monkeypatch)
     renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
     for axes, panel in zip(figure.axes, labels(figure), strict=True):
         boxes = [Text.get_window_extent(label, renderer) for label in panel]
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))

@@ -220,6 +220,7 @@ def _place_labels(axes: Axes, panel: _Panel, renderer: RendererAgg) -> None:
             xytext=(0, 0),
             textcoords="offset points",
             fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 5},
         )
         label.set_in_layout(False)
@@ -242,6 +243,8 @@ def _places(label: Annotation, renderer: RendererAgg) -> Iterator[BboxBase]:
         assert label.arrow_patch is not None
         # Next to its point a name needs no line to it.
         label.arrow_patch.set_visible(distance > _DISTANCES[0])
+        # A line passes under the names that are nearer.
+        label.set_zorder(3 - distance / 100)
         label.set_position((right * scale, up * scale))
         label.update_positions(renderer)
         yield Text.get_window_extent(label, renderer)  # without its line
