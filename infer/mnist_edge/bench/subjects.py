@@ -1,7 +1,9 @@
 """What is measured: any classifier of 28 x 28 pictures in an ONNX file, and how it is fed.
 
 Other people's networks say their input's shape and not what a pixel means to them. That is found
-by trying: the scaling under which a network tells most digits is the one that it was trained with.
+by trying: under the scaling that it was trained with, a network tells most digits, and is least
+surprised by their labels. The second decides where the first leaves it to chance: a network may
+tell one digit more than under its own scaling, and be far too sure of the rest.
 """
 
 from __future__ import annotations
@@ -177,17 +179,24 @@ class Subject:
             raise _failed(self.name, error) from error
         return np.asarray(scores, dtype=np.float32)
 
+    def scores(self, images: Bytes) -> npt.NDArray[np.float32]:
+        """Scores ``[N, C]`` of any number of pictures, uint8 ``[N, 28, 28]``.
+
+        Raises:
+            ModelError: onnxruntime failed.
+        """
+        size = self.batch or min(_BATCH, len(images))
+        # The last batch is filled up with pictures that are not answered for.
+        filled = np.resize(images, (-(-len(images) // size), size, 28, 28))
+        return np.concatenate([self.run(self.feed(batch)) for batch in filled])[: len(images)]
+
     def accuracy(self, images: Bytes, labels: Bytes) -> float:
         """Fraction of uint8 ``[N, 28, 28]`` whose highest score is that of its label ``[N]``.
 
         Raises:
             ModelError: onnxruntime failed.
         """
-        size = self.batch or min(_BATCH, len(images))
-        # The last batch is filled up with pictures that are not counted.
-        filled = np.resize(images, (-(-len(images) // size), size, 28, 28))
-        answers = [self.run(self.feed(batch)).argmax(axis=1) for batch in filled]
-        return float((np.concatenate(answers)[: len(labels)] == labels).mean())
+        return float((self.scores(images).argmax(axis=1) == labels).mean())
 
 
 def check_provider(provider: str) -> None:
@@ -252,14 +261,29 @@ def _is_ours(session: onnxruntime.InferenceSession) -> bool:
 
 
 def _best_scaled(candidates: list[Subject], images: Bytes, labels: Bytes) -> Subject:
-    accuracies = [subject.accuracy(images, labels) for subject in candidates]
-    best = int(np.argmax(accuracies))
-    if accuracies[best] <= _LEAST_ACCURACY:
+    scores = [subject.scores(images) for subject in candidates]
+    right = np.array([own.argmax(axis=1) == labels for own in scores])
+    best = right[right.sum(axis=1).argmax()]
+    if best.mean() <= _LEAST_ACCURACY:
         raise ModelError(
-            f"{candidates[best].name}: cannot be compared; however its input is scaled, it tells "
-            f"{accuracies[best]:.0%} of the digits at most (best: {candidates[best].scaling})"
+            f"{candidates[0].name}: cannot be compared; however its input is scaled, it tells "
+            f"{best.mean():.0%} of the digits at most; is it a classifier of digits?"
         )
-    return candidates[best]
+    # Two standard deviations of the sign test: what only one of the two tells falls to either.
+    more, fewer = (best & ~right).sum(axis=1), (right & ~best).sum(axis=1)
+    by_chance = more - fewer <= 2 * np.sqrt(more + fewer)
+    losses = [_log_loss(own, labels) for own in scores]
+    return candidates[int(np.nanargmin(np.where(by_chance, losses, np.inf)))]
+
+
+def _log_loss(scores: npt.NDArray[np.float32], labels: Bytes) -> float:
+    """Mean surprise at the labels ``[N]``, of probabilities or of logits ``[N, C]``."""
+    logits = scores.astype(np.float64)
+    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1, atol=1e-2):
+        logits = np.log(np.maximum(logits, 1e-30))
+    logits -= logits.max(axis=1, keepdims=True)
+    surprise = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+    return float(surprise.mean())
 
 
 def _failed(name: str, error: Exception) -> ModelError:
