@@ -200,6 +200,8 @@ def predict(
 `mnist-edge bench --scenario single-stream --output today.json --baseline yesterday.json`
 
 `mnist-edge bench --markdown > bench.md`
+
+`mnist-edge bench --model mine.onnx --profile`
 """
 )
 def bench(
@@ -277,6 +279,16 @@ def bench(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the JSON here as well.")
     ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Draw accuracy against latency and size: PNG, or SVG by its name."
+        ),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Instead of all this, say which nodes take the time."),
+    ] = False,
 ) -> None:
     """Measure latency, throughput, start-up, memory, size and accuracy, side by side.
 
@@ -284,7 +296,7 @@ def bench(
     come with intervals of 95 %. Exits with 1 where something is slower than in the baseline, or
     less accurate than it must be.
     """
-    from mnist_edge.bench.command import parse_scenarios, parse_threads, run
+    from mnist_edge.bench.command import parse_scenarios, parse_threads, run, run_profile
     from mnist_edge.bench.scenarios import Plan
     from mnist_edge.model import bundled_models
 
@@ -305,6 +317,9 @@ def bench(
         data=data,
         image=image,
     )
+    if profile:
+        run_profile(plan)
+        return
     code = run(
         plan,
         auto=auto,
@@ -315,6 +330,7 @@ def bench(
         as_json=as_json,
         as_markdown=markdown,
         output=output,
+        picture=picture,
     )
     if code:
         raise typer.Exit(code)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mnist_edge.bench.environment import available_cores
 from mnist_edge.bench.measure import measure, steps
 from mnist_edge.bench.output import comparison_table, facts, markdown, tables
+from mnist_edge.bench.picture import Point, draw_frontier
+from mnist_edge.bench.profile import print_profile, profile
 from mnist_edge.bench.report import Report
-from mnist_edge.bench.scenarios import Plan, Scenario
-from mnist_edge.bench.subjects import check_provider
+from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
+from mnist_edge.bench.subjects import Subject, check_provider
 from mnist_edge.bench.verdict import Comparison, Verdict, compare, libraries_changed
 from mnist_edge.errors import UsageError
 from mnist_edge.program import ExitCode, complain
 from mnist_edge.tables import print_table
 
-__all__ = ["AUTO", "best_threads", "parse_scenarios", "parse_threads", "run", "show"]
+__all__ = ["AUTO", "best_threads", "parse_scenarios", "parse_threads", "run", "run_profile", "show"]
 
 AUTO = "auto"
 _MOST_THREADS = 256
@@ -39,6 +44,7 @@ def run(
     as_json: bool = False,
     as_markdown: bool = False,
     output: Path | None = None,
+    picture: Path | None = None,
 ) -> int:
     """Measures, shows, judges.
 
@@ -52,6 +58,7 @@ def run(
         as_json: the report as JSON on stdout.
         as_markdown: the tables as Markdown on stdout.
         output: a file for the JSON.
+        picture: a file for the drawing of accuracy against latency and size; None = none.
 
     Returns:
         the exit code: 1 where something is slower than in the baseline, or a model's accuracy is
@@ -81,10 +88,22 @@ def run(
     if auto:
         for line in best_threads(report):
             complain(line)
+    if picture is not None:
+        draw_frontier(_points(report), picture)
     for line in failures:
         complain(line)
     is_slower = any(own.verdict is Verdict.SLOWER for own in comparisons or ())
     return ExitCode.SOME_FAILED if is_slower or failures else 0
+
+
+def run_profile(plan: Plan) -> None:
+    """Shows where the time of one picture goes, node by node, for every subject of a plan."""
+    digits = load_test_digits(plan.data)
+    for number, spec in enumerate(plan.subjects):
+        subject = Subject.load(*spec, digits=digits)
+        print(("\n" if number else "") + f"{subject.name}, threads: {subject.threads}")
+        images = np.resize(example_images(digits), (subject.batch or 1, 28, 28))
+        print_profile(profile(subject, images))
 
 
 def parse_threads(values: Sequence[str]) -> tuple[list[int], bool]:
@@ -166,6 +185,22 @@ def show(
         complain(f"warning: {line}")
     for line in report.notes:
         complain(f"note: {line}")
+
+
+def _points(report: Report) -> list[Point]:
+    """Each model whose accuracy is known, with the threads that make it fastest."""
+    fastest: dict[str, Point] = {}
+    for index, subject in enumerate(report.subjects):
+        own = report.of_pictures(index, 1)
+        latency = None if own is None else own.time.value
+        known = fastest.get(subject.name)
+        is_faster = known is None or (latency or math.inf) < (known.latency_us or math.inf)
+        if subject.accuracy is not None and is_faster:
+            name = Path(subject.name).stem
+            fastest[subject.name] = Point(
+                name, subject.accuracy, latency, subject.size_bytes, "measured"
+            )
+    return list(fastest.values())
 
 
 def _inaccurate(report: Report, least: float | None) -> list[str]:
