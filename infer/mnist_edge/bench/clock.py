@@ -17,11 +17,13 @@ _STEADY = 0.02
 """Largest difference between two windows' medians, as a fraction of the smaller, once warm."""
 _WINDOWS = 50
 """Windows after which warming up ends in any case."""
+_FEWEST = 3
+"""Calls whose median one interruption does not move far."""
 _READINGS = 10_000
 
 
 def time_calls(call: Call, budget_ns: int) -> list[int]:
-    """Nanoseconds of each call, for as long as `budget_ns` lasts, and once at least.
+    """Nanoseconds of each call, for as long as `budget_ns` lasts, and three times at least.
 
     One call goes before, untimed: the caches are still those of whoever ran last.
     """
@@ -34,7 +36,7 @@ def time_calls(call: Call, budget_ns: int) -> list[int]:
         call()
         stop = now()
         times.append(stop - start)
-        if stop >= end:
+        if stop >= end and len(times) >= _FEWEST:
             return times
 
 

@@ -133,11 +133,10 @@ def parse_scenarios(values: Sequence[str]) -> tuple[Scenario, ...]:
     Raises:
         UsageError: there is none of that name.
     """
-    try:
-        return tuple(dict.fromkeys(map(Scenario, values))) or tuple(Scenario)
-    except ValueError as error:
-        known = ", ".join(Scenario)
-        raise UsageError(f"--scenario: {error}; there are {known}") from error
+    for value in values:
+        if value not in list(Scenario):
+            raise UsageError(f"--scenario {value}: is none of {', '.join(Scenario)}")
+    return tuple(dict.fromkeys(map(Scenario, values))) or tuple(Scenario)
 
 
 def best_threads(report: Report) -> list[str]:

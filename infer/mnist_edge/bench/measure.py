@@ -213,8 +213,7 @@ def _doubts(plan: Plan, sat: Sequence[Sitting]) -> list[str]:
     doubts = []
     if plan.sittings < _FEWEST_SITTINGS:
         doubts.append(
-            f"{plan.sittings} sittings are too few for intervals of 95 %; measure "
-            f"{_FEWEST_SITTINGS} at least"
+            f"with fewer than {_FEWEST_SITTINGS} sittings, the intervals are narrower than they say"
         )
     if unsettled := {own for one in sat for own in one.unsettled}:
         doubts.append(

@@ -28,7 +28,7 @@ def interleaved(
     Args:
         calls: what is compared.
         rounds: how often each has its turn.
-        slot_ns: how long a turn lasts, nanoseconds; a call at least.
+        slot_ns: how long a turn lasts, nanoseconds; three calls at least.
         seed: of the order.
 
     Returns:
