@@ -22,8 +22,10 @@ def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     Raises:
         MnistEdgeError: it raised one, or the process ended without an answer.
     """
+    # Over there, everything is to be found where it is found here.
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
     done = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import serve; serve()"],
+        [sys.executable, "-c", code],
         input=pickle.dumps((function, args, kwargs)),
         capture_output=True,
         check=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import random
 import statistics
 import tempfile
@@ -203,10 +204,9 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
-    stated = dataclasses.asdict(plan)
-    return {
-        name: str(value) if isinstance(value, Path) else value for name, value in stated.items()
-    }
+    """The plan as JSON has it."""
+    settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(plan), default=str))
+    return settings
 
 
 def _doubts(plan: Plan, sat: Sequence[Sitting]) -> list[str]:
