@@ -249,7 +249,7 @@ def bench(
     ] = 5,
     rounds: Annotated[
         int, typer.Option(min=2, max=100_000, help="Of everything, in each sitting.")
-    ] = 12,
+    ] = 30,
     seed: Annotated[int, typer.Option(min=0, help="Of the order within the rounds.")] = 0,
     data: Annotated[
         Path | None,

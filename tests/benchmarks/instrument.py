@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--slower", type=float, default=1.1, help="times as long, on purpose")
     parser.add_argument("--margin", type=float, default=0.05)
     parser.add_argument("--sittings", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--results", type=Path, help="folder to keep the runs in")
     options = parser.parse_args()
     plan = Plan(

@@ -75,8 +75,8 @@ class Plan:
         batch_sizes: for ``offline``.
         sittings: processes, one after the other, that measure everything.
         rounds: in each sitting.
-        slot_ms: what one workload gets of a round, milliseconds: long beside the clock, short
-            beside drift.
+        slot_ms: what one query gets of a round, milliseconds: long beside the clock, and short
+            beside what else happens, which is to fall on the calibration as well.
         seed: of the order in the rounds.
         data: folder with MNIST's test files; None = ``samples``, if they are there.
         image: file for ``end-to-end`` and the start of the program; None = one of MNIST's, as PNG.
@@ -87,8 +87,8 @@ class Plan:
     streams: int = 8
     batch_sizes: tuple[int, ...] = (1, 32, 256)
     sittings: int = 5
-    rounds: int = 12
-    slot_ms: float = 5.0
+    rounds: int = 30
+    slot_ms: float = 2.0
     seed: int = 0
     data: Path | None = None
     image: Path | None = None
