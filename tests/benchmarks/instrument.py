@@ -64,8 +64,7 @@ def sit_paced(factor: float, plan: Plan, number: int) -> Sitting:
     digits = load_test_digits(plan.data)
     loaded = [Subject.load(*spec, digits=digits) for spec in plan.subjects]
     paced: Any = [
-        dataclasses.replace(subject, session=Paced(subject.session, factor))  # type: ignore[arg-type]
-        for subject in loaded
+        dataclasses.replace(subject, session=Paced(subject.session, factor)) for subject in loaded
     ]
     return sit(plan, paced, example_images(digits), number)
 

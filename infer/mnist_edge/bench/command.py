@@ -28,6 +28,7 @@ from mnist_edge.tables import print_table
 __all__ = ["AUTO", "best_threads", "parse_scenarios", "parse_threads", "run", "run_profile", "show"]
 
 AUTO = "auto"
+_USUAL = "CPUExecutionProvider"
 _MOST_THREADS = 256
 _WORTH_A_THREAD = 1.05
 """Times as fast that more threads must be before they are worth their power."""
@@ -75,6 +76,8 @@ def run(
     then = Report.read(baseline) if baseline else None
     if output is not None and output.is_dir():
         raise UsageError(f"--output {output}: is a folder; name a file in it")
+    if min_accuracy is not None and load_test_digits(plan.data) is None:
+        raise UsageError("--min-accuracy: needs MNIST's test images; name their folder by --data")
     with _progress(steps(plan)) as advance:
         report = measure(plan, watts=watts, advance=advance)
     failures = _inaccurate(report, min_accuracy)
@@ -144,17 +147,19 @@ def best_threads(report: Report) -> list[str]:
     largest = max((own.pictures for own in report.measurements), default=1)
     queries = {1: "one picture at a time", largest: f"{largest} pictures at a time"}
     lines = []
-    for name in dict.fromkeys(subject.name for subject in report.subjects):
+    for name, provider in dict.fromkeys((own.name, own.provider) for own in report.subjects):
         for pictures, title in queries.items():
             times = {
                 subject.threads: own.time.value
                 for index, subject in enumerate(report.subjects)
-                if subject.name == name and (own := report.of_pictures(index, pictures))
+                if (subject.name, subject.provider) == (name, provider)
+                and (own := report.of_pictures(index, pictures))
             }
             if times:
                 fastest = min(times.values())
                 best = min(t for t, time in times.items() if time <= fastest * _WORTH_A_THREAD)
-                lines.append(f"best for {title}: --model {name} --threads {best}")
+                where = "" if provider == _USUAL else f" --providers {provider}"
+                lines.append(f"best for {title}: --model {name} --threads {best}{where}")
     return lines
 
 
@@ -203,17 +208,18 @@ def _points(report: Report) -> list[Point]:
 
 
 def _inaccurate(report: Report, least: float | None) -> list[str]:
-    """A line for each model that is right too seldom."""
+    """A line for each model that is right too seldom, or nobody knows how often."""
     if least is None:
         return []
-    if all(subject.accuracy is None for subject in report.subjects):
-        raise UsageError("--min-accuracy: needs MNIST's test images; name their folder by --data")
-    accuracies = {subject.name: subject.accuracy for subject in report.subjects}
-    return [
-        f"{name}: right on {accuracy:.2%} of the test images, below the least of {least:.2%}"
-        for name, accuracy in accuracies.items()
-        if accuracy is not None and accuracy < least
-    ]
+    lines = []
+    for name, accuracy in {own.name: own.accuracy for own in report.subjects}.items():
+        if accuracy is None:
+            lines.append(f"{name}: its accuracy is not known, for its classes are not the digits")
+        elif accuracy < least:
+            lines.append(
+                f"{name}: right on {accuracy:.2%} of the test images, below the {least:.2%} asked for"
+            )
+    return lines
 
 
 @contextlib.contextmanager

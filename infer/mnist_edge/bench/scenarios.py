@@ -8,7 +8,7 @@
   of ours.
 - ``start``: what is measured in fresh processes (see `mnist_edge.bench.start`).
 
-These are the terms, and not the rules: a run here takes seconds, MLPerf's ten minutes at least.
+These are the terms, and not the rules: MLPerf's runs are much longer, with its own load generator.
 """
 
 from __future__ import annotations

@@ -294,10 +294,21 @@ class TestExitCodes:
         assert bench(baseline=yesterday, as_markdown=True) == 0
         assert capsys.readouterr().out.count("| faster |") == 8
 
-    def test_accuracy(self, bench: partial[int], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_accuracy(
+        self,
+        bench: partial[int],
+        report: Report,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
         assert bench(min_accuracy=0.9) == 0
         assert bench(min_accuracy=1.0) == 1
-        assert "below the least" in capsys.readouterr().err
+        assert "asked for" in capsys.readouterr().err
+        unknown = [dataclasses.replace(own, accuracy=None) for own in report.subjects]
+        monkeypatch.setattr(
+            command, "measure", lambda *_, **__: dataclasses.replace(report, subjects=unknown)
+        )
+        assert bench(min_accuracy=0.1) == 1
 
     def test_output(
         self,
@@ -327,10 +338,8 @@ def test_accuracy_that_cannot_be_measured_is_no_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = quick(INT8)
-    monkeypatch.setattr(command, "measure", lambda *_, **__: report)
-    with pytest.raises(UsageError, match="--min-accuracy"):
-        run(PROBED, margin=0.05, min_accuracy=0.5)
+    with pytest.raises(UsageError, match="--min-accuracy: needs MNIST"):
+        run(dataclasses.replace(PROBED, data=None), margin=0.05, min_accuracy=0.5)
 
 
 def test_options_become_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
