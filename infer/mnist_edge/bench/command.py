@@ -217,7 +217,7 @@ def _inaccurate(report: Report, least: float | None) -> list[str]:
             lines.append(f"{name}: its accuracy is not known, for its classes are not the digits")
         elif accuracy < least:
             lines.append(
-                f"{name}: right on {accuracy:.2%} of the test images, below the {least:.2%} asked for"
+                f"{name}: right on {accuracy:.2%} of the test images, {least:.2%} are asked for"
             )
     return lines
 

@@ -303,7 +303,7 @@ class TestExitCodes:
     ) -> None:
         assert bench(min_accuracy=0.9) == 0
         assert bench(min_accuracy=1.0) == 1
-        assert "asked for" in capsys.readouterr().err
+        assert "are asked for" in capsys.readouterr().err
         unknown = [dataclasses.replace(own, accuracy=None) for own in report.subjects]
         monkeypatch.setattr(
             command, "measure", lambda *_, **__: dataclasses.replace(report, subjects=unknown)
