@@ -195,84 +195,145 @@ def predict(
 
 `mnist-edge bench`
 
-`mnist-edge bench --model mnist-edge-int8 --model mine.onnx --threads 1 --threads 2`
+`mnist-edge bench --model mnist-edge-int8 --model mine.onnx --threads auto`
 
-`mnist-edge bench --json > bench.json`
+`mnist-edge bench --scenario single-stream --output today.json --baseline yesterday.json`
+
+`mnist-edge bench --markdown > bench.md`
+
+`mnist-edge bench --model mine.onnx --profile`
 """
 )
 def bench(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to measure, again for each; the first is what the rest is compared with.",
+            help="What to measure, again for each: any classifier of 28 x 28 pictures. The first "
+            "is what the rest is compared with.",
             show_default="the bundled models",
         ),
     ] = None,
     threads: Annotated[
-        list[int] | None, typer.Option(min=1, max=256, help="Again for each.")
+        list[str] | None,
+        typer.Option(
+            help="Again for each, or 1,2,4; auto tries what is sensible here and says which to "
+            "use.",
+            show_default="1",
+        ),
+    ] = None,
+    providers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Execution providers of onnxruntime, again for each.",
+            show_default="CPUExecutionProvider",
+        ),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="single-stream, multi-stream, offline, end-to-end, start; again for each.",
+            show_default="all",
+        ),
     ] = None,
     batch_size: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, max=65_536, help="For throughput; again for each.", show_default="1, 32, 256"
+            min=1, max=65_536, help="For offline; again for each.", show_default="1, 32, 256"
         ),
     ] = None,
+    streams: Annotated[
+        int, typer.Option(min=2, max=65_536, help="Pictures of one query in multi-stream.")
+    ] = 8,
+    sittings: Annotated[
+        int, typer.Option(min=1, max=1000, help="Processes, one by one, that measure everything.")
+    ] = 5,
+    rounds: Annotated[
+        int, typer.Option(min=2, max=100_000, help="Of everything, in each sitting.")
+    ] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order within the rounds.")] = 0,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder with MNIST's test files.", show_default="samples, if it is here"),
     ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="File for end-to-end.", show_default="one of MNIST's, as PNG"),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Compare with an earlier run's --output."),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=10, help="Smallest change that is worth a verdict.")
+    ] = 0.05,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Exit with 1 where a model is right less often."),
+    ] = None,
+    watts: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of the device while this runs, read from a meter."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the JSON here as well.")
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Draw accuracy against latency and size: PNG, or SVG by its name."
+        ),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Instead of all this, say which nodes take the time."),
+    ] = False,
 ) -> None:
     """Measure latency, throughput, start-up, memory, size and accuracy, side by side.
 
-    All models are timed in one process, in interleaved rounds. Latency is that of one picture
-    through the network; load and memory are those of a fresh process that answers once.
+    Everything is timed in interleaved rounds, in several processes one after the other; medians
+    come with intervals of 95 %. Exits with 1 where something is slower than in the baseline, or
+    less accurate than it must be.
     """
-    import dataclasses
-
-    from mnist_edge.benchmark import device_facts, load_test_digits, run_benchmark
+    from mnist_edge.bench.command import parse_scenarios, parse_threads, run, run_profile
+    from mnist_edge.bench.scenarios import Plan
     from mnist_edge.model import bundled_models
-    from mnist_edge.tables import print_table
 
-    batch_sizes = sorted(set(batch_size or (1, 32, 256)))
-    rows = run_benchmark(
-        model or list(bundled_models()),
-        threads=threads or (1,),
-        batch_sizes=batch_sizes,
-        digits=load_test_digits(data),
-    )
-    facts = device_facts()
-    if as_json:
-        models = [dataclasses.asdict(row) for row in rows]
-        typer.echo(json.dumps({"device": facts, "models": models}, indent=2))
-        return
-    typer.echo("  ".join(f"{name}: {fact}" for name, fact in facts.items()), err=True)
-    print_table(
-        ["model", "threads", "size KiB", "top-1", "p50 µs", "p90 µs", "p99 µs", "relative"]
-        + [f"images/s at {size}" for size in batch_sizes]
-        + ["load ms", "peak MiB"],
-        (
-            [
-                row.model,
-                str(row.threads),
-                f"{row.size_bytes / 1024:.1f}",
-                "-" if row.accuracy is None else f"{row.accuracy:.2%}",
-                f"{row.latency.p50:.1f}",
-                f"{row.latency.p90:.1f}",
-                f"{row.latency.p99:.1f}",
-                f"{row.relative:.2f} x",
-            ]
-            + [
-                f"{row.throughput[size]:,.0f}" if size in row.throughput else "-"
-                for size in batch_sizes
-            ]
-            + [
-                f"{row.load_ms:.1f}",
-                "-" if row.peak_memory_mib is None else f"{row.peak_memory_mib:.1f}",
-            ]
-            for row in rows
+    counts, auto = parse_threads(threads or ())
+    plan = Plan(
+        subjects=tuple(
+            (name, count, provider)
+            for name in dict.fromkeys(model or bundled_models())
+            for provider in dict.fromkeys(providers or ("CPUExecutionProvider",))
+            for count in counts
         ),
+        scenarios=parse_scenarios(scenario or ()),
+        streams=streams,
+        batch_sizes=tuple(batch_size or (1, 32, 256)),
+        sittings=sittings,
+        rounds=rounds,
+        seed=seed,
+        data=data,
+        image=image,
     )
+    if profile:
+        run_profile(plan)
+        return
+    code = run(
+        plan,
+        auto=auto,
+        baseline=baseline,
+        margin=margin,
+        min_accuracy=min_accuracy,
+        watts=watts,
+        as_json=as_json,
+        as_markdown=markdown,
+        output=output,
+        picture=picture,
+    )
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command(
@@ -294,7 +355,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a model is, what onnxruntime runs of it, and what this device is."""
-    from mnist_edge.benchmark import device_facts
+    from mnist_edge.bench.environment import device_facts
     from mnist_edge.model import Model
 
     loaded = Model.load(model)

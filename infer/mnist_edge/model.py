@@ -35,6 +35,7 @@ INPUT, OUTPUT = "image", "probabilities"
 DEFAULT_MODEL = "mnist-edge-int8"
 
 _BATCH = 500
+_CPU = "CPUExecutionProvider"
 _CHECKSUMS = "SHA256SUMS"
 
 
@@ -56,13 +57,17 @@ def bundled_models() -> dict[str, str]:
 
 
 def create_session(
-    content: bytes, threads: int = 1, profile: str | None = None
+    content: bytes,
+    threads: int = 1,
+    provider: str = _CPU,
+    profile: str | None = None,
 ) -> onnxruntime.InferenceSession:
     """An onnxruntime session set up for a small device.
 
     Args:
         content: a serialised ONNX model.
         threads: within one operator; for networks this small, 1 is usually the fastest.
+        provider: what runs the operators that it has; the processor runs the others.
         profile: begin a profile; its file's name starts with this.
 
     Raises:
@@ -79,22 +84,26 @@ def create_session(
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = profile
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=[provider])
 
 
-def load_session(name: str, threads: int = 1) -> tuple[bytes, onnxruntime.InferenceSession]:
+def load_session(
+    name: str, threads: int = 1, provider: str = _CPU
+) -> tuple[bytes, onnxruntime.InferenceSession]:
     """Reads any ONNX file, or a bundled model by its name, whose checksum is checked.
 
     Raises:
         ModelError: missing, not ONNX, truncated; or a bundled file is not the released bytes.
     """
     content = _read(name)
-    return content, _open_session(content, name, threads)
+    return content, _open_session(content, name, threads, provider)
 
 
-def _open_session(content: bytes, name: str, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(
+    content: bytes, name: str, threads: int, provider: str = _CPU
+) -> onnxruntime.InferenceSession:
     try:
-        return create_session(content, threads)
+        return create_session(content, threads, provider)
     except Exception as error:  # onnxruntime's errors derive from Exception directly
         raise ModelError(
             f"{name}: not an ONNX model that onnxruntime can load (damaged, truncated, or "

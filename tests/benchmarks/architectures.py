@@ -14,7 +14,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mnist_edge.benchmark import run_benchmark
+from mnist_edge.bench.measure import measure
+from mnist_edge.bench.scenarios import Plan, Scenario
 from mnist_edge.model import Model
 from mnist_edge_trainer.commands.models import MEASURED
 from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
@@ -50,6 +51,14 @@ def exported(run: Path) -> dict[str, Path]:
     return files
 
 
+def latencies(names: list[str]) -> dict[str, float]:
+    """Of one picture, over that of the first."""
+    subjects = tuple((name, 1, "CPUExecutionProvider") for name in names)
+    report = measure(Plan(subjects, scenarios=(Scenario.SINGLE_STREAM,)))
+    relative = [report.relative(index) for index in range(len(names))]
+    return {name: own.value for name, own in zip(names, relative, strict=True) if own}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/classic"))
@@ -67,7 +76,7 @@ def main() -> None:
     first = {arch: files[arch, options.seeds[0]] for arch in ARCHITECTURES}
     default = str(first[DEFAULT_ARCHITECTURE]["int8"])
     names = [default, *(str(f["int8"]) for f in first.values() if str(f["int8"]) != default)]
-    relative = {row.model: row.relative for row in run_benchmark(names, batch_sizes=(1,))}
+    relative = latencies(names)
     measured = {
         arch: {
             "seeds": seeds_of(arch, options.seeds),

@@ -524,12 +524,13 @@ class TestInfo:
 
 
 def test_bench(cli: Cli) -> None:
-    done = cli("bench", "--model", "mnist-edge-int8", "--batch-size", "8", "--json")
+    short = ("bench", "--model", "mnist-edge-int8", "--batch-size", "8", "--sittings", "2")
+    done = cli(*short, "--rounds", "2", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["device"]["onnxruntime"]
-    (row,) = report["models"]
-    assert row["accuracy"] > 0.99
-    table = cli("bench", "--model", "mnist-edge-int8", "--batch-size", "8")
+    assert report["environment"]["onnxruntime"]
+    (subject,) = report["subjects"]
+    assert subject["accuracy"] > 0.99
+    table = cli(*short, "--rounds", "2", "--scenario", "single-stream")
     assert "p50" in table.stdout
     assert "mnist-edge-int8" in table.stdout

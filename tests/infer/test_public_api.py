@@ -73,4 +73,6 @@ def test_the_version_is_told_before_anything_heavy_loads() -> None:
 def test_the_inference_side_names_no_training_package() -> None:
     for path in (ROOT / "infer").rglob("*.py"):
         imported = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
-        assert not set(imported) & (TRAINING | {"mnist_edge_trainer"}), path
+        # The one picture that a device may draw, where it has what draws it.
+        allowed = {"matplotlib"} if path.name == "picture.py" else set()
+        assert not set(imported) & (TRAINING | {"mnist_edge_trainer"}) - allowed, path

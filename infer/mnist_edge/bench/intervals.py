@@ -1,0 +1,123 @@
+"""How sure a measured time is: bootstrap intervals over sittings and rounds.
+
+What is independent is a *sitting*, a process of its own; the rounds in it share its memory layout,
+and the calls in a round share nearly everything (Kalibera & Jones 2013, "Rigorous benchmarking in
+reasonable time"). So sittings are drawn with replacement, and rounds within each of them (Davison
+& Hinkley 1997, section 3.8), and what is drawn is reduced as the original is: to its median.
+
+With five sittings, a percentile interval is too narrow. Its tails are moved out to where Student's
+t would put them (Hesterberg 2015, "What teachers should know about the bootstrap", section 5.3).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Interval",
+    "Rounds",
+    "change",
+    "interval",
+    "outliers",
+    "resampled_medians",
+    "student_t",
+    "tail",
+]
+
+Rounds = npt.NDArray[np.float64]
+"""Medians of rounds, ``[sittings, rounds]``, any unit."""
+
+_RESAMPLES = 2000
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and the confidence interval around it, in one unit."""
+
+    value: float
+    low: float
+    high: float
+
+    def scaled(self, factor: float) -> Interval:
+        return Interval(self.value * factor, self.low * factor, self.high * factor)
+
+    def inverse(self, numerator: float) -> Interval:
+        """Of `numerator` over the figure: a rate, of a time."""
+        return Interval(numerator / self.value, numerator / self.high, numerator / self.low)
+
+
+def interval(rounds: Rounds, level: float = 0.95, seed: int = _SEED) -> Interval:
+    """The median of all rounds, and its interval.
+
+    Args:
+        rounds: ``[K, R]``. Where K = 1, the rounds themselves are taken for independent.
+        level: confidence, in 0..1.
+    """
+    drawn = resampled_medians(rounds, np.random.default_rng(seed))
+    cut = tail(_independent(rounds), level)
+    low, high = np.quantile(drawn, [cut, 1 - cut])
+    return Interval(float(np.median(rounds)), float(low), float(high))
+
+
+def change(now: Rounds, then: Rounds, level: float = 0.95, seed: int = _SEED) -> Interval:
+    """How many times the median of `then` that of `now` is, where nothing pairs their rounds."""
+    source = np.random.default_rng(seed)
+    drawn = resampled_medians(now, source) / resampled_medians(then, source)
+    cut = tail(min(_independent(now), _independent(then)), level)
+    low, high = np.quantile(drawn, [cut, 1 - cut])
+    return Interval(float(np.median(now) / np.median(then)), float(low), float(high))
+
+
+def resampled_medians(rounds: Rounds, source: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Medians ``[2000]`` of what the two-stage bootstrap draws from ``[K, R]``."""
+    units = rounds if len(rounds) > 1 else rounds.T
+    sittings, count = units.shape
+    chosen = source.integers(0, sittings, (_RESAMPLES, sittings, 1))
+    within = source.integers(0, count, (_RESAMPLES, sittings, count))
+    drawn: npt.NDArray[np.float64] = np.median(units[chosen, within], axis=(1, 2))
+    return drawn
+
+
+def tail(units: int, level: float) -> float:
+    """Probability to leave out on each side, for so many independent units."""
+    if units < 2:
+        return 0.0
+    spread = math.sqrt(units / (units - 1)) * student_t(level, units - 1)
+    return NormalDist().cdf(-spread)
+
+
+def student_t(level: float, freedom: int) -> float:
+    """t with P(-t <= T <= t) = `level`, for T of Student's distribution."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < level else (low, middle)
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _within(angle: float, freedom: int) -> float:
+    """P(|T| <= t), t = tan(angle) sqrt(freedom) (Abramowitz & Stegun, 26.7.3 and 26.7.4)."""
+    is_odd = freedom % 2
+    term, total = math.cos(angle) if is_odd else 1.0, 0.0
+    for number in range(is_odd + 1, freedom, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * number / (number + 1)
+    inner = math.sin(angle) * total
+    return 2 / math.pi * (angle + inner) if is_odd else inner
+
+
+def outliers(times: npt.NDArray[np.int64]) -> int:
+    """How many lie above Tukey's fence, the third quartile and one and a half of its distance from
+    the first (Tukey 1977). They are counted, and stay in every figure."""
+    first, third = np.percentile(times, [25, 75])
+    return int(np.count_nonzero(times > third + 1.5 * (third - first)))
+
+
+def _independent(rounds: Rounds) -> int:
+    return len(rounds) if len(rounds) > 1 else rounds.shape[1]
