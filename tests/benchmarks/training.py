@@ -307,9 +307,9 @@ def main() -> None:
         val_split = ALL - 2_000
         options.target, options.photos, options.races, options.rounds = 0.5, [0], 1, 1
 
-    from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
+    from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, Architecture
 
-    ARCHITECTURES["two-conv"] = TwoConvNet
+    ARCHITECTURES["two-conv"] = Architecture(lambda _: TwoConvNet(), "the example's")
     with tempfile.TemporaryDirectory() as folder:
         training, validation = split(val_split)
         parts = Parts(unpacked(Path(folder)), training, validation[:5_000])
