@@ -65,13 +65,6 @@ _Model = Annotated[
     str | None,
     typer.Option(help="An .onnx file, or a bundled model's name.", show_default="mnist-edge-int8"),
 ]
-_Data = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder with the four MNIST files; downloaded there where they are missing.",
-        show_default="samples here, else your cache",
-    ),
-]
 
 
 @app.command(

@@ -86,7 +86,7 @@ def data(
 def models(as_json: _Json = False) -> None:
     """List the architectures: parameters, multiplications, size, accuracy, latency.
 
-    Accuracies are of the 10,000 test images, mean and standard deviation over the seeds; latency
+    Accuracies are of MNIST's test images, mean and standard deviation over the seeds; latency
     is that of one picture in int8, relative to the default's.
     """
     _command("models").models(as_json=as_json)
@@ -256,7 +256,8 @@ def train(
         raise UsageError("--recipe and --config: choose one")
     _command("train").train(
         {name: value for name, value in options.items() if value is not None},
-        recipe=recipe if config is None else str(config),
+        recipe=recipe,
+        config=config,
         data=data,
         out=out,
         resume=resume,
@@ -480,7 +481,7 @@ def export(
 ) -> None:
     """Write complete ONNX files, proven to tell the same digits.
 
-    torch, fp32 and int8 are compared over the 10,000 test images. Past a bound nothing is written.
+    torch, fp32 and int8 are compared over all test images. Past a bound nothing is written.
     """
     _command("export").export(run, quantize=quantize, output=output, data=data, force=force)
 

@@ -85,6 +85,43 @@ class TestTrain:
         assert [scores["label"] for scores in report["classes"]] == list(Model.load(model).labels)
         assert report["int8"]["file"] == model.name
 
+    def test_a_run_on_ones_own_pictures_is_one_of_those_pictures(
+        self, cli: Cli, own_pictures: Path, tmp_path: Path
+    ) -> None:
+        """Whatever their folder is called, and whatever becomes of it."""
+        pictures, run = tmp_path / "mnist", tmp_path / "run"
+        shutil.copytree(own_pictures, pictures)
+        options = ("--arch", "mlp", "--epochs", "1", "--data", pictures.name)
+        done = cli("train", *options, "--out", run, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        scored = json.loads(cli("evaluate", run, "--json").stdout)
+        assert scored["dataset"] == "folder mnist"
+        assert scored["images"] < 60
+        again = ("--config", run / "recipe.toml", "--seed", "1", "--out", tmp_path / "again")
+        assert cli("train", *again).returncode == 0
+
+        elsewhere = cli("evaluate", run, "--data", own_pictures, "--json", "--split", "validation")
+        assert elsewhere.returncode == 0, elsewhere.stderr
+        shutil.copytree(pictures / "class 0", pictures / "class 8")
+        done = cli("train", "--resume", "--out", run)
+        assert "are not those that it began with" in one_line_error(done, 2)
+        done = cli("evaluate", run)
+        assert "point --data at what it was trained for" in one_line_error(done, 2)
+        shutil.rmtree(pictures)
+        assert "point --data at it" in one_line_error(cli("evaluate", run), 1)
+
+    def test_what_is_for_digits_is_refused_for_other_things(
+        self, cli: Cli, own_pictures: Path, tmp_path: Path
+    ) -> None:
+        run = tmp_path / "run"
+        options = ("--arch", "mlp", "--epochs", "1", "--data", own_pictures)
+        assert cli("train", *options, "--out", run).returncode == 0
+        for option in ("--robustness", "--rejection"):
+            done = cli("evaluate", run, option)
+            assert "only digits are photographed" in one_line_error(done, 2)
+        done = cli("train", *options, "--photos", "100", "--out", tmp_path / "other")
+        assert "use --photos 0" in one_line_error(done, 2)
+
     def test_fine_tuned_a_network_of_ten_digits_tells_three_classes(
         self, cli: Cli, trained_run: Path, own_pictures: Path, tmp_path: Path
     ) -> None:
@@ -134,12 +171,12 @@ class TestTrain:
         ("arguments", "code", "says"),
         [
             (("--config", "RECIPE"), 2, "did you mean 'epochs'?"),
-            (("--recipe", "clasic"), 2, "one of classic"),
+            (("--recipe", "clasic"), 2, "did you mean 'classic'"),
             (("--recipe", "classic", "--config", "RECIPE"), 2, "choose one"),
             (("--optimizer", "adm"), 2, "--optimizer adm: unknown; choose one of adamw"),
             (("--dataset", "fashon-mnist"), 2, "did you mean 'fashion-mnist'"),
             (("--from", "nowhere"), 2, "no such checkpoint"),
-            (("--data", "nowhere"), 1, "nowhere"),
+            (("--data", "README.md"), 1, "--data takes the folder that it is in"),
         ],
     )
     def test_a_mistake_is_told_in_a_line(

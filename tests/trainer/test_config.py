@@ -12,13 +12,13 @@ import torch
 
 from mnist_edge import UsageError
 from mnist_edge.workshop import train
-from mnist_edge_trainer.config import TrainConfig, load_recipe, named_recipes
+from mnist_edge_trainer.config import TrainConfig, load_recipe, named_recipe, named_recipes
 
 
 def test_help_states_the_defaults_that_hold() -> None:
     defaults = asdict(TrainConfig())
     for name, hint in typing.get_type_hints(train, include_extras=True).items():
-        if name not in defaults or name == "start_from":
+        if name not in defaults or name in ("start_from", "data"):
             continue
         (option,) = hint.__metadata__
         stated = "--augment" if name == "augment" else str(defaults[name])
@@ -28,14 +28,14 @@ def test_help_states_the_defaults_that_hold() -> None:
 def test_a_run_is_repeated_from_the_recipe_it_wrote(tmp_path: Path) -> None:
     config = TrainConfig(arch="lenet", lr=1e-3, augment=False, elastic=0.25, seed=7)
     config.save_recipe(tmp_path / "recipe.toml")
-    assert TrainConfig(**load_recipe(str(tmp_path / "recipe.toml"))) == config
+    assert TrainConfig(**load_recipe(tmp_path / "recipe.toml")) == config
     config.save(tmp_path / "config.json")
     assert TrainConfig(**json.loads((tmp_path / "config.json").read_text())) == config
 
 
 def test_a_whole_number_will_do_for_a_number(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("rotation = 12")
-    rotation = load_recipe(str(tmp_path / "recipe.toml"))["rotation"]
+    rotation = load_recipe(tmp_path / "recipe.toml")["rotation"]
     assert isinstance(rotation, float)
     assert rotation == 12
 
@@ -50,28 +50,31 @@ def test_a_whole_number_will_do_for_a_number(tmp_path: Path) -> None:
         ("augment = 1", r"augment = 1 must be true or false"),
         ("epochs = 3.5", r"epochs = 3.5 must be a whole number"),
         ("epochs 3", r"not TOML"),
+        ("lr = 1" + "0" * 400, r"lr is too large"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=complaint) as refused:
-        load_recipe(str(path))
+        load_recipe(path)
     assert str(path) in str(refused.value)
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one of classic"):
-        load_recipe(str(tmp_path / "recipe.toml"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_recipe(tmp_path / "recipe.toml")
+    with pytest.raises(UsageError, match="--recipe clasic: unknown; did you mean 'classic'"):
+        named_recipe("clasic")
     (tmp_path / "recipe.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not text"):
-        load_recipe(str(tmp_path / "recipe.toml"))
+        load_recipe(tmp_path / "recipe.toml")
 
 
 def test_the_recipes_that_come_with_the_package_hold() -> None:
     assert "classic" in named_recipes()
     for name in named_recipes():
-        TrainConfig(**load_recipe(name))
+        TrainConfig(**named_recipe(name))
 
 
 @pytest.mark.parametrize(

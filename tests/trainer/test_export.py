@@ -222,9 +222,11 @@ def test_the_temperature_lowers_the_loss_and_changes_no_answer(
 
 
 def test_no_mistake_is_no_reason_to_be_certain() -> None:
-    labels = torch.arange(10)
-    assert fit_temperature(torch.eye(10) * 3, labels) == 1.0
-    assert fit_temperature(torch.eye(10) * 3, labels.roll(1)) > 1.0
+    labels = torch.arange(10).repeat(20)
+    logits = torch.eye(10).repeat(20, 1) * 3
+    assert fit_temperature(logits, labels) == 1.0
+    assert fit_temperature(logits[:50], labels[:50].roll(1)) == 1.0
+    assert fit_temperature(logits, labels.roll(1)) > 1.0
 
 
 def test_where_the_files_go(tmp_path: Path) -> None:

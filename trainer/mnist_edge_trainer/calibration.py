@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 __all__ = ["fit_temperature", "with_temperature"]
 
+_FEWEST = 100
+"""Images."""
+
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature with the lowest cross-entropy.
@@ -23,9 +26,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
     Returns:
         above 1 where the network was overconfident, below 1 where it was not confident enough. 1
-        where every image is told right, as may be with few: no temperature is too low for those.
+        where there are too few images to tell, or every one is told right, for which no
+        temperature is too low.
     """
-    if (logits.argmax(dim=1) == labels).all():
+    if len(labels) < _FEWEST or (logits.argmax(dim=1) == labels).all():
         return 1.0
     result = minimize_scalar(
         lambda temperature: float(F.cross_entropy(logits / temperature, labels)),

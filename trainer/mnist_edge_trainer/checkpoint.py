@@ -23,6 +23,7 @@ __all__ = [
     "EpochRecord",
     "RunFolder",
     "TrainerState",
+    "history_of",
     "load_checkpoint",
 ]
 
@@ -164,6 +165,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise TrainingError(
             f"{path}: damaged, or no checkpoint of this version of mnist-edge; use another run"
         ) from error
+
+
+def history_of(run: RunFolder) -> list[EpochRecord]:
+    """Of the epochs that a run has finished; errors as `load_checkpoint`."""
+    state = load_checkpoint(run.last).trainer
+    return [] if state is None else state["history"]
 
 
 @dataclass(frozen=True)

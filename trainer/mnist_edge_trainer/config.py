@@ -23,7 +23,15 @@ from mnist_edge.files import make_folder, written_whole
 from mnist_edge_trainer.augment import Augmentation
 from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "TrainConfig", "load_recipe", "named_recipes"]
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "TrainConfig",
+    "load_recipe",
+    "named_recipe",
+    "named_recipes",
+    "option",
+]
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "constant")
@@ -35,7 +43,8 @@ class TrainConfig:
 
     Attributes:
         arch: name in `mnist_edge_trainer.models.ARCHITECTURES`.
-        dataset: name in `mnist_edge_trainer.datasets`; of a folder of classes, its path.
+        dataset: name in `mnist_edge_trainer.datasets`; ``own`` for a folder of one's own pictures.
+        data: folder that it lies in; empty = wherever a published one does by default.
         start_from: run whose weights to start from; empty = random ones.
         epochs: passes over the training images.
         batch_size: images per step.
@@ -59,6 +68,7 @@ class TrainConfig:
 
     arch: str = DEFAULT_ARCHITECTURE
     dataset: str = "mnist"
+    data: str = ""
     start_from: str = ""
     epochs: int = 50
     batch_size: int = 128
@@ -98,7 +108,7 @@ class TrainConfig:
             self._refuse("seed", f"must lie between 0 and {2**32 - 1}")
 
     def _refuse(self, name: str, why: str) -> None:
-        raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: {why}")
+        raise UsageError(f"{option(name)} {getattr(self, name)}: {why}")
 
     @property
     def augmentation(self) -> Augmentation | None:
@@ -125,28 +135,40 @@ def _write(path: Path, text: str) -> None:
 _DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
 
 
-def load_recipe(source: str) -> dict[str, Any]:
-    """Reads fields of `TrainConfig`.
+def option(name: str) -> str:
+    """What the command line calls a field of `TrainConfig`."""
+    return "--from" if name == "start_from" else "--" + name.replace("_", "-")
 
-    Args:
-        source: path of a TOML file, or name of a recipe that comes with the package.
+
+def load_recipe(path: Path) -> dict[str, Any]:
+    """Reads fields of `TrainConfig` from a TOML file.
 
     Raises:
         UsageError: there is none, or it holds something that is no field, or no value of one.
     """
-    named = named_recipes()
     try:
-        text = named[source] if source in named else Path(source).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(
-            f"--config {source}: cannot be read ({reason}); give a TOML file, or one of "
-            f"{', '.join(named)}"
-        ) from error
+        raise UsageError(f"--config {path}: cannot be read ({reason.lower()})") from error
     try:
-        return _checked(tomllib.loads(text), source)
+        return _checked(tomllib.loads(text), path)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"--config {source}: not TOML ({error})") from error
+        raise UsageError(f"--config {path}: not TOML ({error})") from error
+
+
+def named_recipe(name: str) -> dict[str, Any]:
+    """The same from a recipe that comes with the package.
+
+    Raises:
+        UsageError: there is none of that name; the message names the nearest.
+    """
+    recipes = named_recipes()
+    if name not in recipes:
+        near = difflib.get_close_matches(name, recipes, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"--recipe {name}: unknown; {hint}there are: {', '.join(recipes)}")
+    return tomllib.loads(recipes[name])
 
 
 def named_recipes() -> dict[str, str]:
@@ -160,7 +182,7 @@ def named_recipes() -> dict[str, str]:
     }
 
 
-def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _checked(values: Mapping[str, Any], source: Path) -> dict[str, Any]:
     kinds = {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)}
     checked: dict[str, Any] = {}
     for name, value in values.items():
@@ -169,6 +191,8 @@ def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds)}"
             raise UsageError(f"--config {source}: {name!r} is no part of a recipe; {hint}")
         kind = kinds[name]
+        if type(value) is int and value.bit_length() > 63:
+            raise UsageError(f"--config {source}: {name} is too large a number")
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:

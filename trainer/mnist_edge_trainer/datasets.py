@@ -19,6 +19,7 @@ from mnist_edge.contract import Preprocessing
 from mnist_edge.errors import DatasetError, UsageError
 from mnist_edge_trainer.checkpoint import DataFacts
 from mnist_edge_trainer.commands.say import say
+from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.folders import has_pictures, load_folder
 from mnist_edge_trainer.published import MNIST, PUBLISHED, Published, find, home, load
@@ -26,6 +27,7 @@ from mnist_edge_trainer.published import MNIST, PUBLISHED, Published, find, home
 __all__ = [
     "DATASETS",
     "DEFAULT_DATASET",
+    "OWN",
     "Dataset",
     "load_again",
     "load_dataset",
@@ -37,6 +39,9 @@ DEFAULT_DATASET = MNIST.name
 DATASETS = tuple(PUBLISHED)
 """Names of the published datasets."""
 
+OWN = "own"
+"""What a recipe calls a folder of one's own pictures."""
+
 _VALIDATION, _VALIDATION_PART = 5_000, 10
 """Images held out for validation; of a small set, one in so many."""
 
@@ -46,7 +51,7 @@ class Dataset:
     """Images with their classes.
 
     Attributes:
-        name: the published dataset's, or the folder's.
+        name: the published dataset's; of one's own pictures, ``folder`` and its name.
         labels: names of the classes, in the order of their numbers; two or more, without commas.
         training: before a validation split is held out (`split_training`).
         sha256: of the training images as an uncompressed IDX file, which for the published
@@ -90,8 +95,7 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
     What is left out of one's own pictures is told on stderr.
 
     Args:
-        name: one of `DATASETS`. With a folder of one's own pictures it is the default one's, or
-            any that is not published.
+        name: one of `DATASETS`; with a folder of one's own pictures, the default one or `OWN`.
         data: folder of the published dataset's files, or with a folder of pictures for each class;
             None = ``samples`` here where they are there, else the user's cache.
 
@@ -108,6 +112,11 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
             if name in PUBLISHED and name != DEFAULT_DATASET:
                 raise UsageError(f"{data}: has pictures, not {name}; leave out --dataset {name}")
             return _own(data)
+    if name == OWN:
+        raise DatasetError(
+            f"{data or 'own pictures'}: no folder with a folder of pictures for each class; point "
+            "--data at it"
+        )
     if published is None:
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -128,9 +137,9 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
     )
 
 
-def load_again(name: str, data: Path | None) -> Dataset:
-    """Loads the dataset that a recipe names (`TrainConfig.dataset`), or `data` in its place."""
-    return load_dataset(name, data or (None if name in DATASETS else Path(name)))
+def load_again(config: TrainConfig, data: Path | None) -> Dataset:
+    """Loads the dataset that a recipe names, from `data` where that is given."""
+    return load_dataset(config.dataset, data or (Path(config.data) if config.data else None))
 
 
 def validation_size(dataset: Dataset, wanted: int | None) -> int:
@@ -138,11 +147,13 @@ def validation_size(dataset: Dataset, wanted: int | None) -> int:
 
     Args:
         dataset: to hold them out of.
-        wanted: what was asked for; None = 5,000, and of less than 50,000 images a tenth.
+        wanted: what was asked for; None = 5,000, and of less than 50,000 images a tenth, but as
+            many as there are classes.
     """
     if wanted is not None:
         return wanted
-    return min(_VALIDATION, max(1, len(dataset.training) // _VALIDATION_PART))
+    share = len(dataset.training) // _VALIDATION_PART
+    return min(_VALIDATION, max(len(dataset.labels), share))
 
 
 def _is_in(directory: Path, published: Published) -> bool:
@@ -155,7 +166,7 @@ def _own(directory: Path) -> Dataset:
     pictures = Digits.of(folders.images, folders.classes)
     training = pictures[~in_test]
     return Dataset(
-        directory.resolve().name,
+        f"folder {directory.resolve().name}",
         folders.labels,
         training,
         _sha256(training.images[:, 0].numpy()),

@@ -205,6 +205,7 @@ def to_onnx(network: nn.Module) -> ModelProto:
 
 def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
     config, data = dataclasses.asdict(checkpoint.config), checkpoint.data
+    del config["data"]  # a folder of whoever trained it
     return {
         "version": __version__,
         "architecture": checkpoint.config.arch,
@@ -216,7 +217,8 @@ def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
         "labels": ",".join(data.labels),
         "preprocessing": data.preprocessing,
         "opset": str(OPSET),
-        "license": "MIT",
+        # Of pictures that are somebody's own, the weights are theirs to license.
+        **({"license": "MIT"} if data.credit else {}),
     }
 
 

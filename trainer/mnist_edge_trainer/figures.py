@@ -6,6 +6,7 @@ told apart by the colour-blind (Okabe and Ito 2008), and nothing is said by colo
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -410,7 +411,7 @@ def _tiles(
 def _scale_by_decades(axes: Axes) -> None:
     """A logarithmic scale with plain figures, unless all is zero, which has no logarithm."""
     if any(np.any(np.asarray(line.get_ydata()) > 0) for line in axes.lines):
-        axes.set_yscale("log")
+        axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -431,13 +432,21 @@ def _bare(axes: Axes) -> None:
 
 
 def _shortened(name: str, length: int) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
+    """A name as it is to be drawn: to matplotlib, a dollar begins a formula."""
+    short = name if len(name) <= length else name[: length - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def _save(figure: Figure, path: Path) -> None:
     make_folder(path.parent)
     # The same figures make the same file: no date, and no names by chance.
-    with matplotlib.rc_context({"svg.hashsalt": "mnist-edge"}), written_whole(path) as partial:
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "mnist-edge"}),
+        written_whole(path) as partial,
+        warnings.catch_warnings(),
+    ):
+        # Of letters that the font has not: a box is drawn in their place.
+        warnings.filterwarnings("ignore", "Glyph")
         if path.suffix == ".svg":
             figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
         else:

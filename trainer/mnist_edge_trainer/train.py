@@ -178,9 +178,9 @@ def train(
         raise UsageError(
             f"--batch-size {config.batch_size}: larger than the {len(training)} training images"
         )
-    make_folder(run.path)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     trainer = _Trainer(config, training.to(device), validation.to(device), photos, data, device)
+    make_folder(run.path)
     best: Checkpoint | None = None
     if resume:
         trainer.restore(load_checkpoint(run.last))

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.contract import DIGITS
+from mnist_edge.errors import UsageError
 from mnist_edge.files import make_folder, written_whole
 from mnist_edge.tables import print_table
 from mnist_edge_trainer import evaluate as scoring
@@ -166,7 +168,7 @@ def robustness(
     target: str | None, *, split: str, data: Path | None, pictures: int, as_json: bool
 ) -> None:
     """Scores photographs of digits by what is wrong with them, beside the naive way."""
-    subject = load_subject(target, split, data)
+    subject = _of_digits(load_subject(target, split, data), "--robustness")
     digits = subject.digits[:pictures]
     say(f"{subject.name}: {len(digits):,} digits of the {split} split, photographed in each cell")
     axes = measure_robustness(
@@ -216,7 +218,7 @@ def rejection(
     target: str | None, *, split: str, data: Path | None, out: Path | None, as_json: bool
 ) -> None:
     """What a least confidence keeps back, of photographs of a split and of what is no digit."""
-    subject = load_subject(target, split, data)
+    subject = _of_digits(load_subject(target, split, data), "--rejection")
     photographs = held_out_photos(subject.digits)
     curve = rejection_curve(
         subject.network(photographs.images[:, 0].numpy()),
@@ -301,3 +303,12 @@ def _print_confusions(scores: scoring.Evaluation) -> None:
         ["true", "predicted", "images"],
         [[*pair, str(count)] for pair, count in pairs.most_common(_MOST_CONFUSED)],
     )
+
+
+def _of_digits(subject: Subject, option: str) -> Subject:
+    if subject.labels != DIGITS:
+        raise UsageError(
+            f"{option}: only digits are photographed, and {subject.name} tells "
+            f"{', '.join(subject.labels)}"
+        )
+    return subject

@@ -24,7 +24,12 @@ def export(
     if not os.path.isdir(run.path):
         raise UsageError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
     checkpoint = load_checkpoint(run.best)
-    dataset = load_again(checkpoint.config.dataset, data)
+    dataset = load_again(checkpoint.config, data)
+    if dataset.sha256 != checkpoint.data.sha256:
+        raise UsageError(
+            f"{run.path}: was trained on other images than {dataset.name} has; point --data at its "
+            "own, or train anew"
+        )
     result = export_run(
         checkpoint,
         dataset.training,

@@ -33,7 +33,7 @@ class Subject:
         network: probabilities float32 ``[N, C]`` of uint8 ``[N, 28, 28]``.
         split: ``test`` or ``validation``.
         digits: the pictures of the split.
-        folder: the run's; None for a model file.
+        folder: the run's; None for a model file, and for pictures that are not the run's own.
         dataset: whose pictures they are.
         labels: names of the C classes.
         filters: a run's first layer (see `attention.first_layer`); None for a model file.
@@ -75,14 +75,15 @@ def load_subject(target: str | None, split: str, data: Path | None) -> Subject:
 
 def _run(run: RunFolder, split: str, data: Path | None) -> Subject:
     checkpoint = load_checkpoint(run.best)
-    config = checkpoint.config
-    dataset = _of_classes(config.dataset, data, checkpoint.data.labels, str(run.path))
+    config, trained_on = checkpoint.config, checkpoint.data
+    dataset = _of_classes(config, data, trained_on.labels, str(run.path))
+    is_its_own = dataset.sha256 == trained_on.sha256
     return Subject(
         str(run.path),
         scoring.probabilities_of(checkpoint),
         split,
-        _digits(dataset, split, config.val_split),
-        run.path,
+        _digits(dataset, split, config.val_split, is_its_own, str(run.path)),
+        run.path if is_its_own else None,
         dataset=dataset.name,
         labels=dataset.labels,
         filters=first_layer(checkpoint.network()),
@@ -94,17 +95,20 @@ def _model(target: str, split: str, data: Path | None) -> Subject:
     model = Model.load(target)
     # Files of 0.1 to 0.3 do not name their dataset; what they leave out was our default.
     recipe = json.loads(model.metadata.get("training_recipe", "{}"))
-    val_split = int(recipe.get("val_split", TrainConfig.val_split))
-    name = recipe.get("dataset", TrainConfig.dataset)
-    dataset = _of_classes(name, data, model.labels, target)
-    digits = _digits(dataset, split, val_split)
+    known = {name: recipe[name] for name in ("dataset", "val_split") if name in recipe}
+    config = TrainConfig(**known)
+    dataset = _of_classes(config, data, model.labels, target)
+    is_its_own = dataset.sha256 == model.metadata.get("dataset_sha256")
+    digits = _digits(dataset, split, config.val_split, is_its_own, target)
     return Subject(
         target, model.run, split, digits, None, dataset=dataset.name, labels=dataset.labels
     )
 
 
-def _of_classes(name: str, data: Path | None, labels: tuple[str, ...], target: str) -> Dataset:
-    dataset = load_again(name, data)
+def _of_classes(
+    config: TrainConfig, data: Path | None, labels: tuple[str, ...], target: str
+) -> Dataset:
+    dataset = load_again(config, data)
     if dataset.labels != labels:
         raise UsageError(
             f"{target}: tells {', '.join(labels)}, and {dataset.name} is of "
@@ -113,9 +117,14 @@ def _of_classes(name: str, data: Path | None, labels: tuple[str, ...], target: s
     return dataset
 
 
-def _digits(dataset: Dataset, split: str, val_split: int) -> Digits:
+def _digits(dataset: Dataset, split: str, val_split: int, is_its_own: bool, target: str) -> Digits:
     if split == "test":
         return dataset.test
+    if not is_its_own:
+        raise UsageError(
+            f"--split {split}: {target} was trained on other images than {dataset.name} has, and "
+            "may have seen these; use --split test"
+        )
     return split_training(dataset.training, val_split)[1]
 
 

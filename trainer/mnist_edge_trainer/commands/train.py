@@ -12,11 +12,11 @@ import torch
 from rich.console import Console
 
 from mnist_edge.errors import UsageError
-from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, load_checkpoint
+from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, history_of, load_checkpoint
 from mnist_edge_trainer.commands.say import say
-from mnist_edge_trainer.config import TrainConfig, load_recipe
+from mnist_edge_trainer.config import TrainConfig, load_recipe, named_recipe, option
 from mnist_edge_trainer.data import Digits, split_training
-from mnist_edge_trainer.datasets import Dataset, load_again, load_dataset, validation_size
+from mnist_edge_trainer.datasets import OWN, Dataset, load_again, load_dataset, validation_size
 from mnist_edge_trainer.figures import draw_curves
 from mnist_edge_trainer.live import LiveDisplay
 from mnist_edge_trainer.models import build, multiplications, parameter_count
@@ -27,6 +27,9 @@ from mnist_edge_trainer.train import train as run_training
 
 __all__ = ["recipe_for", "train"]
 
+_FEWEST_STEPS = 8
+"""Of an epoch."""
+
 _FINE_TUNING = {"epochs": 10, "lr": TrainConfig.lr / 10}
 """Gentler than from scratch: what was learnt is to be kept."""
 
@@ -35,6 +38,7 @@ def train(
     options: dict[str, Any],
     *,
     recipe: str | None,
+    config: Path | None,
     data: Path | None,
     out: Path | None,
     resume: bool,
@@ -44,35 +48,37 @@ def train(
 
     Args:
         options: fields of `TrainConfig` that were asked for; the others keep their defaults.
-        recipe: to take further fields from (see `load_recipe`); None = nothing.
+        recipe, config: name or file of a recipe to take further fields from; None = no such.
         data: folder of the dataset; None = wherever it is by default.
         out: the run's folder; None = a new one, or the latest when resuming.
         resume: continue what is in it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
-    options = ({} if recipe is None else load_recipe(recipe)) | options
+    options = _recipe(recipe, config) | options
     target = pick_device(device)
     if resume:
         run = RunFolder.latest() if out is None else RunFolder(out)
-        config = _resumed(run, options)
-        dataset, start = load_again(config.dataset, data), None
+        chosen = _resumed(run, options)
+        dataset, start = load_again(chosen, data), None
+        _require_the_same(dataset, run)
     else:
-        dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data)
+        named = Path(options["data"]) if options.get("data") else None
+        dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data or named)
         start = _start(options)
-        config = recipe_for(dataset, options, data, start)
-        run = _new_run(out, config.arch)
-    training, validation = split_training(dataset.training, config.val_split)
-    _announce(config, dataset, training, validation, target, run)
+        chosen = recipe_for(dataset, options, data or named, start)
+        run = _new_run(out, chosen.arch)
+    training, validation = split_training(dataset.training, chosen.val_split)
+    _announce(chosen, dataset, training, validation, target, run)
     photos = None
     try:
-        if config.photos:
+        if chosen.photos:
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
         with (
-            LiveDisplay(config, Console(stderr=True)) as display,
+            LiveDisplay(chosen, Console(stderr=True)) as display,
             with_tensorboard(display, run) as observer,
         ):
             result = run_training(
-                config,
+                chosen,
                 training,
                 validation,
                 run,
@@ -85,6 +91,7 @@ def train(
             )
     except KeyboardInterrupt:
         if run.last.exists():
+            draw_curves(history_of(run), run.curves)
             folder = quote(str(run.path))
             say(f"interrupted; continue with: mnist-edge train --resume --out {folder}")
         else:
@@ -124,6 +131,12 @@ def _conclude(result: TrainResult, run: RunFolder) -> None:
     say(f"      mnist-edge export {folder} --quantize")
 
 
+def _recipe(name: str | None, file: Path | None) -> dict[str, Any]:
+    if name is not None:
+        return named_recipe(name)
+    return {} if file is None else load_recipe(file)
+
+
 def _start(options: dict[str, Any]) -> Checkpoint | None:
     name = options.get("start_from")
     return load_checkpoint(RunFolder(Path(name)).best) if name else None
@@ -145,16 +158,42 @@ def recipe_for(
     """
     if options.get("photos") and not dataset.facts.is_of_digits:
         raise UsageError(
-            f"--photos {options['photos']}: only digits are photographed; leave it out with "
+            f"--photos {options['photos']}: only digits are photographed; use --photos 0 with "
             f"{dataset.name}"
         )
-    defaults: dict[str, Any] = {"val_split": validation_size(dataset, options.get("val_split"))}
+    held_out = validation_size(dataset, options.get("val_split"))
+    steps = (len(dataset.training) - held_out) // _FEWEST_STEPS
+    defaults: dict[str, Any] = {
+        "val_split": held_out,
+        # Of a few pictures, smaller batches: an epoch is to be some steps.
+        "batch_size": min(TrainConfig.batch_size, max(1, steps)),
+    }
     if not dataset.is_published or not dataset.facts.is_of_digits:
         defaults["photos"] = 0
     if start is not None:
         defaults |= _FINE_TUNING | {"arch": start.config.arch}
-    named = dataset.name if dataset.is_published else str(data)
-    return TrainConfig(**defaults | options | {"dataset": named})
+    where = {
+        "dataset": dataset.name if dataset.is_published else OWN,
+        "data": "" if data is None else _text(data.absolute()),
+    }
+    return TrainConfig(**defaults | options | where)
+
+
+def _text(path: Path) -> str:
+    """Raises UsageError where a recipe cannot hold its name."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"--data {path!r}: its name is not text; rename it") from error
+    return str(path)
+
+
+def _require_the_same(dataset: Dataset, run: RunFolder) -> None:
+    if load_checkpoint(run.last).data.sha256 != dataset.sha256:
+        raise UsageError(
+            f"{run.path}: its training images are not those that it began with; start a new run, "
+            f"with --from {quote(str(run.path))} to keep what it learnt"
+        )
 
 
 def _resumed(run: RunFolder, options: dict[str, Any]) -> TrainConfig:
@@ -162,7 +201,7 @@ def _resumed(run: RunFolder, options: dict[str, Any]) -> TrainConfig:
     config = dataclasses.asdict(stored)
     differing = [name for name, value in options.items() if config[name] != value]
     if differing:
-        names = ", ".join("--" + name.replace("_", "-") for name in differing)
+        names = ", ".join(map(option, differing))
         raise UsageError(
             f"{names}: a resumed run keeps the options it was started with (see {run.config}); "
             "leave them out, or start a new run"
