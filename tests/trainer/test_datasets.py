@@ -231,7 +231,7 @@ def test_a_folder_of_pictures(
     copy = shutil.copytree(pictures, tmp_path / "my-digits")
     (copy / "7" / "text.png").write_text("no picture")
     dataset = load_dataset("mnist", copy)
-    assert (dataset.name, dataset.labels) == ("my-digits", ("7", "10"))
+    assert (dataset.name, dataset.labels) == ("folder my-digits", ("7", "10"))
     assert dataset.preprocessing == "2"
     both = Digits.join([dataset.training, dataset.test])
     assert both.labels.bincount().tolist() == [20, 20]
@@ -247,8 +247,8 @@ def test_a_folder_of_pictures(
 
 
 def test_what_goes_with_a_folder_of_pictures(pictures: Path, tmp_path: Path) -> None:
-    # The name that a run of it would remember.
-    assert load_dataset("my-digits", pictures).labels == ("7", "10")
+    # What a recipe calls it.
+    assert load_dataset("own", pictures).labels == ("7", "10")
     with pytest.raises(UsageError, match="leave out --dataset kmnist"):
         load_dataset("kmnist", pictures)
     # MNIST's own files come first.
@@ -274,5 +274,5 @@ def test_the_size_of_a_small_validation_split() -> None:
         digits = Digits(torch.zeros(size, 1, 28, 28, dtype=torch.uint8), torch.zeros(size))
         return Dataset("x", ("a", "b"), digits, "", Preprocessing.DIGIT, "", lambda: digits)
 
-    for size, held_out in ((8, 1), (400, 40), (49_999, 4_999), (70_000, 5_000)):
+    for size, held_out in ((8, 2), (400, 40), (49_999, 4_999), (70_000, 5_000)):
         assert validation_size(of(size), None) == held_out
