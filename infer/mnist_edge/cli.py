@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from mnist_edge import __version__, workshop
-from mnist_edge.program import exit_code_of
+from mnist_edge.program import exit_code_of, importing
 
 __all__ = ["app"]
 
@@ -157,7 +157,8 @@ def predict(
     Exits with 0 when every image was answered, 1 when some could not be (each is named on stderr
     and has its error in the output), 2 when there was nothing to do.
     """
-    from mnist_edge.predict import run
+    with importing():
+        from mnist_edge.predict import run
 
     code = run(
         paths=paths,
@@ -289,9 +290,10 @@ def bench(
     come with intervals of 95 %. Exits with 1 where something is slower than in the baseline, or
     less accurate than it must be.
     """
-    from mnist_edge.bench.command import parse_scenarios, parse_threads, run, run_profile
-    from mnist_edge.bench.scenarios import Plan
-    from mnist_edge.model import bundled_models
+    with importing():
+        from mnist_edge.bench.command import parse_scenarios, parse_threads, run, run_profile
+        from mnist_edge.bench.scenarios import Plan
+        from mnist_edge.model import bundled_models
 
     counts, auto = parse_threads(threads or ())
     plan = Plan(
@@ -348,8 +350,9 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a model is, what onnxruntime runs of it, and what this device is."""
-    from mnist_edge.bench.environment import device_facts
-    from mnist_edge.model import Model
+    with importing():
+        from mnist_edge.bench.environment import device_facts
+        from mnist_edge.model import Model
 
     loaded = Model.load(model)
     nodes = [f"{operator} x {count}" for operator, count in loaded.executed_nodes().items()]

@@ -7,17 +7,19 @@ everything else, and every mistake, is left to `mnist_edge.cli`. A test holds th
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any
 
 from mnist_edge.errors import MnistEdgeError, ModelError, UsageError, one_line
 
-__all__ = ["ExitCode", "complain", "exit_code_of", "main", "parse_predict"]
+__all__ = ["ExitCode", "complain", "exit_code_of", "importing", "main", "parse_predict"]
 
 _SWITCHES: dict[str, tuple[str, bool]] = {
     "--resume": ("resume", True),
@@ -67,10 +69,11 @@ def main() -> None:
     try:
         options = parse_predict(sys.argv[1:])
         if options is not None:
-            from mnist_edge.predict import run
-
+            with importing():
+                from mnist_edge.predict import run
             sys.exit(exit_code_of(lambda: run(**options)))
-        from mnist_edge.cli import app
+        with importing():
+            from mnist_edge.cli import app
 
         app(prog_name="mnist-edge")
     except KeyboardInterrupt:
@@ -79,6 +82,21 @@ def main() -> None:
         _discard_stdout()
         complain(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")
         sys.exit(ExitCode.SOME_FAILED)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once while packages are imported.
+
+    Interrupted halfway, some of them fail in ways of their own, and at length.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def parse_predict(arguments: Sequence[str]) -> dict[str, Any] | None:

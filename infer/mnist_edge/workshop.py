@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.program import importing
 
 __all__ = ["commands"]
 
@@ -495,7 +496,8 @@ def _command(name: str) -> ModuleType:
             "pip install 'mnist-edge[train]' (in a checkout: pip install '.[train]')"
         )
     try:
-        return importlib.import_module(f"mnist_edge_trainer.commands.{name}")
+        with importing():
+            return importlib.import_module(f"mnist_edge_trainer.commands.{name}")
     except ImportError as error:
         raise UsageError(
             f"the training packages are installed but one failed to load ({error}); reinstall it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import mnist_edge.predict
 from mnist_edge import UsageError
 from mnist_edge import program as program_module
 from mnist_edge.cli import app
-from mnist_edge.program import ExitCode, exit_code_of, parse_predict
+from mnist_edge.program import ExitCode, exit_code_of, importing, parse_predict
 
 DEFAULTS = {
     name: parameter.default
@@ -121,3 +122,20 @@ def test_whatever_ends_the_work_is_a_line_and_a_code(capsys: pytest.CaptureFixtu
     assert exit_code_of(lambda: fail(KeyboardInterrupt())) == ExitCode.INTERRUPTED
     assert capsys.readouterr().err == "mnist-edge: a\\x0ab\n"
     assert program_module.ExitCode.SOME_FAILED == 1
+
+
+def test_ctrl_c_ends_the_process_at_once_while_packages_are_imported() -> None:
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with importing():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_program_that_is_told_to_ignore_ctrl_c_goes_on_doing_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with importing():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

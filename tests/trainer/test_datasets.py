@@ -153,7 +153,14 @@ def test_what_is_missing_is_downloaded(
 
     small("kmnist", monkeypatch)
     monkeypatch.setattr("torchvision.datasets.KMNIST.download", bring)
-    assert len(load_dataset("kmnist", tmp_path / "new").training) == 300
+    assert len(load_dataset("kmnist", tmp_path).training) == 300
+
+
+def test_a_mistyped_folder_is_not_downloaded_into(tmp_path: Path) -> None:
+    mistyped = tmp_path / "my-pictrues"
+    with pytest.raises(DatasetError, match=rf"^{mistyped}: no such folder"):
+        load_dataset("mnist", mistyped)
+    assert not mistyped.exists()
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -166,15 +173,14 @@ def test_a_failed_download_says_what_to_put_where(
 
     published = PUBLISHED[name]
     monkeypatch.setattr(f"torchvision.datasets.{published.torchvision}.download", refuse)
-    mistyped = tmp_path / "typo"
-    with pytest.raises(DatasetError, match=r"no such folder.*mirror: refused") as caught:
-        load_dataset(name, mistyped)
+    with pytest.raises(DatasetError, match=r"no complete .*mirror: refused") as caught:
+        load_dataset(name, tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    assert str(mistyped / published.torchvision / "raw") in message
+    assert str(tmp_path / published.torchvision / "raw") in message
     for files in published.files.values():
         assert all(f"{file.name}.gz" in message for file in files)
-    assert not mistyped.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_file_is_named(

@@ -162,16 +162,14 @@ def test_where_every_trial_diverges_that_is_said(
         search(tmp_path / "tune.db", digits, 2)
 
 
-def test_a_batch_that_the_images_do_not_fill_is_a_trial_that_failed(
-    tmp_path: Path, digits: Digits
-) -> None:
-    base = replace(BASE, epochs=3, batch_size=256)
-    few = digits[:700]
-    with pytest.raises(TrainingError, match=r"no trial ran to the end .*--batch-size 256: larger"):
-        search(tmp_path / "tune.db", few, 1, base)
-    result = search(tmp_path / "tune.db", few, 3, base)
-    assert "--batch-size 256" in result.finished[0].user_attrs["error"]
-    assert result.best
+def test_batches_that_the_images_do_not_fill_are_not_tried(tmp_path: Path, digits: Digits) -> None:
+    base = replace(BASE, epochs=3, batch_size=20, val_split=100)
+    of_150 = search(tmp_path / "150.db", digits[:250], 4, base)
+    assert not any("error" in trial.user_attrs for trial in of_150.finished)
+    assert {trial.params["batch_size"] for trial in of_150.finished} <= {64, 96, 128}
+    of_50 = search(tmp_path / "50.db", digits[:150], 2, base)
+    assert not any("error" in trial.user_attrs for trial in of_50.finished)
+    assert not any("batch_size" in trial.params for trial in of_50.finished)
 
 
 def test_what_does_not_compare_is_refused(tmp_path: Path, digits: Digits) -> None:

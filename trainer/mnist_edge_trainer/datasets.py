@@ -106,7 +106,10 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
     """
     published = PUBLISHED.get(name)
     if data is not None:
-        if os.path.exists(data) and not os.path.isdir(data):
+        if not os.path.exists(data):
+            advice = f", or make it, to have {name} downloaded there" if published else ""
+            raise DatasetError(f"{data}: no such folder; check its name{advice}")
+        if not os.path.isdir(data):
             raise DatasetError(f"{data}: a file; --data takes the folder that it is in")
         if (published is None or not _is_in(data, published)) and has_pictures(data):
             if name in PUBLISHED and name != DEFAULT_DATASET:

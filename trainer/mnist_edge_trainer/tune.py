@@ -44,9 +44,11 @@ from mnist_edge_trainer.train import PhotoSet, StepReport, TrainResult, train
 
 __all__ = ["SEARCH_SPACE", "TuneResult", "recipe", "tune"]
 
+_BATCH_SIZES = (64, 96, 128, 256)
+
 SEARCH_SPACE: Mapping[str, BaseDistribution] = {
     "lr": FloatDistribution(3e-4, 2e-2, log=True),
-    "batch_size": CategoricalDistribution((64, 96, 128, 256)),
+    "batch_size": CategoricalDistribution(_BATCH_SIZES),
     "weight_decay": FloatDistribution(1e-4, 0.3, log=True),
     "augment": CategoricalDistribution((True, False)),
     "label_smoothing": FloatDistribution(0.0, 0.1),
@@ -117,11 +119,12 @@ def tune(
         train, training=training, validation=validation, device=device, photos=photos, data=data
     )
     with _opened(storage, study) as search:
-        _hold_to(search, _settings(base, validation), storage)
+        space = _space(len(training))
+        _hold_to(search, _settings(base, validation, space), storage)
         for left in search.get_trials(states=(TrialState.RUNNING,)):
             search.tell(left.number, state=TrialState.FAIL)
         while (finished := len(search.get_trials(states=_FINISHED))) < trials:
-            trial = _proposed(search, base, finished)
+            trial = _proposed(search, base, space, finished)
             _try(search, trial, recipe(base, trial.params), run)
             on_trial(search.trials[trial.number], finished + 1)
         return _result(search, base.seed)
@@ -199,13 +202,25 @@ def _alone_with(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _settings(base: TrainConfig, validation: Digits) -> dict[str, Any]:
+def _space(images: int) -> dict[str, BaseDistribution]:
+    """What is searched on so many training images: no batches that they do not fill."""
+    batches = [size for size in _BATCH_SIZES if size <= images]
+    space = dict(SEARCH_SPACE)
+    if batches:
+        return space | {"batch_size": CategoricalDistribution(batches)}
+    del space["batch_size"]
+    return space
+
+
+def _settings(
+    base: TrainConfig, validation: Digits, space: Mapping[str, BaseDistribution]
+) -> dict[str, Any]:
     """What has to be the same for the losses of two trials to compare."""
     fields = dataclasses.asdict(base)
-    kept = {name: value for name, value in fields.items() if name not in SEARCH_SPACE}
+    kept = {name: value for name, value in fields.items() if name not in space}
     return kept | {
         "images": hashlib.sha256(validation.images.numpy().tobytes()).hexdigest()[:12],
-        "space": {name: distribution_to_json(part) for name, part in SEARCH_SPACE.items()},
+        "space": {name: distribution_to_json(part) for name, part in space.items()},
     }
 
 
@@ -223,7 +238,12 @@ def _hold_to(search: optuna.Study, settings: dict[str, Any], storage: Path) -> N
         )
 
 
-def _proposed(search: optuna.Study, base: TrainConfig, finished: int) -> Trial:
+def _proposed(
+    search: optuna.Study,
+    base: TrainConfig,
+    space: Mapping[str, BaseDistribution],
+    finished: int,
+) -> Trial:
     """A trial with values for all that is searched; the first one is the recipe as it stands."""
     (seed,) = np.random.SeedSequence((base.seed, finished)).generate_state(1)
     search.sampler = optuna.samplers.TPESampler(seed=int(seed))
@@ -231,11 +251,11 @@ def _proposed(search: optuna.Study, base: TrainConfig, finished: int) -> Trial:
         search.enqueue_trial(
             {
                 name: getattr(base, name)
-                for name, part in SEARCH_SPACE.items()
+                for name, part in space.items()
                 if _holds(part, getattr(base, name))
             }
         )
-    return search.ask(dict(SEARCH_SPACE))
+    return search.ask(dict(space))
 
 
 def _holds(distribution: BaseDistribution, value: Any) -> bool:

@@ -129,7 +129,7 @@ def _print(base: TrainConfig, study: str, result: TuneResult) -> None:
                 [
                     name,
                     *(_shown(config[name]) for config in configs),
-                    f"{result.importance[name]:.0%}" if result.importance else "",
+                    f"{result.importance[name]:.0%}" if name in result.importance else "",
                 ]
                 for name in SEARCH_SPACE
             ),
