@@ -107,8 +107,10 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
     published = PUBLISHED.get(name)
     if data is not None:
         if not os.path.exists(data):
-            advice = f", or make it, to have {name} downloaded there" if published else ""
-            raise DatasetError(f"{data}: no such folder; check its name{advice}")
+            advice = "point --data at it"
+            if published:
+                advice = f"check its name, or make it, to have {name} downloaded there"
+            raise DatasetError(f"{data}: no such folder; {advice}")
         if not os.path.isdir(data):
             raise DatasetError(f"{data}: a file; --data takes the folder that it is in")
         if (published is None or not _is_in(data, published)) and has_pictures(data):
