@@ -39,7 +39,7 @@ Grey = npt.NDArray[np.uint8]
 NO_DIGIT = -1
 """Label of what is no digit: every class is equally wrong."""
 
-CHUNK = 1_250
+CHUNK = 1_000
 """Photographs made at a time."""
 
 _NO_DIGIT, _PRINTED, _UNUSUAL = 0.13, 0.06, 0.12
