@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -12,7 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mnist_edge.mnist import load_split
+# Before anything reads it: as many threads for the whole as there are cores.
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
+
+from mnist_edge.mnist import load_split  # noqa: E402 - see above
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"

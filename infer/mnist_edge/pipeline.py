@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mnist_edge.ahead import ReadAhead
 from mnist_edge.classifier import DigitClassifier, Prediction
 from mnist_edge.output import Writer
 from mnist_edge.sources import Item
@@ -104,7 +105,11 @@ def available_cores() -> int:
 
 
 def answer_all(
-    items: Iterator[Item | None], task: Task, classifier: DigitClassifier, workers: int
+    items: Iterator[Item | None],
+    task: Task,
+    classifier: DigitClassifier,
+    workers: int,
+    ahead: ReadAhead | None = None,
 ) -> Iterator[Answered]:
     """Answers a stream of pictures, in order; memory does not grow with its length.
 
@@ -113,6 +118,7 @@ def answer_all(
         task: what the answers are to look like.
         classifier: of the task, for the pictures that are answered here.
         workers: processes that may help; 1 = none.
+        ahead: has read some of the pictures.
 
     Raises:
         MnistEdgeError: a process died.
@@ -136,7 +142,8 @@ def answer_all(
             return
     from mnist_edge.team import Team
 
-    with Team(task, workers, pace) as team:
+    read = {} if ahead is None else ahead.pictures()
+    with Team(task, workers, pace, read) as team:
         yield from team.answer(items, first=is_first)
 
 

@@ -11,11 +11,9 @@ from __future__ import annotations
 import struct
 import zlib
 
-import numpy as np
-import numpy.typing as npt
 from PIL import _imaging
 
-__all__ = ["decode_plain"]
+__all__ = ["plain_pixels"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">I4sIIBBBBBI")
@@ -30,8 +28,8 @@ _HARMLESS = frozenset((b"pHYs", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"bKGD"))
 """Chunks that change neither pixels nor orientation, to Pillow."""
 
 
-def decode_plain(content: bytes) -> npt.NDArray[np.uint8] | None:
-    """Pixels uint8 ``[H, W]`` of an 8-bit grey PNG of up to 256 x 256 pixels.
+def plain_pixels(content: bytes) -> tuple[int, int, bytes] | None:
+    """Height, width and pixels, row by row, of an 8-bit grey PNG of up to 256 x 256 pixels.
 
     None where it is anything else, says anything more of itself, or is damaged.
     """
@@ -49,14 +47,15 @@ def decode_plain(content: bytes) -> npt.NDArray[np.uint8] | None:
     data = _image_data(content)
     if data is None:
         return None
-    return _decompressed(data, width, height)
+    pixels = _decompressed(data, width, height)
+    return None if pixels is None else (height, width, pixels)
 
 
-def _decompressed(data: bytes, width: int, height: int) -> npt.NDArray[np.uint8] | None:
+def _decompressed(data: bytes, width: int, height: int) -> bytes | None:
     """Pixels of the image data, by Pillow's own decoder; None where they are damaged.
 
-    `PIL.Image.frombytes` and `numpy.asarray` do the same with some objects in between, which take
-    longer than the pixels of so small a picture.
+    `PIL.Image.frombytes` does the same with some objects in between, which take longer than the
+    pixels of so small a picture.
     """
     box = (0, 0, width, height)
     pixels = _imaging.new("L", (width, height))
@@ -68,7 +67,7 @@ def _decompressed(data: bytes, width: int, height: int) -> npt.NDArray[np.uint8]
     encoder = _imaging.raw_encoder("L", "L", 0, 1)
     encoder.setimage(pixels, box)
     _, _, content = encoder.encode(width * height)
-    return np.frombuffer(content, np.uint8).reshape(height, width)
+    return bytes(content)
 
 
 def _image_data(content: bytes) -> bytes | None:

@@ -25,6 +25,8 @@ from mnist_edge.summary import Summary
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mnist_edge.ahead import ReadAhead
+
 __all__ = ["Request", "predict", "run"]
 
 
@@ -46,6 +48,7 @@ class Request:
         link: sort links, not copies.
         show: draw what the network saw.
         save_preprocessed: folder to save what it saw in; None = nowhere.
+        ahead: reads some of the pictures by now; None = nobody does.
     """
 
     paths: list[str]
@@ -61,6 +64,7 @@ class Request:
     link: bool
     show: bool
     save_preprocessed: Path | None
+    ahead: ReadAhead | None
 
     @property
     def writer(self) -> Writer:
@@ -128,6 +132,7 @@ def run(
     threads: int = 1,
     show: bool = False,
     save_preprocessed: str | None = None,
+    ahead: ReadAhead | None = None,
 ) -> int:
     """The command itself, of its options (see `mnist_edge.cli`); returns the exit code.
 
@@ -152,6 +157,7 @@ def run(
         link=link,
         show=show,
         save_preprocessed=_path(save_preprocessed),
+        ahead=ahead,
     )
     signal.signal(signal.SIGTERM, _terminate)
     return ExitCode.SOME_FAILED if predict(request) else 0
@@ -227,7 +233,10 @@ def _write_answers(
         _progress(request) as advance,
     ):
         items = _skip_done(request, items, summary)
-        for answered in previewed or answer_all(items, request.task, classifier, request.workers):
+        answers = previewed or answer_all(
+            items, request.task, classifier, request.workers, request.ahead
+        )
+        for answered in answers:
             file.write(answered.text)
             file.flush()
             summary.add(answered.digits, answered.confidences)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any
 
+from mnist_edge.ahead import read_ahead
 from mnist_edge.errors import MnistEdgeError, ModelError, UsageError, one_line
 
 __all__ = ["ExitCode", "complain", "exit_code_of", "importing", "main", "parse_predict"]
@@ -69,9 +70,10 @@ def main() -> None:
     try:
         options = parse_predict(sys.argv[1:])
         if options is not None:
+            ahead = read_ahead(options)
             with importing():
                 from mnist_edge.predict import run
-            sys.exit(exit_code_of(lambda: run(**options)))
+            sys.exit(exit_code_of(lambda: run(**options, ahead=ahead)))
         with importing():
             from mnist_edge.cli import app
 

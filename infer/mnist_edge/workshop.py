@@ -117,7 +117,7 @@ def train(
         str | None,
         typer.Option(
             help="Which network; `mnist-edge models` lists them.",
-            show_default="edge-cnn",
+            show_default="small",
             rich_help_panel=_RECIPE,
         ),
     ] = None,
@@ -276,9 +276,7 @@ def train(
 """
 )
 def tune(
-    arch: Annotated[
-        str | None, typer.Option(help="Which network.", show_default="edge-cnn")
-    ] = None,
+    arch: Annotated[str | None, typer.Option(help="Which network.", show_default="small")] = None,
     trials: Annotated[
         int, typer.Option(min=1, help="To finish in all, those of earlier calls counted.")
     ] = 20,

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,9 @@ from typing import Any
 import numpy as np
 
 from mnist_edge.bench.fresh import in_fresh_process
-from mnist_edge.bench.intervals import interval
+from mnist_edge.bench.intervals import Rounds, interval
 from mnist_edge.bench.measure import measure
-from mnist_edge.bench.report import Report
+from mnist_edge.bench.report import Measurement, Report
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
 from mnist_edge.bench.sitting import Sitting, sit
 from mnist_edge.bench.subjects import Subject
@@ -86,17 +87,13 @@ def tell(title: str, verdicts: list[list[Verdict]]) -> None:
     print(f"{title}: {shares}  ({total} verdicts; any in {alarmed} of {len(verdicts)} pairs)")
 
 
-def coverage(runs: list[Report], over_calibration: bool) -> float:
+def coverage(runs: list[Report], rounds_of: Callable[[Report, Measurement], Rounds]) -> float:
     """Fraction of intervals that hold the median of all other runs."""
     held = []
     for number in range(len(runs[0].measurements)):
-        rounds = [
-            own.measurements[number].rounds
-            / (own.references["calibration"].rounds if over_calibration else 1)
-            for own in runs
-        ]
+        rounds = [rounds_of(own, own.measurements[number]) for own in runs]
         for index, ours in enumerate(rounds):
-            truth = np.median(np.concatenate(rounds[:index] + rounds[index + 1 :]))
+            truth = np.nanmedian(np.concatenate(rounds[:index] + rounds[index + 1 :]))
             own = interval(ours)
             held.append(own.low <= truth <= own.high)
     return float(np.mean(held))
@@ -146,8 +143,14 @@ def main() -> None:
     print(f"the same twice, time over time: {min(raw):.3f}..{max(raw):.3f}")
     alike = runs["first"] + runs["again"]
     if len(alike) > 2:
-        print(f"intervals of times hold the median of all other runs: {coverage(alike, False):.1%}")
-        print(f"intervals of times over the calibration's do: {coverage(alike, True):.1%}")
+        disturbed = np.mean([~own.quiet for own in alike])
+        print(f"rounds that were disturbed: {disturbed:.1%}, in one run up to ", end="")
+        print(f"{max(np.mean(~own.quiet) for own in alike):.1%}")
+        times = coverage(alike, lambda _, own: own.rounds)
+        print(f"intervals of times hold the median of all other runs: {times:.1%}")
+        print(
+            f"intervals of what verdicts are made of do: {coverage(alike, Report.calibrated):.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -113,17 +113,17 @@ def bundled_weights() -> dict[str, Any]:
 
 
 def torch_network(weights: dict[str, Any], byte_input: bool) -> Any:
-    """`edge-cnn` as it is exported: bytes or 0..1 in, probabilities out."""
+    """The default network as it is exported: bytes or 0..1 in, probabilities out."""
     import torch
     from torch import nn
 
-    from mnist_edge_trainer.models import build
+    from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE, build
 
     class Exported(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = build("edge-cnn")
-            for block in self.network.features:
+            self.network = build(DEFAULT_ARCHITECTURE)
+            for block in self.network.features[1:]:
                 block[0].bias = nn.Parameter(torch.zeros(block[0].out_channels))
                 block[1] = nn.Identity()
 

@@ -440,7 +440,7 @@ class TestBadInput:
         ("arguments", "says"),
         [
             (("predict", "samples", "--format", "xml"), "table, json, jsonl, csv"),
-            (("train", "--arch", "edge-cnm"), "did you mean 'edge-cnn'"),
+            (("train", "--arch", "smal"), "did you mean 'small'"),
             (("train", "--epochs", "0"), "--epochs 0"),
             (("train", "--val-split", "60000"), "--val-split 60000"),
             (("train", "--device", "tpu"), "--device tpu"),

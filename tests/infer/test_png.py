@@ -12,8 +12,16 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mnist_edge.png import decode_plain
+from mnist_edge.png import plain_pixels
 from tests.conftest import Digits
+
+
+def decode_plain(content: bytes) -> np.ndarray | None:
+    picture = plain_pixels(content)
+    if picture is None:
+        return None
+    height, width, pixels = picture
+    return np.frombuffer(pixels, np.uint8).reshape(height, width)
 
 
 def encoded(image: Image.Image, **options: object) -> bytes:

@@ -35,9 +35,12 @@ def test_shares_account_for_the_whole_call(int8_nodes: list[NodeTime]) -> None:
 
 
 def test_nodes_come_in_the_order_they_run_with_their_shapes(int8_nodes: list[NodeTime]) -> None:
-    # The batch is 3; the network's strides are in the trainer's `edge_cnn`, channels last here.
+    # The batch is 3; the network's strides are in the trainer's `small`, channels last here.
     convolutions = [node.shape for node in int8_nodes if node.operator == "QLinearConv"]
-    assert convolutions == [(3, 14, 14, 16), (3, 7, 7, 32), (3, 7, 7, 48), (3, 4, 4, 64)]
+    assert convolutions == [
+        *((3, 14, 7, 16), (3, 14, 7, 16), (3, 7, 7, 32), (3, 7, 7, 32)),
+        (3, 3, 3, 48),
+    ]
     assert int8_nodes[-2].operator == "Softmax"
     assert int8_nodes[-2].shape == (3, 10)
 
@@ -46,7 +49,7 @@ def test_the_table(int8_nodes: list[NodeTime], capsys: pytest.CaptureFixture[str
     print_profile(int8_nodes)
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1 + len(int8_nodes)
-    assert "3 x 14 x 14 x 16" in shown.out
+    assert "3 x 14 x 7 x 16" in shown.out
     assert OUTSIDE in shown.out.splitlines()[-1]
     assert "slows" in shown.err
 

@@ -79,7 +79,7 @@ def test_the_files_state_their_own_accuracy(exported: Path, mnist: tuple[Digits,
         model = Model.load(exported / f"mnist-edge-{name}.onnx")
         accuracy = (model.run(images).argmax(axis=1) == labels).mean()
         assert float(model.metadata["test_accuracy"]) == pytest.approx(accuracy, abs=5e-5)
-        assert model.metadata["architecture"] == "edge-cnn"
+        assert model.metadata["architecture"] == "small"
 
 
 def test_exporting_again_gives_the_same_bytes(
@@ -95,7 +95,7 @@ def test_an_exported_file_answers_pictures(exported: Path, samples: Path) -> Non
     assert classifier.predict(samples / "7-mnist.png").digit == 7
 
 
-@pytest.mark.parametrize("arch", sorted(set(ARCHITECTURES) - {"edge-cnn"}))
+@pytest.mark.parametrize("arch", sorted(set(ARCHITECTURES) - {"small"}))
 def test_other_architectures_quantize_whole(
     arch: str, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:

@@ -248,6 +248,16 @@ class TestAttention:
         assert kernels is not None
         np.testing.assert_array_equal(kernels, lenet.state_dict()["features.0.weight"][:, 0])
 
+        small = build("small")
+        across = first_layer(small)
+        assert across is not None
+        image = torch.rand(1, 1, 28, 28)
+        expected = nn.functional.conv2d(
+            image, torch.tensor(across)[:, None], stride=(2, 4), padding=(2, 4)
+        )
+        neighbours, first, *_ = small.get_submodule("features").children()
+        torch.testing.assert_close(first.get_submodule("0")(neighbours(image)), expected)
+
         linear = nn.Linear(784, 32)
         rows = first_layer(nn.Sequential(nn.Flatten(), linear, nn.ReLU(), nn.Linear(32, 10)))
         assert rows is not None

@@ -34,7 +34,7 @@ from mnist_edge_trainer.train import StepReport, train
 from tests.conftest import SAMPLES, Digits
 
 _CONFIG: dict[str, Any] = {
-    "arch": "edge-cnn",
+    "arch": "small",
     "dataset": "mnist",
     "epochs": 3,
     "batch_size": 128,
@@ -202,7 +202,7 @@ def test_it_stands_among_published_results_by_its_error(run: Path, test_digits: 
     assert errors == sorted(errors, reverse=True)
     answers = Model.load("mnist-edge-fp32").run(test_digits[0]).argmax(axis=1)
     wrong = (answers != test_digits[1]).mean()
-    own = page.row("edge-cnn, this run")
+    own = page.row("small, this run")
     assert own[2] == f"{wrong:.2%}"
     others = [row for row in table if "this run" not in row[0]]
     assert all(row[1] for row in others)

@@ -25,7 +25,7 @@ _ROWS = (
 def _run(name: str, when: int, rows: int = 3, **options: Any) -> Path:
     folder = Path("runs") / name
     folder.mkdir(parents=True)
-    config = {"arch": "edge-cnn", "epochs": 3, "lr": 0.004, "patience": 25, "seed": 0} | options
+    config = {"arch": "small", "epochs": 3, "lr": 0.004, "patience": 25, "seed": 0} | options
     (folder / "config.json").write_text(json.dumps(config))
     if rows:
         (folder / "history.csv").write_text(_HEADER + "".join(_ROWS[:rows]))
@@ -76,7 +76,7 @@ def test_newest_last_with_its_figures(capsys: pytest.CaptureFixture[str]) -> Non
     assert rows == [
         [
             "old",
-            "edge-cnn",
+            "small",
             "mnist",
             "3/3",
             "2",
@@ -87,9 +87,9 @@ def test_newest_last_with_its_figures(capsys: pytest.CaptureFixture[str]) -> Non
             "99.12%",
             "99.05%",
         ],
-        ["going-on", "edge-cnn", "mnist", "1/3", "1", "0.0800", "97.00%", "0", "1.0", "-", "-"],
-        ["begun", "edge-cnn", "mnist", "0/3", "-", "-", "-", "0", "0.0", "-", "-"],
-        ["new", "edge-cnn", "kmnist", "3/3", "2", "0.0400", "99.00%", "5", "3.5", "-", "-"],
+        ["going-on", "small", "mnist", "1/3", "1", "0.0800", "97.00%", "0", "1.0", "-", "-"],
+        ["begun", "small", "mnist", "0/3", "-", "-", "-", "0", "0.0", "-", "-"],
+        ["new", "small", "kmnist", "3/3", "2", "0.0400", "99.00%", "5", "3.5", "-", "-"],
     ]
 
 

@@ -226,8 +226,8 @@ def test_fine_tuned_for_other_classes_all_but_the_last_layer_stays(
 
 
 def test_nonsense_is_refused(tmp_path: Path, parts: tuple[Digits, Digits]) -> None:
-    with pytest.raises(UsageError, match="did you mean 'edge-cnn'"):
-        build("edge-cn")
+    with pytest.raises(UsageError, match="did you mean 'small'"):
+        build("smal")
     with pytest.raises(UsageError, match="--batch-size 5000: larger"):
         run(tmp_path, parts, replace(CONFIG, batch_size=5_000))
     for lr in (0.0, -1.0, float("nan"), float("inf")):

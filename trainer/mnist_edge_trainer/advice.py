@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mnist_edge.model import Model
 from mnist_edge_trainer.runs import Epoch, Evaluation, Run
 
 __all__ = ["Facts", "advise"]
@@ -17,10 +18,6 @@ _CALIBRATED = 0.01
 
 _INT8_LOSS = 0.0005
 """What the export gate lets int8 lose of top-1."""
-
-_DEFAULT_PARAMETERS = 57_050
-_DEFAULT_ACCURACY = 0.9962
-"""Of the default network, edge-cnn, on MNIST's test images (seed 0, fp32; see its model card)."""
 
 _DIGITS = ("mnist", "emnist-digits")
 
@@ -282,12 +279,15 @@ def _smaller(facts: Facts) -> str | None:
     low, _ = facts.test.accuracy_interval
     if facts.parameters is None or facts.run.dataset != "mnist":
         return None
-    if facts.parameters < 2 * _DEFAULT_PARAMETERS or low > _DEFAULT_ACCURACY:
+    released = Model.load(None).metadata
+    name, parameters = released["architecture"], int(released["parameters"])
+    accuracy = float(released["test_accuracy"])
+    if facts.parameters < 2 * parameters or low > accuracy:
         return None
     return (
-        f"{facts.parameters:,} parameters are {facts.parameters / _DEFAULT_PARAMETERS:.0f} times "
-        f"those of edge-cnn, without being measurably better than its {_DEFAULT_ACCURACY:.2%} "
-        f"(this: {facts.test.accuracy:.2%}): try the smaller network (--arch edge-cnn)."
+        f"{facts.parameters:,} parameters are {facts.parameters / parameters:.0f} times those of "
+        f"the released {name}, without being measurably better than its {accuracy:.2%} "
+        f"(this: {facts.test.accuracy:.2%}): try the smaller network (--arch {name})."
     )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from mnist_edge_trainer.models import Neighbours
+
 __all__ = ["first_layer", "occlusion"]
 
 Images = npt.NDArray[np.uint8]
@@ -60,16 +62,22 @@ def occlusion(
 
 
 def first_layer(network: nn.Module) -> Maps | None:
-    """The weights that look at the picture itself: float32 ``[filters, side, side]``.
+    """The weights that look at the picture itself: float32 ``[filters, rows, columns]``.
 
     They are the kernels of a first convolution, or the rows of a first linear layer as pictures of
     28 x 28; None where the network begins with neither.
     """
+    in_channels = 1
     for layer in network.modules():
+        if isinstance(layer, Neighbours):
+            in_channels = layer.PIXELS
         if isinstance(layer, nn.Conv2d | nn.Linear):
             weights: Maps = layer.weight.detach().numpy()
             if isinstance(layer, nn.Conv2d):
-                return weights[:, 0] if layer.in_channels == 1 else None
+                if layer.in_channels != in_channels:
+                    return None
+                rows = layer.kernel_size[0]
+                return weights.transpose(0, 2, 3, 1).reshape(len(weights), rows, -1)
             is_picture = layer.in_features == _SIZE * _SIZE
             return weights.reshape(-1, _SIZE, _SIZE) if is_picture else None
     return None

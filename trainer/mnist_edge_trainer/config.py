@@ -70,7 +70,7 @@ class TrainConfig:
     dataset: str = "mnist"
     data: str = ""
     start_from: str = ""
-    epochs: int = 50
+    epochs: int = 60
     batch_size: int = 128
     optimizer: str = "adamw"
     lr: float = 4e-3
@@ -116,6 +116,15 @@ class TrainConfig:
         if not self.augment:
             return None
         return Augmentation(**{name: getattr(self, name) for name in _DISTORTIONS})
+
+    def differing(self) -> dict[str, Any]:
+        """The fields that are not what they are by default; but where the data lies."""
+        default = asdict(TrainConfig())
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value != default[name] and name != "data"
+        }
 
     def save(self, path: Path) -> None:
         """Writes JSON. Raises OutputError where it cannot."""

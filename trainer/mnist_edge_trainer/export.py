@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import warnings
@@ -204,12 +203,11 @@ def to_onnx(network: nn.Module) -> ModelProto:
 
 
 def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
-    config, data = dataclasses.asdict(checkpoint.config), checkpoint.data
-    del config["data"]  # a folder of whoever trained it
+    data = checkpoint.data
     return {
         "version": __version__,
         "architecture": checkpoint.config.arch,
-        "training_recipe": json.dumps(config),
+        "training_recipe": json.dumps(checkpoint.config.differing()),
         "seed": str(checkpoint.config.seed),
         "epoch": str(checkpoint.epoch),
         "dataset": data.credit or data.name,

@@ -237,7 +237,7 @@ def draw_filters(weights: Floats, path: Path) -> None:
     """The first 64 patterns that the first layer looks for, on one scale about zero.
 
     Args:
-        weights: float32 ``[N, side, side]`` (see `attention.first_layer`).
+        weights: float32 ``[N, rows, columns]`` (see `attention.first_layer`).
         path: where to.
 
     Raises:

@@ -20,16 +20,31 @@ __all__ = [
     "ARCHITECTURES",
     "DEFAULT_ARCHITECTURE",
     "Architecture",
+    "Neighbours",
     "build",
     "multiplications",
     "parameter_count",
 ]
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU: one fused int8 node once exported."""
+_Sides = tuple[int, int]
+"""Along rows and along columns."""
+
+
+def _conv(
+    inputs: int,
+    outputs: int,
+    kernel: _Sides = (3, 3),
+    stride: _Sides = (1, 1),
+    padding: _Sides | None = None,
+) -> nn.Sequential:
+    """Convolution, batch norm, ReLU: one fused int8 node once exported.
+
+    Padded, unless it is said how, so that only the stride makes the picture smaller.
+    """
+    padding = (kernel[0] // 2, kernel[1] // 2) if padding is None else padding
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
@@ -48,22 +63,37 @@ class _Network(nn.Module):
         return logits
 
 
-def edge_cnn(classes: int) -> nn.Module:
-    """The default: four convolutions and one linear layer, shaped by what a small CPU is good at.
+class Neighbours(nn.Module):
+    """Pixels beside one another become the channels of one position: ``[B, 4, 28, 7]``.
+
+    It moves nothing in memory, and makes the first layer five times as fast in int8: onnxruntime's
+    kernels want channels in fours, and a picture has one.
+    """
+
+    PIXELS = 4
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.reshape(-1, 28, 28 // self.PIXELS, self.PIXELS).permute(0, 3, 1, 2)
+
+
+def small(classes: int) -> nn.Module:
+    """The default: five convolutions and one linear layer, shaped by what a small CPU is good at.
 
     At this size a node of the graph costs as much as its arithmetic, so there are few of them:
-    strides instead of pooling, batch norm folded away at export, no residual additions. The
-    5 x 5 stem reads one channel, where a larger kernel is nearly free; flattening 4 x 4
-    positions, rather than averaging them, keeps where a stroke was.
+    strides instead of pooling, batch norm folded away at export, no residual additions, channels
+    in multiples of sixteen. Flattening 3 x 3 positions, rather than averaging them, keeps where a
+    stroke was.
     """
     return _Network(
         nn.Sequential(
-            _conv(1, 16, kernel=5, stride=2),  # 28 -> 14
-            _conv(16, 32, stride=2),  # 14 -> 7
-            _conv(32, 48),
-            _conv(48, 64, stride=2),  # 7 -> 4
+            Neighbours(),
+            _conv(4, 16, kernel=(5, 3), stride=(2, 1)),  # 28 x 7 -> 14 x 7
+            _conv(16, 16),
+            _conv(16, 32, stride=(2, 1)),  # -> 7 x 7
+            _conv(32, 32),
+            _conv(32, 48, stride=(2, 2), padding=(0, 0)),  # -> 3 x 3
         ),
-        nn.Sequential(nn.Flatten(), nn.Linear(64 * 4 * 4, classes)),
+        nn.Sequential(nn.Flatten(), nn.Linear(48 * 3 * 3, classes)),
     )
 
 
@@ -179,7 +209,7 @@ class _Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _conv(inputs, outputs, stride=stride),
+            _conv(inputs, outputs, stride=(stride, stride)),
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
         )
@@ -226,7 +256,7 @@ class Architecture:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "edge-cnn": Architecture(edge_cnn, "ours: strided convolutions, few nodes"),
+    "small": Architecture(small, "ours: strided convolutions, few nodes"),
     "mlp": Architecture(mlp, "feed-forward, 256 and 128 hidden"),
     "lenet": Architecture(lenet, "LeNet-5 with ReLU and average pooling"),
     "keras-cnn": Architecture(keras_cnn, "conv 32, 64, 64, dense 64, dropout 0.5"),
@@ -234,7 +264,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "vgg": Architecture(vgg, "pairs of 3 x 3, 16 to 64 channels"),
     "resnet": Architecture(resnet, "ResNet-8, 16 to 64 channels"),
 }
-DEFAULT_ARCHITECTURE = "edge-cnn"
+DEFAULT_ARCHITECTURE = "small"
 
 
 def build(name: str, classes: int = 10) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from mnist_edge import __version__
 from mnist_edge.errors import ExportError
 
-__all__ = ["check", "clean", "fuse_input_scaling", "quantized_operators", "set_metadata"]
+__all__ = ["check", "clean", "compact", "fuse_input_scaling", "quantized_operators", "set_metadata"]
 
 
 def clean(model: ModelProto) -> ModelProto:
@@ -62,43 +62,45 @@ def fuse_input_scaling(model: ModelProto) -> ModelProto:
 
     The quantizer turns ``image -> Cast -> Mul(1/255) -> QuantizeLinear -> DequantizeLinear`` into
     five steps that end with the very bytes they began with. One DequantizeLinear of scale 1/255
-    and zero point 0 says the same exactly, and onnxruntime fuses it into the first convolution. A
-    network without any begins with a Reshape, which the bytes go through as well.
+    and zero point 0 says the same exactly, and onnxruntime fuses it into the first layer. What only
+    rearranges pixels in between is done to the bytes.
 
     Raises:
         ExportError: the graph does not begin like that.
     """
     graph = model.graph
-    image = graph.input[0].name
-    try:
-        cast = _consumer(graph.node, image, "Cast")
-        scale = _consumer(graph.node, cast.output[0], "Mul")
-        reshapes = [node for node in graph.node if node.input[0] == scale.output[0]]
-        scaled = scale.output[0]
-        if [node.op_type for node in reshapes] == ["Reshape"]:
-            reshapes[0].input[0] = image
-            image = scaled = reshapes[0].output[0]
-        quantize = _consumer(graph.node, scaled, "QuantizeLinear")
-        dequantize = _consumer(graph.node, quantize.output[0], "DequantizeLinear")
-    except ValueError as error:
-        raise ExportError(f"the quantized graph does not begin with scaling: {error}") from error
+    picture = scaled = graph.input[0].name
+    last: NodeProto | None = None
+    while (node := _consumer(graph.node, scaled)).op_type in (*_REARRANGING, *_SCALING):
+        scaled = node.output[0]
+        if node.op_type in _REARRANGING:
+            node.input[0] = picture
+            picture = node.output[0] = f"{scaled}_bytes"
+        else:
+            graph.node.remove(node)
+            last = node
+    if last is None or last.op_type != "DequantizeLinear":
+        raise ExportError("the quantized graph does not begin with scaling")
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    constants[dequantize.input[1]].CopyFrom(
-        numpy_helper.from_array(np.array(1 / 255, dtype=np.float32), dequantize.input[1])
-    )
-    constants[dequantize.input[2]].CopyFrom(
-        numpy_helper.from_array(np.array(0, dtype=np.uint8), dequantize.input[2])
-    )
-    dequantize.input[0] = image
-    for node in (cast, scale, quantize):
-        graph.node.remove(node)
+    scale, zero = last.input[1:]
+    constants[scale].CopyFrom(numpy_helper.from_array(np.array(1 / 255, np.float32), scale))
+    constants[zero].CopyFrom(numpy_helper.from_array(np.array(0, np.uint8), zero))
+    last.input[0], last.output[0] = picture, scaled
+    graph.node.insert(list(graph.node).index(node), last)
     return _drop_unused_constants(model)
 
 
-def _consumer(nodes: list[NodeProto], tensor: str, operator: str) -> NodeProto:
-    found = [node for node in nodes if tensor in node.input and node.op_type == operator]
+_SCALING = ("Cast", "Mul", "QuantizeLinear", "DequantizeLinear")
+_REARRANGING = ("Reshape", "Transpose")
+
+
+def _consumer(nodes: Sequence[NodeProto], tensor: str) -> NodeProto:
+    found = [node for node in nodes if tensor in node.input]
     if len(found) != 1:
-        raise ValueError(f"{tensor} feeds {len(found)} {operator} nodes")
+        raise ExportError(
+            f"the quantized graph does not begin with scaling: {tensor} is used by "
+            f"{len(found)} nodes"
+        )
     return found[0]
 
 
@@ -107,6 +109,74 @@ def _drop_unused_constants(model: ModelProto) -> ModelProto:
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
         model.graph.initializer.remove(tensor)
     return model
+
+
+def compact(model: ModelProto) -> ModelProto:
+    """Makes a quantized file small: short names, nothing said that goes without saying.
+
+    In a network of ten thousand weights, what the quantizer adds is a third of the file.
+    """
+    _drop_zero_points(model)
+    _drop_defaults(model)
+    _rename(model, _short_names(model))
+    return _drop_unused_constants(model)
+
+
+def _drop_zero_points(model: ModelProto) -> None:
+    """Of weights and biases; but of Gemm's weights onnxruntime wants it, or does not fuse them."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    of_gemm = {node.input[1] for node in model.graph.node if node.op_type == "Gemm"}
+    for node in model.graph.node:
+        if (
+            node.op_type == "DequantizeLinear"
+            and node.input[0] in constants
+            and node.output[0] not in of_gemm
+            and not numpy_helper.to_array(constants[node.input[2]]).any()
+        ):
+            del node.input[2:]
+
+
+def _drop_defaults(model: ModelProto) -> None:
+    (opset,) = model.opset_import
+    for node in model.graph.node:
+        defaults = onnx.defs.get_schema(node.op_type, opset.version).attributes
+        for own in list(node.attribute):
+            default = defaults[own.name].default_value
+            is_default = default.name == own.name and default == own
+            if is_default or (own.name == "dilations" and set(own.ints) == {1}):
+                node.attribute.remove(own)
+
+
+def _short_names(model: ModelProto) -> dict[str, str]:
+    """``conv1`` for what a layer gives; ``conv1.w``, its weights, of ``conv1.wq`` and ``conv1.ws``.
+
+    What is between layers is numbered.
+    """
+    made_by = {output: node for node in model.graph.node for output in node.output}
+    outside = {value.name for value in (*model.graph.input, *model.graph.output)}
+    names = {name: name for name in outside}
+    layers = 0
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            layers += 1
+            layer = f"{node.op_type.lower()}{layers}"
+            names.setdefault(node.output[0], layer)
+            for operand, letter in zip(node.input[1:], "wb", strict=False):
+                names[operand] = f"{layer}.{letter}"
+                for stored, kind in zip(made_by[operand].input, "qsz", strict=False):
+                    names[stored] = f"{layer}.{letter}{kind}"
+    for node in model.graph.node:
+        for name in (*node.input, *node.output):
+            names.setdefault(name, f"t{len(names)}")
+    return names
+
+
+def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
+    for node in model.graph.node:
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    for tensor in model.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
 
 
 def quantized_operators(model: ModelProto) -> tuple[int, int]:

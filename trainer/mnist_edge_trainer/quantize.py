@@ -25,7 +25,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mnist_edge.errors import ExportError
-from mnist_edge_trainer.onnx_graph import clean, fuse_input_scaling, quantized_operators
+from mnist_edge_trainer.onnx_graph import clean, compact, fuse_input_scaling, quantized_operators
 
 __all__ = ["CALIBRATION_IMAGES", "SCHEME", "quantize"]
 
@@ -94,7 +94,7 @@ def quantize(model: ModelProto, calibration: npt.NDArray[np.uint8]) -> ModelProt
             )
         finally:
             logging.disable(logging.NOTSET)
-        quantized = fuse_input_scaling(clean(onnx.load(result)))
+        quantized = compact(fuse_input_scaling(clean(onnx.load(result))))
     done, of = quantized_operators(quantized)
     if done != of:
         raise ExportError(f"only {done} of {of} layers were quantized")

@@ -2,7 +2,8 @@
 
 A machine is faster on one day than on another, and by more than the intervals of either run say.
 So what is compared are not the times but the times over those of the calibration graph, which had
-its turn in every round of both runs: round by round, a subject's median is divided by the graph's.
+its turn in every round of both runs: round by round, a subject's median is divided by the graph's,
+and rounds in which something else had the core are left out (see `intervals.quiet`).
 
 A verdict then needs both: a change that is larger than the margin, and an interval around it that
 does not hold 1. The interval's level is raised with the number of verdicts (Bonferroni), so that
@@ -14,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mnist_edge.bench.intervals import Interval, Rounds, change
+from mnist_edge.bench.intervals import Interval, change
 from mnist_edge.bench.report import Measurement, Report
 from mnist_edge.errors import UsageError
 
@@ -75,10 +76,7 @@ def compare(now: Report, then: Report, margin: float = MARGIN) -> list[Compariso
             "same in both runs"
         )
     level = 1 - (1 - _LEVEL) / len(pairs)
-    calibrations = [report.references["calibration"].rounds for report in (now, then)]
-    return [
-        _compared(now, then, ours, theirs, calibrations, level, margin) for ours, theirs in pairs
-    ]
+    return [_compared(now, then, ours, theirs, level, margin) for ours, theirs in pairs]
 
 
 def _common(now: Report, then: Report) -> list[tuple[Measurement, Measurement]]:
@@ -97,12 +95,11 @@ def _compared(
     then: Report,
     ours: Measurement,
     theirs: Measurement,
-    calibrations: list[Rounds],
     level: float,
     margin: float,
 ) -> Comparison:
     subject = now.subjects[ours.subject or 0]
-    changed = change(ours.rounds / calibrations[0], theirs.rounds / calibrations[1], level)
+    changed = change(now.calibrated(ours), then.calibrated(theirs), level)
     return Comparison(
         *subject.key,
         scenario=ours.scenario,

@@ -12,6 +12,7 @@ from mnist_edge.bench.intervals import (
     change,
     interval,
     outliers,
+    quiet,
     resampled_medians,
     student_t,
     tail,
@@ -82,7 +83,7 @@ def test_the_median_is_numpys_and_units_only_scale() -> None:
     own = interval(rounds)
     assert own.value == np.median(rounds)
     assert own.low < own.value < own.high
-    assert own.scaled(1e-3) == Interval(own.value / 1e3, own.low / 1e3, own.high / 1e3)
+    assert own.scaled(8) == Interval(own.value * 8, own.low * 8, own.high * 8)
     rate = own.inverse(32)
     assert rate.low < rate.value < rate.high
     assert rate.value == 32 / own.value
@@ -101,3 +102,38 @@ def test_outliers_are_those_of_a_box_plot() -> None:
     (box,) = boxplot_stats(times)
     assert outliers(times) == len(box["fliers"]) > 0
     assert outliers(np.full(20, 7)) == 0
+
+
+def test_what_is_left_out_counts_for_nothing() -> None:
+    source = np.random.default_rng(0)
+    rounds = source.lognormal(3, 0.02, (5, 30))
+    disturbed = source.random((5, 30)) < 0.5
+    disturbed[1] = True
+    with_noise = np.where(disturbed, np.nan, rounds)
+    own = interval(with_noise)
+    assert own.value == np.median(rounds[~disturbed])
+    assert own.low < own.value < own.high
+    wider = interval(rounds)
+    assert own.high - own.low > wider.high - wider.low
+
+
+def test_a_neighbour_on_the_core_is_noticed_by_the_calibration() -> None:
+    """Half of the rounds take half as long again, and the subject's suffer more than that."""
+    source = np.random.default_rng(0)
+    calibration = source.lognormal(3, 0.02, (5, 30))
+    times = 2 * calibration * source.lognormal(0, 0.02, (5, 30))
+    disturbed = np.zeros((5, 30), bool)
+    disturbed[:2] = disturbed[2, ::2] = True
+    calibration[disturbed] *= 1.5
+    times[disturbed] *= 1.8
+    np.testing.assert_array_equal(quiet(calibration), ~disturbed)
+    told = interval(np.where(quiet(calibration), times / calibration, np.nan))
+    assert told.low < 2 < told.high
+    assert told.high < 2.1
+
+
+def test_a_sitting_that_was_hardly_quiet_is_left_out() -> None:
+    calibration = np.full((5, 30), 10.0)
+    calibration[3, 8:] = 15
+    assert not quiet(calibration)[3].any()
+    assert quiet(calibration)[[0, 1, 2, 4]].all()

@@ -64,7 +64,9 @@ def test_every_query_is_measured(report: Report) -> None:
     measured = [(own.subject, (own.scenario, own.pictures)) for own in report.measurements]
     assert sorted(measured) == sorted((index, query) for index in (0, 1) for query in queries)
     for own in report.measurements:
-        assert own.rounds.shape == (2, 2)
+        sittings, rounds = own.rounds.shape
+        assert 2 <= sittings <= 4  # more than asked for, where the machine was disturbed
+        assert rounds == 2
         assert own.calls >= 3 * own.rounds.size
         assert 0 < own.time.low <= own.time.value <= own.time.high
         assert own.p90 <= own.p99

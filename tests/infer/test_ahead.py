@@ -1,0 +1,73 @@
+"""What is read ahead is what would be read later; whatever is not plain is left alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_edge.ahead import ReadAhead, read_ahead
+from mnist_edge.decode import decode
+from tests.conftest import Digits
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is read ahead there")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, test_digits: Digits) -> Path:
+    """Twenty of MNIST's, one of them in a folder inside, and what is not to be read."""
+    (tmp_path / "inside").mkdir()
+    for number, image in enumerate(test_digits[0][:19]):
+        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
+    Image.fromarray(test_digits[0][19]).save(tmp_path / "inside" / "19.png")
+    Image.fromarray(test_digits[0][0]).save(tmp_path / "photo.jpg")
+    Image.new("RGB", (28, 28)).save(tmp_path / "colour.png")
+    Image.new("L", (29, 28)).save(tmp_path / "wide.png")
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "00.png").read_bytes()[:100])
+    (tmp_path / "closed.png").symlink_to(tmp_path / "nowhere")
+    return tmp_path
+
+
+def all_of(ahead: ReadAhead) -> dict[str, memoryview]:
+    """What it reads when it is given the time."""
+    os.waitid(os.P_PID, ahead.process, os.WEXITED | os.WNOWAIT)
+    return dict(ahead.pictures())
+
+
+def test_plain_pictures_are_read_as_they_are_decoded(folder: Path) -> None:
+    read = all_of(ReadAhead([str(folder)], recursive=True))
+    expected = [str(folder / f"{number:02}.png") for number in range(19)]
+    assert list(read) == [*expected, str(folder / "inside" / "19.png")]
+    for path, pixels in read.items():
+        np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8).reshape(28, 28), decode(path))
+
+
+def test_asked_at_once_it_gives_what_it_has(folder: Path) -> None:
+    ahead = ReadAhead([str(folder)], recursive=False)
+    read = ahead.pictures()
+    assert [*read] == [str(folder / f"{number:02}.png") for number in range(len(read))]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(ahead.process, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"paths": None},
+        {"paths": ["FOLDER"], "workers": 1},
+        {"paths": ["FOLDER", "FOLDER/00.png"]},
+        {"paths": ["nowhere"]},
+        {"paths": ["FOLDER"], "files_from": "list.txt"},
+    ],
+)
+def test_only_folders_are_read_ahead_and_only_for_many(
+    folder: Path, options: dict[str, object]
+) -> None:
+    paths = options.get("paths")
+    if isinstance(paths, list):
+        options = options | {"paths": [path.replace("FOLDER", str(folder)) for path in paths]}
+    assert read_ahead(options) is None
