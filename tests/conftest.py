@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-# Before anything reads it: as many threads for the whole as there are cores.
-_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
+# Before anything reads it: as many threads in all as there are cores.
+if _workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
 
-from mnist_edge.mnist import load_split  # noqa: E402 - see above
+from mnist_edge.mnist import load_split
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"

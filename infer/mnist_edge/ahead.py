@@ -2,14 +2,16 @@
 
 Numpy and onnxruntime take more than a tenth of a second to be imported, on one core. A second
 process, which has no need of them, reads and decodes small PNGs meanwhile, thousands of them.
-What it has by then saves the time; whatever it left, is read as if it had never been.
+What it has by then saves the time; whatever it left is read as if it had never been.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import signal
+import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,9 +25,16 @@ _MOST = 8_192
 
 _LARGEST_FILE = 65_536
 
+_DONE = struct.Struct("NN")
+"""How many pictures there are, and where their names end."""
+
+_PIXELS = _DONE.size
+_NAMES = _PIXELS + _MOST * _SIZE
+_ALL = _NAMES + _MOST * 128
+
 
 class ReadAhead:
-    """A process that reads pictures until they are asked for.
+    """A process that reads pictures until they are asked for, or this one is gone.
 
     Args:
         folders: to read from, in this order.
@@ -33,32 +42,31 @@ class ReadAhead:
 
     Attributes:
         process: its number.
+
+    Raises:
+        OSError: there can be no such process.
     """
 
     def __init__(self, folders: Sequence[str], recursive: bool) -> None:
-        # One byte more, which says that it is enough.
-        self._memory = mmap.mmap(-1, _MOST * _SIZE + 1)
-        self._names, theirs = os.pipe()
+        self._memory = mmap.mmap(-1, _ALL)
+        parent = os.getpid()
         self.process = os.fork()
         if self.process == 0:
             try:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                os.close(self._names)
-                names = _read(folders, recursive, self._memory)
-                with open(theirs, "wb") as pipe:
-                    pipe.write(b"\0".join(map(os.fsencode, names)))
+                _let_go()
+                _read(folders, recursive, self._memory, parent)
             finally:
                 os._exit(0)
-        os.close(theirs)
 
     def pictures(self) -> Mapping[str, memoryview]:
         """Ends the process: what it has read, 784 bytes of 28 x 28 pixels, by path."""
-        self._memory[-1] = 1
-        with open(self._names, "rb") as pipe:
-            names = pipe.read()
-        os.waitpid(self.process, 0)
-        pixels = memoryview(self._memory)
-        paths = map(os.fsdecode, names.split(b"\0")) if names else ()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # whoever ignores SIGCHLD waits for nobody
+            os.waitpid(self.process, 0)
+        count, end = _DONE.unpack_from(self._memory)
+        paths = map(os.fsdecode, self._memory[_NAMES:end].split(b"\0")[:count])
+        pixels = memoryview(self._memory)[_PIXELS:_NAMES]
         return {path: pixels[n * _SIZE : (n + 1) * _SIZE] for n, path in enumerate(paths)}
 
 
@@ -69,24 +77,38 @@ def read_ahead(options: Mapping[str, Any]) -> ReadAhead | None:
         options: of `mnist_edge.predict.run`.
     """
     paths = options.get("paths") or []
-    alone = options.get("workers") == 1 or "files_from" in options
-    if alone or sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+    others = ("files_from", "show", "save_preprocessed")
+    if options.get("workers") == 1 or any(options.get(name) for name in others):
+        return None
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
         return None
     if not paths or not all(map(os.path.isdir, paths)):
         return None
-    return ReadAhead(paths, options.get("recursive", False))
+    try:
+        return ReadAhead(paths, options.get("recursive", False))
+    except OSError:  # too many processes, too little memory: it goes without
+        return None
 
 
-def _read(folders: Sequence[str], recursive: bool, memory: mmap.mmap) -> list[str]:
-    """Fills the memory; the names of what is in it."""
+def _let_go() -> None:
+    """Of all that the other process's streams and signals are to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+
+
+def _read(folders: Sequence[str], recursive: bool, memory: mmap.mmap, parent: int) -> None:
+    """Fills the memory: pixels and name of a picture, and then the count that says so."""
     from mnist_edge.png import plain_pixels
 
-    names: list[str] = []
-    for path in _pictures(folders, recursive):
-        if memory[-1] or len(names) == _MOST:
-            break
+    count, end = 0, _NAMES
+    for tried, path in enumerate(_pictures(folders, recursive)):
+        name = os.fsencode(path) + b"\0"
+        if tried == _MOST or end + len(name) > _ALL or os.getppid() != parent:
+            return
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDONLY)
             try:
                 content = os.read(descriptor, _LARGEST_FILE)
             finally:
@@ -94,11 +116,13 @@ def _read(folders: Sequence[str], recursive: bool, memory: mmap.mmap) -> list[st
         except OSError:
             continue
         picture = plain_pixels(content)
-        if picture is not None and picture[:2] == (_SIDE, _SIDE):
-            start = len(names) * _SIZE
-            memory[start : start + _SIZE] = picture[2]
-            names.append(path)
-    return names
+        if picture is None or picture[:2] != (_SIDE, _SIDE):
+            continue
+        start = _PIXELS + count * _SIZE
+        memory[start : start + _SIZE] = picture[2]
+        memory[end : end + len(name)] = name
+        count, end = count + 1, end + len(name)
+        _DONE.pack_into(memory, 0, count, end)
 
 
 def _pictures(folders: Sequence[str], recursive: bool) -> Iterator[str]:

@@ -92,13 +92,14 @@ def importing() -> Iterator[None]:
 
     Interrupted halfway, some of them fail in ways of their own, and at length.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def parse_predict(arguments: Sequence[str]) -> dict[str, Any] | None:

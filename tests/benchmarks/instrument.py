@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from mnist_edge.bench.fresh import in_fresh_process
-from mnist_edge.bench.intervals import Rounds, interval
+from mnist_edge.bench.intervals import Rounds, interval, quiet
 from mnist_edge.bench.measure import measure
 from mnist_edge.bench.report import Measurement, Report
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
@@ -143,9 +143,8 @@ def main() -> None:
     print(f"the same twice, time over time: {min(raw):.3f}..{max(raw):.3f}")
     alike = runs["first"] + runs["again"]
     if len(alike) > 2:
-        disturbed = np.mean([~own.quiet for own in alike])
-        print(f"rounds that were disturbed: {disturbed:.1%}, in one run up to ", end="")
-        print(f"{max(np.mean(~own.quiet) for own in alike):.1%}")
+        disturbed = [float(np.mean(~quiet(own.references["calibration"].rounds))) for own in alike]
+        print(f"rounds disturbed: {np.mean(disturbed):.1%}, in one run {max(disturbed):.1%}")
         times = coverage(alike, lambda _, own: own.rounds)
         print(f"intervals of times hold the median of all other runs: {times:.1%}")
         print(

@@ -12,6 +12,8 @@ from PIL import Image
 
 from mnist_edge.ahead import ReadAhead, read_ahead
 from mnist_edge.decode import decode
+from mnist_edge.sources import Item
+from mnist_edge.team import _packed
 from tests.conftest import Digits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is read ahead there")
@@ -33,7 +35,7 @@ def folder(tmp_path: Path, test_digits: Digits) -> Path:
 
 
 def all_of(ahead: ReadAhead) -> dict[str, memoryview]:
-    """What it reads when it is given the time."""
+    """What it reads when it is given the time to read all."""
     os.waitid(os.P_PID, ahead.process, os.WEXITED | os.WNOWAIT)
     return dict(ahead.pictures())
 
@@ -64,6 +66,7 @@ def test_asked_at_once_it_gives_what_it_has(folder: Path) -> None:
         {"paths": ["FOLDER"], "files_from": "list.txt"},
     ],
 )
+@pytest.mark.usefixtures("_two_cores")
 def test_only_folders_are_read_ahead_and_only_for_many(
     folder: Path, options: dict[str, object]
 ) -> None:
@@ -71,3 +74,39 @@ def test_only_folders_are_read_ahead_and_only_for_many(
     if isinstance(paths, list):
         options = options | {"paths": [path.replace("FOLDER", str(folder)) for path in paths]}
     assert read_ahead(options) is None
+
+
+@pytest.fixture
+def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+
+
+@pytest.mark.usefixtures("_two_cores")
+def test_a_folder_is_read_ahead(folder: Path) -> None:
+    ahead = read_ahead({"paths": [str(folder)]})
+    assert ahead is not None
+    assert len(all_of(ahead)) == 19
+
+
+@pytest.mark.usefixtures("_two_cores")
+def test_where_no_process_can_be_started_it_goes_without(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert read_ahead({"paths": [str(folder)]}) is None
+
+
+def test_pixels_travel_where_all_of_a_chunk_were_read(folder: Path) -> None:
+    read = all_of(ReadAhead([str(folder)], recursive=False))
+    chunk = [Item(path) for path in read]
+    names, pixels = _packed(chunk, read)
+    assert names == list(read)
+    assert isinstance(pixels, np.ndarray)
+    for path, image in zip(names, pixels, strict=True):
+        np.testing.assert_array_equal(image, decode(path))
+    more = [*chunk, Item(str(folder / "photo.jpg"))]
+    assert _packed(more, read) == ([item.name for item in more], None)
+    assert _packed(chunk, {}) == (names, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import signal
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from mnist_edge.program import ExitCode, exit_code_of, importing, parse_predict
 DEFAULTS = {
     name: parameter.default
     for name, parameter in inspect.signature(mnist_edge.predict.run).parameters.items()
-    if name != "paths"
+    if name not in ("paths", "ahead")  # the latter is no option
 }
 
 VALUES = {
@@ -124,18 +125,27 @@ def test_whatever_ends_the_work_is_a_line_and_a_code(capsys: pytest.CaptureFixtu
     assert program_module.ExitCode.SOME_FAILED == 1
 
 
-def test_ctrl_c_ends_the_process_at_once_while_packages_are_imported() -> None:
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+@pytest.fixture
+def handler() -> Iterator[Callable[[object], None]]:
+    """Sets what SIGINT does; what it did before comes back."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda chosen: signal.signal(signal.SIGINT, chosen)  # type: ignore[arg-type]
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_the_process_at_once_while_packages_are_imported(
+    handler: Callable[[object], None],
+) -> None:
+    handler(signal.default_int_handler)
     with importing():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_program_that_is_told_to_ignore_ctrl_c_goes_on_doing_so() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with importing():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+def test_a_program_that_is_told_to_ignore_ctrl_c_goes_on_doing_so(
+    handler: Callable[[object], None],
+) -> None:
+    handler(signal.SIG_IGN)
+    with importing():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

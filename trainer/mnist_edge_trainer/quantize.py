@@ -94,8 +94,8 @@ def quantize(model: ModelProto, calibration: npt.NDArray[np.uint8]) -> ModelProt
             )
         finally:
             logging.disable(logging.NOTSET)
-        quantized = compact(fuse_input_scaling(clean(onnx.load(result))))
+        quantized = fuse_input_scaling(clean(onnx.load(result)))
     done, of = quantized_operators(quantized)
     if done != of:
         raise ExportError(f"only {done} of {of} layers were quantized")
-    return quantized
+    return compact(quantized)

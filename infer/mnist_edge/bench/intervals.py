@@ -22,6 +22,7 @@ __all__ = [
     "Interval",
     "Rounds",
     "change",
+    "comparable",
     "interval",
     "outliers",
     "quiet",
@@ -34,6 +35,9 @@ Rounds = npt.NDArray[np.float64]
 """Medians of rounds, ``[sittings, rounds]``, any unit; NaN where a round is left out."""
 
 _QUICKEST, _DISTURBED, _FEWEST = 0.1, 1.2, 0.3
+_FEWEST_QUIET = 3
+"""Sittings, below which an interval over them says nothing."""
+
 _RESAMPLES = 2000
 _SEED = 0
 
@@ -87,6 +91,13 @@ def quiet(calibration: Rounds) -> npt.NDArray[np.bool_]:
     told: npt.NDArray[np.bool_] = calibration <= _DISTURBED * np.quantile(calibration, _QUICKEST)
     told[told.mean(axis=1) < _FEWEST] = False
     return told
+
+
+def comparable(calibration: Rounds) -> npt.NDArray[np.bool_]:
+    """Rounds to make ratios of: the quiet ones, or all, where too few sittings have any."""
+    told = quiet(calibration)
+    enough = min(_FEWEST_QUIET, len(told))
+    return told if np.count_nonzero(told.any(axis=1)) >= enough else np.ones_like(told)
 
 
 def resampled_medians(rounds: Rounds, source: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -146,7 +157,6 @@ def outliers(times: npt.NDArray[np.int64]) -> int:
 
 def _independent(rounds: Rounds) -> Rounds:
     """What is drawn, a row each: sittings in which there is a round; rounds, where there is one."""
-    sittings = rounds[~np.isnan(rounds).all(axis=1)]
-    if len(sittings) > 1:
-        return sittings
-    return sittings[~np.isnan(sittings)][:, np.newaxis]
+    if len(rounds) > 1:
+        return rounds[~np.isnan(rounds).all(axis=1)]
+    return rounds[~np.isnan(rounds)][:, np.newaxis]

@@ -26,7 +26,7 @@ from mnist_edge.bench.environment import (
     what_happened,
 )
 from mnist_edge.bench.fresh import in_fresh_process
-from mnist_edge.bench.intervals import Rounds, quiet
+from mnist_edge.bench.intervals import Rounds, comparable, quiet
 from mnist_edge.bench.reference import calibration_sum
 from mnist_edge.bench.report import Measurement, Report, SubjectReport
 from mnist_edge.bench.scenarios import (
@@ -227,11 +227,13 @@ def _doubts(plan: Plan, sat: Sequence[Sitting]) -> list[str]:
             f"{len(unsettled)} of {len(sat[0].times)} queries had not settled to 2 % after warming "
             "up; the machine is busy or changes its frequency"
         )
-    disturbed = ~quiet(_calibration(sat))
+    calibration = _calibration(sat)
+    disturbed = ~quiet(calibration)
     if disturbed.mean() > _TOLERATED:
+        where = "all figures" if comparable(calibration).all() else "all times, and in no ratio"
         doubts.append(
-            f"{np.count_nonzero(disturbed)} of {disturbed.size} rounds were disturbed: something "
-            "else had the core; they are in all times, and in no ratio"
+            f"{np.count_nonzero(disturbed)} of {disturbed.size} rounds, in {len(sat)} sittings, "
+            f"were disturbed: something else had the core; they are in {where}"
         )
     return doubts
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_edge.bench.environment import Sensors
-from mnist_edge.bench.intervals import Interval, Rounds, interval, outliers, quiet
+from mnist_edge.bench.intervals import Interval, Rounds, comparable, interval, outliers
 from mnist_edge.bench.scenarios import Scenario
 from mnist_edge.errors import UsageError
 from mnist_edge.files import written_whole
@@ -200,9 +200,9 @@ class Report:
         return None
 
     @property
-    def quiet(self) -> npt.NDArray[np.bool_]:
-        """Rounds ``[sittings, rounds]`` that ratios are made of (see `intervals.quiet`)."""
-        return quiet(self.references["calibration"].rounds)
+    def comparable(self) -> npt.NDArray[np.bool_]:
+        """Rounds ``[sittings, rounds]`` that ratios are made of (see `intervals.comparable`)."""
+        return comparable(self.references["calibration"].rounds)
 
     def relative(self, subject: int) -> Interval | None:
         """Times that the first subject's one picture takes, paired by rounds; above 1 is slower."""
@@ -210,11 +210,11 @@ class Report:
         return None if own is None or base is None else interval(self._over(own, base))
 
     def calibrated(self, measurement: Measurement) -> Rounds:
-        """Its times over the calibration graph's, round by round; NaN where it was not quiet."""
+        """Its times over the calibration graph's, round by round; NaN where that says nothing."""
         return self._over(measurement, self.references["calibration"])
 
     def _over(self, own: Measurement, base: Measurement) -> Rounds:
-        return np.where(self.quiet, own.rounds / base.rounds, np.nan)
+        return np.where(self.comparable, own.rounds / base.rounds, np.nan)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -116,6 +116,46 @@ def test_ten_per_cent_less_are_seen_too() -> None:
     assert told.count(Verdict.FASTER) >= 0.9 * len(told)
 
 
+def disturbed(report: Report, rounds: np.ndarray) -> Report:
+    """The same with a neighbour on the core in some rounds, which not all suffer from alike."""
+    calibration = report.references["calibration"]
+    return dataclasses.replace(
+        report,
+        references=report.references
+        | {
+            "calibration": dataclasses.replace(
+                calibration, rounds=calibration.rounds * np.where(rounds, 1.5, 1)
+            )
+        },
+        measurements=[
+            dataclasses.replace(own, rounds=own.rounds * np.where(rounds, 1.8, 1))
+            for own in report.measurements
+        ],
+    )
+
+
+def test_disturbed_rounds_are_in_no_ratio() -> None:
+    source = np.random.default_rng(0)
+    now, then = a_report(source, models=2), a_report(source, models=2)
+    rounds = np.zeros(now.measurements[0].rounds.shape, bool)
+    rounds[:2] = True
+    told = compare(disturbed(now, rounds), then)
+    assert {own.verdict for own in told} == {Verdict.SAME}
+    assert [own.change.value for own in told] == pytest.approx([1] * len(told), abs=0.05)
+    relative = disturbed(now, rounds).relative(1)
+    assert relative is not None
+    assert relative.low < 1 < relative.high
+
+
+def test_where_hardly_anything_was_quiet_all_rounds_are_compared() -> None:
+    source = np.random.default_rng(0)
+    now, then = a_report(source), a_report(source)
+    rounds = np.ones(now.measurements[0].rounds.shape, bool)
+    rounds[:, ::5] = False
+    assert compare(disturbed(now, rounds), then)[0].change.value == pytest.approx(1.2, abs=0.1)
+    assert disturbed(now, rounds).comparable.all()
+
+
 def test_without_the_calibration_the_machines_day_would_be_taken_for_a_change() -> None:
     source = np.random.default_rng(0)
     off = [abs(compare(a_report(source), a_report(source))[0].raw - 1) > 0.05 for _ in range(40)]
