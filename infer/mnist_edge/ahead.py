@@ -13,10 +13,14 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["ReadAhead", "read_ahead"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Pictures", "ReadAhead", "read_ahead"]
 
 _SIDE = 28
 _SIZE = _SIDE * _SIDE
@@ -31,6 +35,27 @@ _DONE = struct.Struct("NN")
 _PIXELS = _DONE.size
 _NAMES = _PIXELS + _MOST * _SIZE
 _ALL = _NAMES + _MOST * 128
+
+
+class Pictures(NamedTuple):
+    """What was read ahead.
+
+    Attributes:
+        places: of each path's picture among the others, from 0.
+        pixels: of all, uint8, 28 x 28 each.
+    """
+
+    places: Mapping[str, int]
+    pixels: memoryview
+
+    def of(self, paths: Iterable[str]) -> Iterator[npt.NDArray[np.uint8] | None]:
+        """Pixels uint8 ``[28, 28]`` of each path; None where they were not read."""
+        import numpy as np  # by now
+
+        pictures = np.frombuffer(self.pixels, np.uint8).reshape(-1, _SIDE, _SIDE)
+        for path in paths:
+            place = self.places.get(path)
+            yield None if place is None else pictures[place]
 
 
 class ReadAhead:
@@ -58,16 +83,16 @@ class ReadAhead:
             finally:
                 os._exit(0)
 
-    def pictures(self) -> Mapping[str, memoryview]:
-        """Ends the process: what it has read, 784 bytes of 28 x 28 pixels, by path."""
+    def pictures(self) -> Pictures:
+        """Ends the process: what it has read."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):  # whoever ignores SIGCHLD waits for nobody
             os.waitpid(self.process, 0)
         count, end = _DONE.unpack_from(self._memory)
-        paths = map(os.fsdecode, self._memory[_NAMES:end].split(b"\0")[:count])
-        pixels = memoryview(self._memory)[_PIXELS:_NAMES]
-        return {path: pixels[n * _SIZE : (n + 1) * _SIZE] for n, path in enumerate(paths)}
+        paths = os.fsdecode(self._memory[_NAMES:end]).split("\0")[:count]
+        pixels = memoryview(self._memory)[_PIXELS : _PIXELS + count * _SIZE]
+        return Pictures(dict(zip(paths, range(count), strict=True)), pixels)
 
 
 def read_ahead(options: Mapping[str, Any]) -> ReadAhead | None:

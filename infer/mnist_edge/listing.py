@@ -12,8 +12,7 @@ from typing import IO
 __all__ = ["Listing", "in_order", "matching", "names_in"]
 
 _SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
+    (
         *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"),
         *("ppm", "pgm", "pbm", "pnm", "heic", "heif", "avif", "jp2", "ico", "tga", "pcx", "xbm"),
     )
@@ -41,7 +40,8 @@ class Listing:
 
     def is_wanted(self, name: str) -> bool:
         """Whether a file of this name is taken for a picture; counts it where it is not."""
-        wanted = not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES
+        stem, _, suffix = name.rpartition(".")
+        wanted = stem != "" and stem[0] != "." and suffix.lower() in _SUFFIXES
         self.passed_over += not wanted
         return wanted
 
@@ -58,12 +58,12 @@ class Listing:
         if (here.st_dev, here.st_ino) in seen:
             return
         seen.add((here.st_dev, here.st_ino))
+        prefix = os.path.join(folder, "")
         for name in in_order(self._entries(folder)):
-            path = os.path.join(folder, name)
-            if name.endswith(os.sep):
-                yield from self._below(path.rstrip(os.sep), seen)
+            if name[-1] == os.sep:
+                yield from self._below(prefix + name[:-1], seen)
             else:
-                yield path
+                yield prefix + name
 
     def _below(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
         try:
@@ -75,11 +75,12 @@ class Listing:
         """Names of pictures; names of folders to look into end with a separator."""
         with os.scandir(folder) as entries:
             for entry in entries:
+                name = entry.name
                 if _answers(entry.is_dir):
-                    if self.recursive and not entry.name.startswith("."):
-                        yield entry.name + os.sep
-                elif self.is_wanted(entry.name) and _answers(entry.is_file):
-                    yield entry.name
+                    if self.recursive and name[0] != ".":
+                        yield name + os.sep
+                elif self.is_wanted(name) and _answers(entry.is_file):
+                    yield name
 
 
 def _answers(question: Callable[[], bool]) -> bool:
@@ -100,10 +101,10 @@ def in_order(names: Iterable[str]) -> Iterator[str]:
     runs: list[Iterator[str]] = []
     run: list[str] = []
     for name in names:
-        run.append(name)
         if len(run) == _RUN:
             runs.append(_on_disk(sorted(run)))
             run = []
+        run.append(name)
     run.sort()
     return heapq.merge(*runs, run) if runs else iter(run)
 

@@ -142,7 +142,7 @@ def answer_all(
             return
     from mnist_edge.team import Team
 
-    read = {} if ahead is None else ahead.pictures()
+    read = None if ahead is None else ahead.pictures()
     with Team(task, workers, pace, read) as team:
         yield from team.answer(items, first=is_first)
 

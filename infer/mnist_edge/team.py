@@ -4,17 +4,19 @@ the text of the answers."""
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.ahead import Pictures
 from mnist_edge.errors import MnistEdgeError
 from mnist_edge.pipeline import Answered, Pace, Task, chunks_of
 from mnist_edge.sources import Item
@@ -32,14 +34,11 @@ class Team:
         task: what they are to do.
         workers: how many they are.
         pace: of the chunks.
-        read: pixels of pictures that were read ahead, by path.
+        read: pictures that were read ahead, in memory that is shared; None = none were.
     """
 
-    def __init__(
-        self, task: Task, workers: int, pace: Pace, read: Mapping[str, memoryview]
-    ) -> None:
+    def __init__(self, task: Task, workers: int, pace: Pace, read: Pictures | None = None) -> None:
         self._pace = pace
-        self._read = read
         self._most = 4 * workers
         self._working: dict[Connection, int] = {}
         self._asked: dict[int, list[Item]] = {}
@@ -57,7 +56,9 @@ class Team:
             self._idle.append(ours)
             # A copy of our end, left open over there, would hide our end from the one it reads.
             inherited = [*self._idle] if forks else []
-            process = context.Process(target=_work, args=(theirs, task, inherited), daemon=True)
+            process = context.Process(
+                target=_work, args=(theirs, task, inherited, read), daemon=True
+            )
             process.start()
             theirs.close()
             self._processes.append(process)
@@ -99,7 +100,7 @@ class Team:
 
     def _send(self, worker: Connection, chunk: list[Item], first: bool) -> None:
         try:
-            worker.send((_packed(chunk, self._read), first))
+            worker.send((_packed(chunk), first))
         except OSError as error:
             raise self._death() from error
 
@@ -129,13 +130,10 @@ class Team:
 Packed = tuple[list[str], npt.NDArray[np.generic] | None] | list[Item]
 
 
-def _packed(chunk: list[Item], read: Mapping[str, memoryview]) -> Packed:
+def _packed(chunk: list[Item]) -> Packed:
     """Files travel as their names alone, pictures of one array as one; objects travel slowly."""
     names = [item.name for item in chunk]
     if all(item.content is None and item.error is None for item in chunk):
-        if read and all(name in read for name in names):
-            pixels = b"".join(map(read.__getitem__, names))
-            return names, np.frombuffer(pixels, np.uint8).reshape(len(names), 28, 28)
         return names, None
     contents = [item.content for item in chunk if isinstance(item.content, np.ndarray)]
     if len(contents) < len(chunk) or len({content.shape for content in contents}) > 1:
@@ -143,14 +141,18 @@ def _packed(chunk: list[Item], read: Mapping[str, memoryview]) -> Packed:
     return names, np.stack(contents)
 
 
-def _unpacked(packed: Packed) -> list[Item]:
+def _unpacked(packed: Packed, read: Pictures | None) -> list[Item]:
     if isinstance(packed, list):
         return packed
     names, contents = packed
-    return list(map(Item, names) if contents is None else map(Item, names, contents))
+    if contents is not None:
+        return list(map(Item, names, contents))
+    return list(map(Item, names, itertools.repeat(None) if read is None else read.of(names)))
 
 
-def _work(connection: Connection, task: Task, inherited: list[Connection]) -> None:
+def _work(
+    connection: Connection, task: Task, inherited: list[Connection], read: Pictures | None
+) -> None:
     """What a process of the team does until nobody asks any more."""
     for other in inherited:
         other.close()
@@ -162,7 +164,7 @@ def _work(connection: Connection, task: Task, inherited: list[Connection]) -> No
         while True:
             packed, first = connection.recv()
             begun = time.perf_counter()
-            answered = task.answer(classifier, _unpacked(packed), first)
+            answered = task.answer(classifier, _unpacked(packed, read), first)
             seconds = time.perf_counter() - begun
             connection.send((seconds, dataclasses.replace(answered, items=[])))
     except (EOFError, OSError):

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_edge.ahead import ReadAhead, read_ahead
+from mnist_edge.ahead import Pictures, ReadAhead, read_ahead
 from mnist_edge.decode import decode
-from mnist_edge.sources import Item
-from mnist_edge.team import _packed
+from mnist_edge.team import _unpacked
 from tests.conftest import Digits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is read ahead there")
@@ -34,24 +33,25 @@ def folder(tmp_path: Path, test_digits: Digits) -> Path:
     return tmp_path
 
 
-def all_of(ahead: ReadAhead) -> dict[str, memoryview]:
+def all_of(ahead: ReadAhead) -> Pictures:
     """What it reads when it is given the time to read all."""
     os.waitid(os.P_PID, ahead.process, os.WEXITED | os.WNOWAIT)
-    return dict(ahead.pictures())
+    return ahead.pictures()
 
 
 def test_plain_pictures_are_read_as_they_are_decoded(folder: Path) -> None:
     read = all_of(ReadAhead([str(folder)], recursive=True))
     expected = [str(folder / f"{number:02}.png") for number in range(19)]
-    assert list(read) == [*expected, str(folder / "inside" / "19.png")]
-    for path, pixels in read.items():
-        np.testing.assert_array_equal(np.frombuffer(pixels, np.uint8).reshape(28, 28), decode(path))
+    assert list(read.places) == [*expected, str(folder / "inside" / "19.png")]
+    pixels = np.frombuffer(read.pixels, np.uint8).reshape(-1, 28, 28)
+    for path, place in read.places.items():
+        np.testing.assert_array_equal(pixels[place], decode(path))
 
 
 def test_asked_at_once_it_gives_what_it_has(folder: Path) -> None:
     ahead = ReadAhead([str(folder)], recursive=False)
-    read = ahead.pictures()
-    assert [*read] == [str(folder / f"{number:02}.png") for number in range(len(read))]
+    read = [*ahead.pictures().places]
+    assert read == [str(folder / f"{number:02}.png") for number in range(len(read))]
     with pytest.raises(ChildProcessError):
         os.waitpid(ahead.process, 0)
 
@@ -85,7 +85,7 @@ def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_is_read_ahead(folder: Path) -> None:
     ahead = read_ahead({"paths": [str(folder)]})
     assert ahead is not None
-    assert len(all_of(ahead)) == 19
+    assert len(all_of(ahead).places) == 19
 
 
 @pytest.mark.usefixtures("_two_cores")
@@ -99,14 +99,12 @@ def test_where_no_process_can_be_started_it_goes_without(
     assert read_ahead({"paths": [str(folder)]}) is None
 
 
-def test_pixels_travel_where_all_of_a_chunk_were_read(folder: Path) -> None:
+def test_whoever_answers_finds_what_was_read(folder: Path) -> None:
     read = all_of(ReadAhead([str(folder)], recursive=False))
-    chunk = [Item(path) for path in read]
-    names, pixels = _packed(chunk, read)
-    assert names == list(read)
-    assert isinstance(pixels, np.ndarray)
-    for path, image in zip(names, pixels, strict=True):
-        np.testing.assert_array_equal(image, decode(path))
-    more = [*chunk, Item(str(folder / "photo.jpg"))]
-    assert _packed(more, read) == ([item.name for item in more], None)
-    assert _packed(chunk, {}) == (names, None)
+    paths = [str(folder / name) for name in ("03.png", "photo.jpg", "00.png")]
+    third, photo, first = _unpacked((paths, None), read)
+    assert (photo.name, photo.content) == (paths[1], None)
+    for item in (third, first):
+        assert isinstance(item.content, np.ndarray)
+        np.testing.assert_array_equal(item.content, decode(item.name))
+    assert [item.content for item in _unpacked((paths, None), None)] == [None] * 3

@@ -201,8 +201,8 @@ def _render_batch(
 
 
 _FRONT_END = (
-    *("decode", "image", "lines", "morphology", "paper", "pieces", "png", "proposals", "remake"),
-    "strokes",
+    *("decode", "image", "lines", "morphology", "paper", "pictures", "pieces", "png"),
+    *("proposals", "remake", "strokes"),
 )
 _SIMULATOR = ("forms", "photos", "pool", "strangers")
 
