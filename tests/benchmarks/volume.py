@@ -19,7 +19,10 @@ import time
 from pathlib import Path
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-PREDICT = [str(Path(sys.executable).with_name("mnist-edge")), "predict"]
+PREDICT = [
+    *(str(Path(sys.executable).with_name("mnist-edge")), "predict"),
+    *("--min-confidence", "0"),  # an answer that is withheld is an error
+]
 
 WRITE_PICTURES = """
 import os, sys
