@@ -23,7 +23,7 @@ _RUN = 10_000
 """Names that are sorted in memory; longer lists are sorted in runs on disk, and merged."""
 
 
-_BLOCK = 65_536
+_BLOCK = 16_384
 
 
 @dataclass
