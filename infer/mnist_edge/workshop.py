@@ -124,7 +124,7 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Passes over the training images.", show_default="50", rich_help_panel=_RECIPE
+            help="Passes over the training images.", show_default="60", rich_help_panel=_RECIPE
         ),
     ] = None,
     batch_size: Annotated[

@@ -347,9 +347,12 @@ class TestPreviews:
 
     def test_drawing_is_loaded_only_when_it_is_asked_for(self) -> None:
         code = (
-            "import sys; sys.argv = ['mnist-edge', 'predict', 'samples/7-pen.png', {}]\n"
+            "import os, sys; sys.argv = ['mnist-edge', 'predict', 'samples/7-pen.png', {}]\n"
             "from mnist_edge.program import main\n"
-            "try: main()\nexcept SystemExit: pass\n"
+            "class Ended(Exception): pass\n"
+            "def end(code): raise Ended\n"
+            "os._exit = end\n"
+            "try: main()\nexcept Ended: pass\n"
             "print('mnist_edge.preview' in sys.modules, 'PIL.ImageDraw' in sys.modules)"
         )
         for option, loaded in (("", "False False"), ("'--show'", "True True")):

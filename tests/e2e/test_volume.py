@@ -48,9 +48,8 @@ def rows(text: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "table"])
 def test_as_many_processes_as_there_are_answer_as_one_does(cli: Cli, many: Path, kind: str) -> None:
-    alone, together = (
-        cli("predict", many, "--format", kind, "--workers", count) for count in (1, 3)
-    )
+    options = ("--format", kind, "--min-confidence", "0")
+    alone, together = (cli("predict", many, *options, "--workers", count) for count in (1, 3))
     assert alone.returncode == together.returncode == 1
     assert together.stdout == alone.stdout
     assert together.stderr == alone.stderr
@@ -135,7 +134,7 @@ class TestSources:
 
 class TestSummaryAndSorting:
     def test_the_summary_adds_up(self, cli: Cli, many: Path) -> None:
-        done = cli("predict", many, "--format", "csv", "--summary")
+        done = cli("predict", many, "--format", "csv", "--summary", "--min-confidence", "0")
         counts = [
             int(row["digit"]) for row in csv.DictReader(io.StringIO(done.stdout)) if row["digit"]
         ]

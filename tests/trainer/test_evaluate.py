@@ -242,4 +242,6 @@ class TestSubject:
         filters = load_subject(str(run), "test", samples).filters
         assert filters is not None
         weights = load_checkpoint(run / "best.pt").weights
-        np.testing.assert_array_equal(filters, weights["features.0.0.weight"][:, 0])
+        # Four pixels beside one another are the four channels of one position.
+        of_positions = filters.reshape(16, 5, 3, 4).transpose(0, 3, 1, 2)
+        np.testing.assert_array_equal(of_positions, weights["features.1.0.weight"])

@@ -234,10 +234,11 @@ def test_pictures_that_are_missing_or_none_are_left_out(run: Path) -> None:
 def test_names_from_files_are_text(tmp_path: Path, evaluation: dict[str, Any]) -> None:
     name = '<script>alert("&")</script>'
     values = copy.deepcopy(evaluation) | {"dataset": name, "int8": None}
-    values["classes"][6]["label"] = values["mistakes"][0]["true"] = name
+    worst = min(range(10), key=lambda digit: evaluation["classes"][digit]["recall"])
+    values["classes"][worst]["label"] = values["mistakes"][0]["true"] = name
     page = _report(_make_run(tmp_path / "<i>&", values, arch=name, new_option=[name]))
     assert not page.tags & {"script", "i"}
-    assert page.row(name)[1] == f"{evaluation['classes'][6]['precision']:.4f}"
+    assert page.row(name)[1] == f"{evaluation['classes'][worst]['precision']:.4f}"
     assert f"{name} on {name}" in page.words
     assert f"{name} told to be" in page.words
     assert f"{name} is missed most often" in page.words
@@ -572,7 +573,8 @@ def test_one_seed(quiet: Facts) -> None:
 
 def test_a_network_larger_than_need_be(quiet: Facts) -> None:
     large = dataclasses.replace(quiet, parameters=1_141_000)
-    assert "1,141,000 parameters are 20 times" in _one(large)
+    times = round(1_141_000 / int(Model.load(None).metadata["parameters"]))
+    assert f"1,141,000 parameters are {times} times" in _one(large)
     assert advise(_with(large, accuracy_interval=(0.9964, 0.9969))) == []
     assert advise(_with(large, {"dataset": "kmnist"})) == []
 
