@@ -45,7 +45,7 @@ from mnist_edge.mnist import Bytes
 
 __all__ = ["measure", "steps"]
 
-_IDLE_S = 1.0
+_IDLE_S = 0.2
 _TOLERATED = 0.1
 """Part of the rounds that may be disturbed without a word."""
 
@@ -104,7 +104,7 @@ def measure(
             advance()
             if Scenario.START in plan.scenarios:
                 for index in random.Random(number).sample(range(len(subjects)), len(subjects)):
-                    _start_once(subjects[index], whole, number, starts[index])
+                    _start_once(subjects[index], whole, starts[index])
                     advance()
         # Where the machine was disturbed, as many again at the most, in the hope of quiet ones.
         while len(sat) < 2 * plan.sittings and _quiet_sittings(sat) < plan.sittings:
@@ -161,12 +161,10 @@ def _with_image(plan: Plan, digits: tuple[Bytes, Bytes] | None) -> Iterator[Plan
         yield dataclasses.replace(plan, image=image)
 
 
-def _start_once(subject: Subject, plan: Plan, number: int, starts: _Starts) -> None:
+def _start_once(subject: Subject, plan: Plan, starts: _Starts) -> None:
     feed = subject.feed(np.zeros((subject.batch or 1, 28, 28), dtype=np.uint8))
     name, threads, provider = subject.name, subject.threads, subject.provider
-    # The idle second is waited for once.
-    idle_s = 0.0 if number else _IDLE_S
-    starts.fresh.append(in_fresh_process(start, name, threads, provider, feed, idle_s))
+    starts.fresh.append(in_fresh_process(start, name, threads, provider, feed, _IDLE_S))
     if is_ours(subject) and plan.image is not None:
         starts.cold_ms.append(cold_start(name, threads, plan.image))
 

@@ -123,7 +123,8 @@ class SubjectReport:
         cold_ms: whole `mnist-edge predict`, the same; empty for a model that is not ours.
         peak_mib: median of the processes; None where it is not told.
         steady_mib: median of the processes; None where it is not told.
-        idle_cpu_ms: burned in the idle second after a hundred calls; None where not measured.
+        idle_cpu_ms: burned in an idle second, after a hundred calls; median of the processes; None
+            where not measured.
         millijoules: of one picture, by the processor's counters; None where there are none.
     """
 
