@@ -11,12 +11,10 @@ from typing import IO
 
 __all__ = ["Listing", "in_order", "matching", "names_in"]
 
-_SUFFIXES = frozenset(
-    (
-        *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"),
-        *("ppm", "pgm", "pbm", "pnm", "heic", "heif", "avif", "jp2", "ico", "tga", "pcx", "xbm"),
-    )
-)
+_SUFFIXES = {
+    *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"),
+    *("ppm", "pgm", "pbm", "pnm", "heic", "heif", "avif", "jp2", "ico", "tga", "pcx", "xbm"),
+}
 """Taken from a folder or an archive. A file that is named itself is tried whatever it is called."""
 
 _RUN = 10_000

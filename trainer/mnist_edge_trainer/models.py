@@ -66,8 +66,9 @@ class _Network(nn.Module):
 class Neighbours(nn.Module):
     """Pixels beside one another become the channels of one position: ``[B, 4, 28, 7]``.
 
-    It moves nothing in memory, and makes the first layer five times as fast in int8: onnxruntime's
-    kernels want channels in fours, and a picture has one.
+    With channels last, as onnxruntime computes in int8, it moves nothing in memory. Its direct
+    kernels want channels in fours, and a picture has one: a first layer of the same reach takes
+    less than half the time.
     """
 
     PIXELS = 4

@@ -154,7 +154,7 @@ def _short_names(model: ModelProto) -> dict[str, str]:
     """
     made_by = {output: node for node in model.graph.node for output in node.output}
     outside = {value.name for value in (*model.graph.input, *model.graph.output)}
-    names = {name: name for name in outside}
+    names = {name: name for name in ("", *outside)}  # an input that is left out has no name
     layers = 0
     for node in model.graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul"):
@@ -163,8 +163,9 @@ def _short_names(model: ModelProto) -> dict[str, str]:
             names.setdefault(node.output[0], layer)
             for operand, letter in zip(node.input[1:], "wb", strict=False):
                 names[operand] = f"{layer}.{letter}"
-                for stored, kind in zip(made_by[operand].input, "qsz", strict=False):
-                    names[stored] = f"{layer}.{letter}{kind}"
+                stored = made_by[operand].input if operand in made_by else ()
+                for part, kind in zip(stored, "qsz", strict=False):
+                    names[part] = f"{layer}.{letter}{kind}"
     for node in model.graph.node:
         for name in (*node.input, *node.output):
             names.setdefault(name, f"t{len(names)}")

@@ -34,7 +34,12 @@ __all__ = [
 Rounds = npt.NDArray[np.float64]
 """Medians of rounds, ``[sittings, rounds]``, any unit; NaN where a round is left out."""
 
-_QUICKEST, _DISTURBED, _FEWEST = 0.1, 1.2, 0.3
+_QUICKEST, _DISTURBED = 0.1, 1.2
+"""A round is disturbed that takes so many times as long as those of that part that are quickest."""
+
+_FEWEST = 0.3
+"""Part of a sitting's rounds, below which the quiet ones are so by accident."""
+
 _FEWEST_QUIET = 3
 """Sittings, below which an interval over them says nothing."""
 

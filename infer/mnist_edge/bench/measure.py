@@ -61,8 +61,8 @@ class _Starts:
     cold_ms: list[float] = dataclasses.field(default_factory=list)
 
 
-def in_a_process_of_its_own(plan: Plan, number: int) -> Sitting:
-    """What a sitting sees."""
+def _in_a_process_of_its_own(plan: Plan, number: int) -> Sitting:
+    """A sitting, as all but tests of the instrument have it."""
     return in_fresh_process(sit_down, plan, number)
 
 
@@ -76,7 +76,7 @@ def measure(
     plan: Plan,
     *,
     watts: float | None = None,
-    sitting: Callable[[Plan, int], Sitting] = in_a_process_of_its_own,
+    sitting: Callable[[Plan, int], Sitting] = _in_a_process_of_its_own,
     advance: Callable[[], None] = lambda: None,
 ) -> Report:
     """Measures all that a plan names.
@@ -122,7 +122,7 @@ def measure(
             *what_happened(before, after, available_cores()),
             *_doubts(plan, sat),
         ],
-        notes=_notes(after, sat, digits),
+        notes=_notes(plan, after, sat, digits),
         clock_ns=statistics.median(own.clock_ns for own in sat),
         calibration=calibration_sum(),
         watts=watts,
@@ -248,9 +248,11 @@ def _quiet_sittings(sat: Sequence[Sitting]) -> int:
 
 
 def _notes(
-    sensors: Sensors, sat: Sequence[Sitting], digits: tuple[Bytes, Bytes] | None
+    plan: Plan, sensors: Sensors, sat: Sequence[Sitting], digits: tuple[Bytes, Bytes] | None
 ) -> list[str]:
     notes = []
+    if len(sat) > plan.sittings:
+        notes.append(f"{len(sat)} sittings instead of {plan.sittings}, for some were disturbed")
     if missing := missing_sensors(sensors):
         notes.append(f"this machine does not tell its {', '.join(missing)}")
     if not any(one.millijoules for one in sat):
