@@ -145,10 +145,10 @@ def parse_scenarios(values: Sequence[str]) -> tuple[Scenario, ...]:
 def best_threads(report: Report) -> list[str]:
     """The line to use, for each model: one picture at a time, and all at once."""
     largest = max((own.pictures for own in report.measurements), default=1)
-    queries = {1: "one picture at a time", largest: f"{largest} pictures at a time"}
+    titles = {largest: f"{largest} pictures at a time"} | {1: "one picture at a time"}
     lines = []
     for name, provider in dict.fromkeys((own.name, own.provider) for own in report.subjects):
-        for pictures, title in queries.items():
+        for pictures, title in sorted(titles.items()):
             times = {
                 subject.threads: own.time.value
                 for index, subject in enumerate(report.subjects)

@@ -251,6 +251,12 @@ def test_more_threads_are_advised_where_they_are_worth_it(report: Report) -> Non
         "best for one picture at a time: --model mnist-edge-int8 --threads 1",
         "best for 8 pictures at a time: --model mnist-edge-int8 --threads 2",
     ]
+    alone = dataclasses.replace(
+        advised, measurements=[own for own in advised.measurements if own.pictures == 1]
+    )
+    assert best_threads(alone) == [
+        "best for one picture at a time: --model mnist-edge-int8 --threads 1"
+    ]
 
 
 class TestExitCodes:
