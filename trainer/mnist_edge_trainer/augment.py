@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -51,7 +52,10 @@ class Augmentation:
             float32 of the same shape and range. Randomness comes from torch's global generator.
         """
         size = images.shape[-1]
-        grid = F.affine_grid(self._affine(images), list(images.shape), align_corners=False)
+        # By sums of rows and columns: F.affine_grid's products of tiny matrices take longer.
+        across, down, shift = self._affine(images)[:, None, None].unbind(dim=-1)
+        centres = (2 * torch.arange(size, device=images.device) + 1) / size - 1
+        grid = across * centres[:, None] + (down * centres[:, None, None] + shift)
         grid = grid + self._displacement(images) * (2 / size)
         return F.grid_sample(images, grid, align_corners=False)
 
@@ -75,7 +79,16 @@ class Augmentation:
         nodes = torch.randn(
             len(images), 2, self.elastic_nodes, self.elastic_nodes, device=images.device
         )
-        field = F.interpolate(
-            nodes * self.elastic, size=images.shape[-2:], mode="bicubic", align_corners=True
-        )
+        spread = _cubic(self.elastic_nodes, images.shape[-1]).to(images.device)
+        field = spread @ (nodes * self.elastic) @ spread.T
         return field.permute(0, 2, 3, 1)
+
+
+@functools.cache
+def _cubic(nodes: int, size: int) -> Tensor:
+    """Weights ``[size, nodes]`` of bicubic interpolation along one axis.
+
+    As a product of matrices it takes a fraction of the time of interpolating every field.
+    """
+    each_node = torch.eye(nodes)[None, None]
+    return F.interpolate(each_node, size=(size, nodes), mode="bicubic", align_corners=True)[0, 0]
