@@ -101,6 +101,8 @@ def models(as_json: _Json = False) -> None:
 
 `mnist-edge train --epochs 1 --photos 0 --out runs/quick`
 
+`mnist-edge train --arch small --fast`
+
 `mnist-edge train --arch lenet --recipe classic`
 
 `mnist-edge train --resume --out runs/quick`
@@ -199,14 +201,31 @@ def train(
             rich_help_panel=_RECIPE,
         ),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Learn from its answers too: an .onnx file, or a bundled model's name.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="All of the above from a recipe that comes with mnist-edge: classic.",
+            help="All of the above from a recipe that comes with mnist-edge: nano, small, large "
+            "(how the released models were made), fast or classic.",
             rich_help_panel=_RECIPE,
         ),
     ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="The recipe fast: MNIST's images alone, as soon as good enough.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -249,15 +268,21 @@ def train(
         "label_smoothing": label_smoothing,
         "augment": augment,
         "photos": photos,
+        "teacher": teacher,
         "val_split": val_split,
         "patience": patience,
         "seed": seed,
     }
-    if recipe is not None and config is not None:
-        raise UsageError("--recipe and --config: choose one")
+    named = [
+        name
+        for name, value in (("--recipe", recipe), ("--config", config), ("--fast", fast or None))
+        if value is not None
+    ]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)}: choose one")
     _command("train").train(
         {name: value for name, value in options.items() if value is not None},
-        recipe=recipe,
+        recipe="fast" if fast else recipe,
         config=config,
         data=data,
         out=out,

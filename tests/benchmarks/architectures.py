@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 PROGRAM = [sys.executable, "-m", "mnist_edge"]
 RECIPE = "classic"
 
-SLOW = ("vgg", "resnet")
+SLOW = ("vgg", "resnet", "large")
 """Trained with the first seed only: each run takes over ten minutes on two cores."""
 
 
@@ -31,15 +32,12 @@ def seeds_of(arch: str, seeds: list[int]) -> list[int]:
     return seeds[:1] if arch in SLOW else seeds
 
 
-def trained(arch: str, seed: int, runs: Path) -> Path:
-    """The folder of a finished run."""
-    run = runs / f"{arch}-{seed}"
+def trained(run: Path, options: Sequence[str]) -> Path:
+    """The folder of a finished run: begun with these options, resumed, or already there."""
     if not (run / "curves.png").exists():
         begun = (run / "last.pt").exists()
-        options = (
-            ["--resume"] if begun else ["--arch", arch, "--recipe", RECIPE, "--seed", str(seed)]
-        )
-        subprocess.run([*PROGRAM, "train", *options, "--out", str(run)], check=True)
+        chosen = ["--resume"] if begun else options
+        subprocess.run([*PROGRAM, "train", *chosen, "--out", str(run)], check=True)
     return run
 
 
@@ -67,7 +65,11 @@ def main() -> None:
     options = parser.parse_args()
     with ThreadPoolExecutor(options.jobs) as pool:
         futures = {
-            (arch, seed): pool.submit(trained, arch, seed, options.runs)
+            (arch, seed): pool.submit(
+                trained,
+                options.runs / f"{arch}-{seed}",
+                ["--arch", arch, "--recipe", RECIPE, "--seed", str(seed)],
+            )
             for arch in ARCHITECTURES
             for seed in seeds_of(arch, options.seeds)
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from mnist_edge_trainer.config import TrainConfig, load_recipe, named_recipe, na
 def test_help_states_the_defaults_that_hold() -> None:
     defaults = asdict(TrainConfig())
     for name, hint in typing.get_type_hints(train, include_extras=True).items():
-        if name not in defaults or name in ("start_from", "data"):
+        if name not in defaults or name in ("start_from", "data", "teacher"):
             continue
         (option,) = hint.__metadata__
         stated = "--augment" if name == "augment" else str(defaults[name])
@@ -72,9 +72,11 @@ def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_recipes_that_come_with_the_package_hold() -> None:
-    assert "classic" in named_recipes()
+    assert set(named_recipes()) == {"classic", "fast", "large", "nano", "small"}
     for name in named_recipes():
-        TrainConfig(**named_recipe(name))
+        config = TrainConfig(**named_recipe(name), seed=7, data="somewhere")
+        assert config.described() == {"recipe": name}
+        assert replace(config, lr=1e-9).described()["lr"] == 1e-9
 
 
 @pytest.mark.parametrize(

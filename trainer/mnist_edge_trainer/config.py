@@ -25,6 +25,7 @@ from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
 
 __all__ = [
     "OPTIMIZERS",
+    "PRECISIONS",
     "SCHEDULES",
     "TrainConfig",
     "load_recipe",
@@ -35,6 +36,7 @@ __all__ = [
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "constant")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,19 @@ class TrainConfig:
         warmup: fraction of all steps spent rising to the peak.
         momentum: of ``sgd``.
         weight_decay: decoupled in AdamW, added to the gradient in the others.
+        precision: of the products while training: ``fp32``; ``bf16``, as torch's autocast has it
+            (weights, batch norm's sums and the loss stay fp32); or ``auto``, the latter where the
+            device multiplies bf16 faster.
         ema_decay: of the moving average of the weights, per step; the average is what is
             validated, kept and exported. 0 = the last weights themselves.
         label_smoothing: probability mass spread over the other classes in the loss.
         augment: distort every training image afresh.
         rotation, scale, shear, shift, elastic: how far (see `Augmentation`).
+        teacher: model to learn from, a bundled one's name or a file's path; empty = the labels
+            alone. See `mnist_edge_trainer.lessons`.
+        teacher_weight: of its answers in the loss; the rest is the labels'.
+        teacher_temperature: that its logits and the student's are divided by to be compared.
+        lessons: distorted copies of the training pictures that it answers; epochs take turns.
         photos: simulated photographs shown in every epoch beside the training images; 0 = none.
         val_split: training images held out for early stopping and calibration.
         patience: epochs without a better validation loss before stopping early.
@@ -78,6 +88,7 @@ class TrainConfig:
     warmup: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.05
+    precision: str = "auto"
     ema_decay: float = 0.999
     label_smoothing: float = 0.0
     augment: bool = True
@@ -86,13 +97,20 @@ class TrainConfig:
     shear: float = Augmentation.shear
     shift: float = Augmentation.shift
     elastic: float = Augmentation.elastic
+    teacher: str = ""
+    teacher_weight: float = 0.9
+    teacher_temperature: float = 2.0
+    lessons: int = 24
     photos: int = 27_500
     val_split: int = 5_000
     patience: int = 25
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr", "val_split", "patience"):
+        for name in (
+            *("epochs", "batch_size", "lr", "val_split", "patience"),
+            *("teacher_temperature", "lessons"),
+        ):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 self._refuse(name, "must be a number greater than zero")
         for name in ("weight_decay", "photos", *_DISTORTIONS):
@@ -101,9 +119,15 @@ class TrainConfig:
         for name in ("warmup", "momentum", "ema_decay", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 self._refuse(name, "must be at least zero and less than one")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+        ):
             if getattr(self, name) not in known:
                 self._refuse(name, f"unknown; choose one of {', '.join(known)}")
+        if not 0 <= self.teacher_weight <= 1:
+            self._refuse("teacher_weight", "must lie between 0 and 1")
         if not 0 <= self.seed < 2**32:
             self._refuse("seed", f"must lie between 0 and {2**32 - 1}")
 
@@ -125,6 +149,14 @@ class TrainConfig:
             for name, value in asdict(self).items()
             if value != default[name] and name != "data"
         }
+
+    def described(self) -> dict[str, Any]:
+        """The recipe's name, where it is one that the package brings; else what is `differing`."""
+        own = {"seed": self.seed, "data": self.data}
+        for name in named_recipes():
+            if TrainConfig(**named_recipe(name) | own) == self:
+                return {"recipe": name}
+        return self.differing()
 
     def save(self, path: Path) -> None:
         """Writes JSON. Raises OutputError where it cannot."""

@@ -95,6 +95,7 @@ def export_run(
     temperature = fit_temperature(predict_logits(network, held_out.images), held_out.labels)
     with_temperature(network, temperature)
 
+    paths = output_paths(output, with_int8)
     models = {"fp32": to_onnx(network)}
     if with_int8:
         models["int8"] = quantize(models["fp32"], calibration.activations.images.numpy())
@@ -108,7 +109,7 @@ def export_run(
         row = compare(precision, runtime.run(test.images[:, 0].numpy()), reference, labels)
         validation_accuracy = _accuracy(runtime.run(validation.images[:, 0].numpy()), validation)
         facts = {
-            "name": f"mnist-edge-{precision}",
+            "name": paths[precision].stem,
             "parameters": str(parameter_count(network)),
             "calibration_temperature": f"{temperature:.6f}",
             "quantization": SCHEME if precision == "int8" else "none",
@@ -122,7 +123,6 @@ def export_run(
     on_rows(rows)
     if not force:
         require(rows)
-    paths = output_paths(output, with_int8)
     _write_all({paths[precision]: content for precision, content in contents.items()})
     return ExportResult(list(paths.values()), forced=any(row.failure for row in rows))
 
@@ -207,7 +207,7 @@ def _provenance(checkpoint: Checkpoint) -> dict[str, str]:
     return {
         "version": __version__,
         "architecture": checkpoint.config.arch,
-        "training_recipe": json.dumps(checkpoint.config.differing()),
+        "training_recipe": json.dumps(checkpoint.config.described()),
         "seed": str(checkpoint.config.seed),
         "epoch": str(checkpoint.epoch),
         "dataset": data.credit or data.name,

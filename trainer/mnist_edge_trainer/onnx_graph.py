@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, numpy_helper
 
 from mnist_edge import __version__
 from mnist_edge.errors import ExportError
@@ -63,45 +63,46 @@ def fuse_input_scaling(model: ModelProto) -> ModelProto:
     The quantizer turns ``image -> Cast -> Mul(1/255) -> QuantizeLinear -> DequantizeLinear`` into
     five steps that end with the very bytes they began with. One DequantizeLinear of scale 1/255
     and zero point 0 says the same exactly, and onnxruntime fuses it into the first layer. What only
-    rearranges pixels in between is done to the bytes.
+    rearranges pixels in between is done to the bytes. A committee does so on several ways at once.
 
     Raises:
         ExportError: the graph does not begin like that.
     """
     graph = model.graph
-    picture = scaled = graph.input[0].name
-    last: NodeProto | None = None
-    while (node := _consumer(graph.node, scaled)).op_type in (*_REARRANGING, *_SCALING):
-        scaled = node.output[0]
-        if node.op_type in _REARRANGING:
-            node.input[0] = picture
-            picture = node.output[0] = f"{scaled}_bytes"
-        else:
+    picture = graph.input[0].name
+    bytes_of = {picture: picture}  # of what is the picture, scaled and perhaps rearranged
+    scaled: dict[str, str] = {}  # the bytes, once dequantized
+    parameters: list[str] = []
+    for node in list(graph.node):
+        source = bytes_of.get(node.input[0]) if node.input else None
+        if source is None:
+            continue
+        if node.op_type in _SCALING:
+            bytes_of[node.output[0]] = source
             graph.node.remove(node)
-            last = node
-    if last is None or last.op_type != "DequantizeLinear":
-        raise ExportError("the quantized graph does not begin with scaling")
+            if node.op_type == "DequantizeLinear":
+                parameters = list(node.input[1:])
+        elif node.op_type in _REARRANGING:
+            node.input[0] = source
+            bytes_of[node.output[0]] = node.output[0] = f"{node.output[0]}_bytes"
+        else:
+            if not parameters:
+                raise ExportError("the quantized graph does not begin with scaling")
+            if source not in scaled:
+                scaled[source] = f"{source}_scaled"
+                dequantize = onnx.helper.make_node(
+                    "DequantizeLinear", [source, *parameters], [scaled[source]]
+                )
+                graph.node.insert(list(graph.node).index(node), dequantize)
+            node.input[0] = scaled[source]
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    scale, zero = last.input[1:]
-    constants[scale].CopyFrom(numpy_helper.from_array(np.array(1 / 255, np.float32), scale))
-    constants[zero].CopyFrom(numpy_helper.from_array(np.array(0, np.uint8), zero))
-    last.input[0], last.output[0] = picture, scaled
-    graph.node.insert(list(graph.node).index(node), last)
+    for name, value in zip(parameters, (np.float32(1 / 255), np.uint8(0)), strict=True):
+        constants[name].CopyFrom(numpy_helper.from_array(np.array(value), name))
     return _drop_unused_constants(model)
 
 
 _SCALING = ("Cast", "Mul", "QuantizeLinear", "DequantizeLinear")
 _REARRANGING = ("Reshape", "Transpose")
-
-
-def _consumer(nodes: Sequence[NodeProto], tensor: str) -> NodeProto:
-    found = [node for node in nodes if tensor in node.input]
-    if len(found) != 1:
-        raise ExportError(
-            f"the quantized graph does not begin with scaling: {tensor} is used by "
-            f"{len(found)} nodes"
-        )
-    return found[0]
 
 
 def _drop_unused_constants(model: ModelProto) -> ModelProto:

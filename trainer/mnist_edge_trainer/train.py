@@ -35,6 +35,7 @@ from mnist_edge_trainer.checkpoint import (
 )
 from mnist_edge_trainer.config import TrainConfig
 from mnist_edge_trainer.data import Digits
+from mnist_edge_trainer.lessons import Lessons
 from mnist_edge_trainer.models import build
 from mnist_edge_trainer.pool import PhotoPool
 
@@ -50,6 +51,9 @@ __all__ = [
 
 _EVALUATION_BATCH = 1_000
 _FEWEST_STEPS = 3
+
+_SEED_STRIDE = 7
+"""Lessons that the first one of a seed lies after the first one of the seed before."""
 
 TensorList = tuple[Tensor, ...] | list[Tensor]
 
@@ -146,6 +150,7 @@ def train(
     device: torch.device,
     observer: Observer,
     photos: PhotoSet | None = None,
+    lessons: Lessons | None = None,
     data: DataFacts = MNIST,
     start_from: Checkpoint | None = None,
     resume: bool = False,
@@ -163,6 +168,8 @@ def train(
         device: to train on.
         observer: is told of every step and epoch.
         photos: to draw `config.photos` from in every epoch; None = there are none.
+        lessons: to learn from instead of `training` and the photographs for training; None = there
+            is no teacher.
         data: names of the classes, and what else the model is to say of its data.
         start_from: its weights are the first; where its classes are others, all but the last
             layer's. None = random ones.
@@ -179,7 +186,9 @@ def train(
             f"--batch-size {config.batch_size}: larger than the {len(training)} training images"
         )
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    trainer = _Trainer(config, training.to(device), validation.to(device), photos, data, device)
+    trainer = _Trainer(
+        config, training.to(device), validation.to(device), photos, lessons, data, device
+    )
     make_folder(run.path)
     best: Checkpoint | None = None
     if resume:
@@ -230,6 +239,7 @@ class _Trainer:
         training: Digits,
         validation: Digits,
         photos: PhotoSet | None,
+        lessons: Lessons | None,
         data: DataFacts,
         device: torch.device,
     ) -> None:
@@ -237,11 +247,15 @@ class _Trainer:
         self._device = device
         self._data = data
         self._training, self._validation, self._photos = training, validation, photos
+        self._lessons = lessons
         self._photographs: list[Digits] = []
         self._photos_per_epoch = 0 if photos is None else config.photos
         self._steps = (len(training) + self._photos_per_epoch) // config.batch_size
         torch.manual_seed(config.seed)
-        self._network = build(config.arch, len(data.labels)).to(device)
+        # Channels last is how the kernels compute; converted once, nothing is in every step.
+        self._network = build(config.arch, len(data.labels)).to(
+            device, memory_format=torch.channels_last
+        )
         self._average = AveragedModel(
             self._network, multi_avg_fn=_moving_average(config.ema_decay), use_buffers=True
         )
@@ -254,6 +268,7 @@ class _Trainer:
             )
         self._scheduler = _schedule(config, self._optimizer, steps)
         self._augment = config.augmentation
+        self._use_bf16 = _use_bf16(config.precision, device)
         self.history: list[EpochRecord] = []
 
     @property
@@ -288,13 +303,13 @@ class _Trainer:
     def _train_epoch(self, epoch: int, observer: Observer) -> tuple[float, float]:
         """Mean loss and accuracy over the epoch, of the images as augmented."""
         self._network.train()
-        digits = self._digits_of_epoch(epoch)
+        digits, answers = self._shown_in(epoch)
         order = torch.randperm(len(digits), device=self._device)
         batches = order[: self._steps * self._config.batch_size].view(self._steps, -1)
         loss_sum = accuracy_sum = 0.0
         for step, index in enumerate(batches, start=1):
             batch = digits[index]
-            loss, logits = self._train_step(batch)
+            loss, logits = self._train_step(batch, None if answers is None else answers[index])
             loss_sum += float(loss)
             if not math.isfinite(loss_sum):
                 raise _DivergedError(epoch)
@@ -305,6 +320,15 @@ class _Trainer:
                 )
             )
         return loss_sum / self._steps, accuracy_sum / self._steps
+
+    def _shown_in(self, epoch: int) -> tuple[Digits, Tensor | None]:
+        """Pictures to train on, and what the teacher says of them, already distorted."""
+        if self._lessons is None:
+            return self._digits_of_epoch(epoch), None
+        # Runs of other seeds take them in another order.
+        turn = epoch - 1 + self._config.seed * _SEED_STRIDE
+        lesson = self._lessons.lesson(turn % self._lessons.count)
+        return lesson.digits.to(self._device), lesson.answers.to(self._device)
 
     def _digits_of_epoch(self, epoch: int) -> Digits:
         """The training images, and photographs drawn from those that there are by now.
@@ -327,22 +351,24 @@ class _Trainer:
         photos = self._photos.validation.to(self._device)
         return _accuracy(predict_logits(self._average, photos.images), photos.labels)
 
-    def _train_step(self, batch: Digits) -> tuple[Tensor, Tensor]:
+    def _train_step(self, batch: Digits, answers: Tensor | None) -> tuple[Tensor, Tensor]:
         images = to_unit_range(batch.images)
-        if self._augment is not None:
+        if self._augment is not None and answers is None:
             images = self._augment(images)
-        logits = self._network(images)
-        loss = F.cross_entropy(
-            logits,
-            _targets(batch.labels, logits.shape[1]),
-            label_smoothing=self._config.label_smoothing,
-        )
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._use_bf16):
+            logits = self._network(images).float()
+        targets = _targets(batch.labels, logits.shape[-1])
+        loss = _cross_entropy(logits, _smoothed(targets, self._config.label_smoothing))
+        if answers is not None:
+            weight = self._config.teacher_weight
+            taught = _disagreement(logits, answers, self._config.teacher_temperature)
+            loss = (1 - weight) * loss + weight * taught
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
         self._scheduler.step()
         self._average.update_parameters(self._network)
-        return loss.detach(), logits.detach()
+        return loss.detach(), logits.detach().view(-1, *logits.shape[-2:]).mean(dim=0)
 
     def checkpoint(self) -> Checkpoint:
         latest = self.history[-1]
@@ -393,7 +419,7 @@ def _optimizer(config: TrainConfig, network: nn.Module) -> torch.optim.Optimizer
         momentum = config.momentum
         return torch.optim.SGD(weights, lr, momentum, weight_decay=decay, nesterov=momentum > 0)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(weights, lr, weight_decay=decay)
+    return kind(weights, lr, weight_decay=decay, fused=True)
 
 
 def _schedule(
@@ -424,6 +450,37 @@ def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | 
                 average.copy_(value)
 
     return update
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over pictures, and over members where each has logits of its own ``[M, B, C]``."""
+    return -(targets * F.log_softmax(logits, dim=-1)).sum(dim=-1).mean()
+
+
+def _disagreement(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence from the teacher's softened probabilities, times T squared.
+
+    The square keeps the gradient's size where T changes (Hinton et al., arXiv:1503.02531).
+    """
+    theirs = F.log_softmax(answers / temperature, dim=-1)
+    ours = F.log_softmax(logits / temperature, dim=-1)
+    return (theirs.exp() * (theirs - ours)).sum(dim=-1).mean() * temperature**2
+
+
+def _smoothed(targets: Tensor, smoothing: float) -> Tensor:
+    return targets * (1 - smoothing) + smoothing / targets.shape[-1]
+
+
+def _use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether products are taken in bf16 (see `TrainConfig.precision`)."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return False
 
 
 def _targets(labels: Tensor, classes: int) -> Tensor:

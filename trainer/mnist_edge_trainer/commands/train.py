@@ -18,6 +18,7 @@ from mnist_edge_trainer.config import TrainConfig, load_recipe, named_recipe, op
 from mnist_edge_trainer.data import Digits, split_training
 from mnist_edge_trainer.datasets import OWN, Dataset, load_again, load_dataset, validation_size
 from mnist_edge_trainer.figures import draw_curves
+from mnist_edge_trainer.lessons import Lessons, load_teacher
 from mnist_edge_trainer.live import LiveDisplay
 from mnist_edge_trainer.models import build, multiplications, parameter_count
 from mnist_edge_trainer.photo_sets import held_out_photos, training_photos
@@ -69,10 +70,12 @@ def train(
         run = _new_run(out, chosen.arch)
     training, validation = split_training(dataset.training, chosen.val_split)
     _announce(chosen, dataset, training, validation, target, run)
-    photos = None
     try:
+        photos = lessons = None
         if chosen.photos:
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
+        if chosen.teacher:
+            lessons = _lessons(chosen, dataset, training, photos)
         with (
             LiveDisplay(chosen, Console(stderr=True)) as display,
             with_tensorboard(display, run) as observer,
@@ -85,6 +88,7 @@ def train(
                 device=target,
                 observer=observer,
                 photos=photos,
+                lessons=lessons,
                 data=dataset.facts,
                 start_from=start,
                 resume=resume,
@@ -116,6 +120,22 @@ def _announce(
         f"{multiplications(network):,} multiplications, seed {config.seed}, on {device}: "
         f"{len(training):,} images of {dataset.name}{photos} to train on, "
         f"{len(validation):,} images to validate with; into {run.path}"
+    )
+
+
+def _lessons(
+    config: TrainConfig, dataset: Dataset, training: Digits, photos: PhotoSet | None
+) -> Lessons:
+    """All photographs at once: a lesson draws from the whole of them."""
+    chunks = [] if photos is None else map(photos.training.chunk, range(photos.training.chunks))
+    made = [Digits.of(chunk.images, chunk.labels) for chunk in chunks]
+    return Lessons(
+        training,
+        Digits.join(made) if made else training[:0],
+        config.photos,
+        load_teacher(config.teacher, dataset.labels),
+        config.augmentation,
+        config.lessons,
     )
 
 
