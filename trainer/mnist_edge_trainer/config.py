@@ -60,6 +60,7 @@ class TrainConfig:
         precision: of the products while training: ``fp32``; ``bf16``, as torch's autocast has it
             (weights, batch norm's sums and the loss stay fp32); or ``auto``, the latter where the
             device multiplies bf16 faster.
+        quantization_aware: every step computes with the weights as int8 will have them.
         ema_decay: of the moving average of the weights, per step; the average is what is
             validated, kept and exported. 0 = the last weights themselves.
         label_smoothing: probability mass spread over the other classes in the loss.
@@ -89,6 +90,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 0.05
     precision: str = "auto"
+    quantization_aware: bool = False
     ema_decay: float = 0.999
     label_smoothing: float = 0.0
     augment: bool = True

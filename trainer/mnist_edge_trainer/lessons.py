@@ -85,15 +85,17 @@ class Lessons:
         with contextlib.suppress(*damages), path.open("rb") as stored, np.load(stored) as kept:
             images, answers = torch.from_numpy(kept["images"]), torch.from_numpy(kept["answers"])
             return Lesson(Digits(images, shown.labels), answers.float())
-        images, answers = self._distorted(shown.images, number), []
-        for batch in images.split(_BATCH):
-            probabilities = self.teacher.run(batch[:, 0].numpy())
-            answers.append(np.log(np.maximum(probabilities, _LEAST)).astype(np.float16))
-        said = np.concatenate(answers)
+        images = self._distorted(shown.images, number)
+        answers = self._answers(images)
         make_folder(path.parent)
         with written_whole(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, images=images.numpy(), answers=said)
-        return Lesson(Digits(images, shown.labels), torch.from_numpy(said).float())
+            np.savez_compressed(file, images=images.numpy(), answers=answers.numpy())
+        return Lesson(Digits(images, shown.labels), answers.float())
+
+    def _answers(self, images: Tensor) -> Tensor:
+        """Log-probabilities float16 ``[N, C]``: three digits of them will do."""
+        probabilities = torch.from_numpy(self.teacher.run(images[:, 0].numpy()))
+        return probabilities.clamp(min=_LEAST).log().half()
 
     def _distorted(self, images: Tensor, number: int) -> Tensor:
         if self.augmentation is None:
@@ -109,7 +111,7 @@ class Lessons:
 
     def _path(self, shown: Digits, number: int) -> Path:
         digest = hashlib.sha256(f"{self.augmentation}{self.teacher.sha256}".encode())
-        digest.update(shown.images.numpy())
+        digest.update(shown.images.numpy().tobytes())
         folder = self.cache or user_cache_path("mnist-edge") / "lessons"
         return folder / f"{digest.hexdigest()[:16]}-{number}.npz"
 

@@ -8,6 +8,7 @@ continue to the same weights.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import math
@@ -38,6 +39,7 @@ from mnist_edge_trainer.data import Digits
 from mnist_edge_trainer.lessons import Lessons
 from mnist_edge_trainer.models import build
 from mnist_edge_trainer.pool import PhotoPool
+from mnist_edge_trainer.rounding import with_int8_weights
 
 __all__ = [
     "Observer",
@@ -253,9 +255,8 @@ class _Trainer:
         self._steps = (len(training) + self._photos_per_epoch) // config.batch_size
         torch.manual_seed(config.seed)
         # Channels last is how the kernels compute; converted once, nothing is in every step.
-        self._network = build(config.arch, len(data.labels)).to(
-            device, memory_format=torch.channels_last
-        )
+        network = build(config.arch, len(data.labels)).to(device)
+        self._network = network.to(memory_format=torch.channels_last)
         self._average = AveragedModel(
             self._network, multi_avg_fn=_moving_average(config.ema_decay), use_buffers=True
         )
@@ -355,20 +356,26 @@ class _Trainer:
         images = to_unit_range(batch.images)
         if self._augment is not None and answers is None:
             images = self._augment(images)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._use_bf16):
-            logits = self._network(images).float()
-        targets = _targets(batch.labels, logits.shape[-1])
-        loss = _cross_entropy(logits, _smoothed(targets, self._config.label_smoothing))
-        if answers is not None:
-            weight = self._config.teacher_weight
-            taught = _disagreement(logits, answers, self._config.teacher_temperature)
-            loss = (1 - weight) * loss + weight * taught
+        rounding = self._config.quantization_aware
         self._optimizer.zero_grad()
-        loss.backward()
+        with with_int8_weights(self._network) if rounding else contextlib.nullcontext():
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._use_bf16):
+                logits = self._network(images).float()
+            loss = self._loss(logits, batch.labels, answers)
+            loss.backward()
         self._optimizer.step()
         self._scheduler.step()
         self._average.update_parameters(self._network)
         return loss.detach(), logits.detach().view(-1, *logits.shape[-2:]).mean(dim=0)
+
+    def _loss(self, logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
+        targets = _targets(labels, logits.shape[-1])
+        loss = _cross_entropy(logits, _smoothed(targets, self._config.label_smoothing))
+        if answers is None:
+            return loss
+        weight = self._config.teacher_weight
+        taught = _disagreement(logits, answers, self._config.teacher_temperature)
+        return (1 - weight) * loss + weight * taught
 
     def checkpoint(self) -> Checkpoint:
         latest = self.history[-1]
@@ -476,7 +483,7 @@ def _use_bf16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

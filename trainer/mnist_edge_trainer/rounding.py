@@ -1,0 +1,45 @@
+"""Quantization-aware training: each step computes with the weights that the int8 file will hold.
+
+Gradients are taken at the rounded weights and applied to the exact ones, as if rounding were the
+identity (the straight-through estimator; Jacob et al. 2017, section 3; Bengio et al.,
+arXiv:1308.3432). Batch norm need not be folded in first: it scales each output channel as a whole,
+and each has a grid of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["as_int8", "with_int8_weights"]
+
+_LEVELS = 64
+"""Either way of zero: what onnxruntime's quantizer uses of int8 in 7 bits."""
+
+
+def as_int8(weights: Tensor) -> Tensor:
+    """The nearest weights on the grid of each output channel (first axis), symmetric about zero."""
+    largest = weights.abs().amax(dim=tuple(range(1, weights.dim())), keepdim=True)
+    step = (largest / _LEVELS).clamp(min=torch.finfo(weights.dtype).tiny)
+    return (weights / step).round() * step
+
+
+@contextlib.contextmanager
+def with_int8_weights(network: nn.Module) -> Iterator[None]:
+    """Rounds the weights of every convolution and linear layer within the block, in place."""
+    weights = [
+        module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    exact = [weight.detach().clone() for weight in weights]
+    try:
+        with torch.no_grad():
+            for weight in weights:
+                weight.copy_(as_int8(weight))
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, own in zip(weights, exact, strict=True):
+                weight.copy_(own)
