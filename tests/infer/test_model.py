@@ -22,7 +22,10 @@ def bundled(request: pytest.FixtureRequest) -> Model:
 
 
 def test_the_bundled_models() -> None:
-    assert sorted(bundled_models()) == ["mnist-edge-fp32", "mnist-edge-int8"]
+    assert sorted(bundled_models()) == [
+        *("mnist-edge-fp32", "mnist-edge-int8"),
+        *("mnist-edge-large-int8", "mnist-edge-nano-int8"),
+    ]
     assert Model.load().name == DEFAULT_MODEL == "mnist-edge-int8"
 
 
@@ -47,8 +50,12 @@ def test_int8_is_within_the_gate_of_fp32(test_digits: Digits) -> None:
     assert correct["mnist-edge-fp32"] - correct["mnist-edge-int8"] <= 0.0005
 
 
-def test_size() -> None:
-    assert Path(bundled_models()["mnist-edge-int8"]).stat().st_size <= 80 * 1024
+@pytest.mark.parametrize(
+    ("name", "kib"),
+    [("mnist-edge-nano-int8", 16), ("mnist-edge-int8", 40), ("mnist-edge-large-int8", 2048)],
+)
+def test_size(name: str, kib: int) -> None:
+    assert Path(bundled_models()[name]).stat().st_size <= kib * 1024
 
 
 def test_confidence_is_calibrated(bundled: Model, test_digits: Digits) -> None:

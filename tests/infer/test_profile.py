@@ -38,8 +38,8 @@ def test_nodes_come_in_the_order_they_run_with_their_shapes(int8_nodes: list[Nod
     # The batch is 3; the network's strides are in the trainer's `small`, channels last here.
     convolutions = [node.shape for node in int8_nodes if node.operator == "QLinearConv"]
     assert convolutions == [
-        *((3, 14, 7, 16), (3, 14, 7, 16), (3, 7, 7, 32), (3, 7, 7, 32)),
-        (3, 3, 3, 48),
+        *((3, 28, 7, 16), (3, 14, 7, 16), (3, 7, 7, 32), (3, 7, 7, 32)),
+        (3, 5, 5, 32),
     ]
     assert int8_nodes[-2].operator == "Softmax"
     assert int8_nodes[-2].shape == (3, 10)
