@@ -12,7 +12,7 @@ import csv
 import json
 import statistics
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +56,8 @@ GOALS = {
 }
 
 
-def train_all(seeds: dict[str, list[int]], runs: Path, jobs: int) -> None:
-    """Every recipe for each of its seeds; what they gave, into `SEEDS`."""
+def train_all(seeds: Mapping[str, Sequence[int]], runs: Path, jobs: int) -> None:
+    """Recipes, each for its seeds; what they gave, into `SEEDS`, beside what is there of others."""
     with ThreadPoolExecutor(jobs) as pool:
         folders = {
             (name, seed): pool.submit(
@@ -72,7 +72,8 @@ def train_all(seeds: dict[str, list[int]], runs: Path, jobs: int) -> None:
     results: dict[str, list[dict[str, Any]]] = {}
     for (name, seed), run in done.items():
         results.setdefault(name, []).append({"seed": seed, **result_of(run)})
-    SEEDS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    known = json.loads(SEEDS.read_text(encoding="utf-8")) if SEEDS.exists() else {}
+    SEEDS.write_text(json.dumps(known | results, indent=2) + "\n", encoding="utf-8")
 
 
 def result_of(run: Path) -> dict[str, Any]:
@@ -155,13 +156,14 @@ def main() -> None:
     )
     parser.add_argument("--picture", type=Path, help="draw the frontier; .svg or .png")
     parser.add_argument("--train", action="store_true", help="train every seed first: hours")
+    parser.add_argument("--names", nargs="+", choices=GOALS, default=[*GOALS], help="to train")
     parser.add_argument("--seeds", type=int, default=3, help="of nano and of small; large has one")
     parser.add_argument("--runs", type=Path, default=Path("runs/frontier"))
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     options = parser.parse_args()
     if options.train:
-        several = list(range(options.seeds))
-        train_all({"large": [0], "small": several, "nano": several}, options.runs, options.jobs)
+        seeds_of = {name: range(1 if name == "large" else options.seeds) for name in options.names}
+        train_all(seeds_of, options.runs, options.jobs)
     reference = str(options.mnist_12) if options.mnist_12 else GOALS["small"].model
     names = dict.fromkeys([reference, *(goal.model for goal in GOALS.values())])
     subjects = tuple((name, 1, "CPUExecutionProvider") for name in names)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import statistics
 from pathlib import Path
 
 import pytest
 
-from mnist_edge.model import Model
+from mnist_edge.model import Model, bundled_models
 from tests.conftest import ROOT, Cli
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,26 +35,46 @@ def test_the_answers_shown_are_the_programs(cli: Cli, command: str, shown: str) 
     assert len(expected) > 1
 
 
-@pytest.mark.parametrize("name", ["mnist-edge-int8", "mnist-edge-fp32"])
+@pytest.mark.parametrize("name", sorted(bundled_models()))
 def test_the_stated_accuracy_is_the_files_own(name: str) -> None:
     model = Model.load(name)
-    stated = f"{float(model.metadata['test_accuracy']):.2%}".replace("%", " %")
-    row = next(line for line in CARD.splitlines() if line.startswith(f"| `{name}`"))
-    assert stated in row
+    row = row_of(CARD, name)
+    assert percent(float(model.metadata["test_accuracy"])) in row
     assert f"{len(model.content):,}" in row
 
 
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("nano", "mnist-edge-nano-int8"),
+        ("small", "mnist-edge-int8"),
+        ("large", "mnist-edge-large-int8"),
+    ],
+)
+def test_the_family_is_what_the_files_and_the_recorded_seeds_say(name: str, model: str) -> None:
+    seeds = json.loads((ROOT / "models" / "seeds.json").read_text(encoding="utf-8"))[name]
+    released = Model.load(model)
+    assert seeds[0]["seed"] == int(released.metadata["seed"])
+    assert seeds[0]["test_accuracy_int8"] == float(released.metadata["test_accuracy"])
+    assert json.loads(released.metadata["training_recipe"]) == {"recipe": name}
+    mean = percent(statistics.mean(run["test_accuracy_int8"] for run in seeds))
+    for row in (row_of(README, model), row_of(CARD, model)):
+        assert mean in row
+    assert f"{len(released.content) / 1024:.1f} KiB" in row_of(README, model)
+
+
 def test_the_readmes_own_figures_are_the_files() -> None:
-    accuracy = {
-        name: f"{float(Model.load(f'mnist-edge-{name}').metadata['test_accuracy']):.2%}".replace(
-            "%", " %"
-        )
-        for name in ("fp32", "int8")
-    }
-    size = len(Model.load("mnist-edge-int8").content) / 1024
-    assert f"{size:.0f} KiB" in README
-    assert f"right on {accuracy['int8']} of" in README
-    assert f"| 0 (released) | {accuracy['fp32']} | {accuracy['int8']} |" in README
+    default = Model.load()
+    assert f"{len(default.content) / 1024:.0f} KiB" in README
+    assert f"right on {percent(float(default.metadata['test_accuracy']))} of" in README
+
+
+def row_of(document: str, name: str) -> str:
+    return next(line for line in document.splitlines() if line.startswith(f"| `{name}`"))
+
+
+def percent(fraction: float) -> str:
+    return f"{fraction:.2%}".replace("%", " %")
 
 
 def test_every_file_linked_exists() -> None:
