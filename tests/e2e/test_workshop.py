@@ -179,7 +179,7 @@ class TestTrain:
             (("--recipe", "clasic"), 2, "did you mean 'classic'"),
             (("--recipe", "classic", "--config", "RECIPE"), 2, "choose one"),
             (("--recipe", "classic", "--fast"), 2, "--recipe and --fast: choose one"),
-            (("--teacher", "nobody.onnx", "--photos", "0"), 1, "nobody.onnx: no such model file"),
+            (("--teacher", "nobody.onnx"), 2, "nobody.onnx: no such model file"),
             (("--optimizer", "adm"), 2, "--optimizer adm: unknown; choose one of adamw"),
             (("--dataset", "fashon-mnist"), 2, "did you mean 'fashion-mnist'"),
             (("--from", "nowhere"), 2, "no such checkpoint"),

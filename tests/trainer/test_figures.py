@@ -253,7 +253,7 @@ class TestAttention:
         assert across is not None
         image = torch.rand(1, 1, 28, 28)
         expected = nn.functional.conv2d(
-            image, torch.tensor(across)[:, None], stride=(2, 4), padding=(2, 4)
+            image, torch.tensor(across)[:, None], stride=(1, 4), padding=(2, 4)
         )
         neighbours, first, *_ = small.get_submodule("features").children()
         torch.testing.assert_close(first.get_submodule("0")(neighbours(image)), expected)

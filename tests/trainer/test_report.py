@@ -206,9 +206,10 @@ def test_it_stands_among_published_results_by_its_error(run: Path, test_digits: 
     assert own[2] == f"{wrong:.2%}"
     others = [row for row in table if "this run" not in row[0]]
     assert all(row[1] for row in others)
-    # 0.35 % is within what 10,000 images can tell of 0.38 %, 0.23 % is not.
+    # 0.35 % and 0.23 % are within what 10,000 images can tell of 0.32 %.
     assert [row[0] for row in table if row[0].endswith("*")] == [
-        "big multi-layer perceptron, trained with distortions *"
+        "big multi-layer perceptron, trained with distortions *",
+        "committee of 35 convolutional networks *",
     ]
     assert all(link.startswith("https://") for link in page.links)
 
@@ -573,9 +574,11 @@ def test_one_seed(quiet: Facts) -> None:
 
 def test_a_network_larger_than_need_be(quiet: Facts) -> None:
     large = dataclasses.replace(quiet, parameters=1_141_000)
-    times = round(1_141_000 / int(Model.load(None).metadata["parameters"]))
+    released = Model.load(None).metadata
+    times = round(1_141_000 / int(released["parameters"]))
     assert f"1,141,000 parameters are {times} times" in _one(large)
-    assert advise(_with(large, accuracy_interval=(0.9964, 0.9969))) == []
+    accuracy = float(released["test_accuracy"])
+    assert advise(_with(large, accuracy_interval=(accuracy + 0.0003, accuracy + 0.0008))) == []
     assert advise(_with(large, {"dataset": "kmnist"})) == []
 
 

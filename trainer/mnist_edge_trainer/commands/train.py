@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from mnist_edge.errors import UsageError
+from mnist_edge.model import Model
 from mnist_edge_trainer.checkpoint import Checkpoint, RunFolder, history_of, load_checkpoint
 from mnist_edge_trainer.commands.say import say
 from mnist_edge_trainer.config import TrainConfig, load_recipe, named_recipe, option
@@ -69,13 +70,14 @@ def train(
         chosen = recipe_for(dataset, options, data or named, start)
         run = _new_run(out, chosen.arch)
     training, validation = split_training(dataset.training, chosen.val_split)
+    teacher = load_teacher(chosen.teacher, dataset.labels) if chosen.teacher else None
     _announce(chosen, dataset, training, validation, target, run)
     try:
         photos = lessons = None
         if chosen.photos:
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
-        if chosen.teacher:
-            lessons = _lessons(chosen, dataset, training, photos)
+        if teacher is not None:
+            lessons = _lessons(chosen, teacher, training, photos)
         with (
             LiveDisplay(chosen, Console(stderr=True)) as display,
             with_tensorboard(display, run) as observer,
@@ -124,7 +126,7 @@ def _announce(
 
 
 def _lessons(
-    config: TrainConfig, dataset: Dataset, training: Digits, photos: PhotoSet | None
+    config: TrainConfig, teacher: Model, training: Digits, photos: PhotoSet | None
 ) -> Lessons:
     """All photographs at once: a lesson draws from the whole of them."""
     chunks = [] if photos is None else map(photos.training.chunk, range(photos.training.chunks))
@@ -133,7 +135,7 @@ def _lessons(
         training,
         Digits.join(made) if made else training[:0],
         config.photos,
-        load_teacher(config.teacher, dataset.labels),
+        teacher,
         config.augmentation,
         config.lessons,
     )
