@@ -45,7 +45,7 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 
 def __getattr__(name: str) -> Any:

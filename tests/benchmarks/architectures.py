@@ -24,7 +24,7 @@ from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 PROGRAM = [sys.executable, "-m", "mnist_edge"]
 RECIPE = "classic"
 
-SLOW = ("vgg", "resnet", "large")
+SLOW = ("vgg", "resnet", "large", "committee")
 """Trained with the first seed only: each run takes over ten minutes on two cores."""
 
 

@@ -16,6 +16,7 @@ WANTED = {
     "mnist_edge/models/mnist-edge-fp32.onnx",
     "mnist_edge/models/mnist-edge-nano-int8.onnx",
     "mnist_edge/models/mnist-edge-large-int8.onnx",
+    "mnist_edge/models/mnist-edge-committee-int8.onnx",
     "mnist_edge/models/SHA256SUMS",
     "mnist_edge/models/README.md",
     "mnist_edge_trainer/py.typed",

@@ -23,7 +23,7 @@ def bundled(request: pytest.FixtureRequest) -> Model:
 
 def test_the_bundled_models() -> None:
     assert sorted(bundled_models()) == [
-        *("mnist-edge-fp32", "mnist-edge-int8"),
+        *("mnist-edge-committee-int8", "mnist-edge-fp32", "mnist-edge-int8"),
         *("mnist-edge-large-int8", "mnist-edge-nano-int8"),
     ]
     assert Model.load().name == DEFAULT_MODEL == "mnist-edge-int8"

@@ -14,7 +14,7 @@ def images(count: int = 8) -> torch.Tensor:
 
 def test_a_committee_answers_the_mean_of_its_members() -> None:
     torch.manual_seed(0)
-    committee = build("large").eval()
+    committee = build("committee").eval()
     assert isinstance(committee, Committee)
     together = committee(images())
     committee.training = True  # of the committee alone: its batch norms keep to what they know
@@ -27,7 +27,7 @@ def test_a_committee_answers_the_mean_of_its_members() -> None:
 def test_a_member_of_a_committee_learns_as_if_it_were_alone() -> None:
     """Its gradient is that of its own loss, whatever the others answer."""
     torch.manual_seed(0)
-    committee = build("large").train()
+    committee = build("committee").train()
     labels = torch.arange(8)
     logits = committee(images())
     own = list(committee.members[0].parameters())
