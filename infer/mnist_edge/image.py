@@ -27,6 +27,7 @@ from mnist_edge.decode import ImageSource, Pixels, decode, describe
 from mnist_edge.errors import ImageError, NoDigitError
 
 __all__ = [
+    "PREPROCESSING_REVISION",
     "PREPROCESSING_VERSION",
     "are_mnist_form",
     "is_mnist_form",
@@ -38,6 +39,10 @@ __all__ = [
 
 PREPROCESSING_VERSION = Preprocessing.DIGIT.value
 """Version of the contract between a picture and a model's input, written into every model."""
+
+PREPROCESSING_REVISION = f"{PREPROCESSING_VERSION}.1"
+"""To be raised by every change that makes another 28 x 28 of any picture, however slightly: what
+was kept in a cache to train on is then made again."""
 
 _SIDE, _BOX = 28, 20
 _CENTRE = 14

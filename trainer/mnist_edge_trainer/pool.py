@@ -23,10 +23,9 @@ import scipy
 from PIL import Image
 from platformdirs import user_cache_path
 
-import mnist_edge
 from mnist_edge.errors import NoDigitError
 from mnist_edge.files import make_folder, written_whole
-from mnist_edge.image import prepare
+from mnist_edge.image import PREPROCESSING_REVISION, prepare
 from mnist_edge_trainer.forms import unusual_form
 from mnist_edge_trainer.photos import any_scene, blank_page, photograph, plain_scene
 from mnist_edge_trainer.strangers import no_digit, printed_digit
@@ -55,6 +54,19 @@ _BATCH = 50
 """Photographs that a worker makes at a time."""
 
 _SEED = 2026
+
+SIMULATOR_VERSION = "1"
+"""To be raised by every change that makes other photographs: cached ones are then not used again.
+
+A change of the preprocessing raises `PREPROCESSING_REVISION`."""
+
+_VERSIONS = " ".join(
+    [
+        f"simulator {SIMULATOR_VERSION}, preprocessing {PREPROCESSING_REVISION}",
+        *(library.__version__ for library in (np, PIL, scipy, matplotlib)),
+    ]
+)
+"""Of everything that decides what a photograph becomes."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +166,8 @@ def _kept(
     subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None
 ) -> Photos:
     """Photographs from the cache, or made now."""
-    inputs = digits.tobytes() + labels.tobytes() + subject.__name__.encode()
-    digest = hashlib.sha256(_source_digest() + inputs)
+    digest = hashlib.sha256(f"{_VERSIONS} {subject.__name__}".encode())
+    digest.update(digits.tobytes() + labels.tobytes())
     folder = cache or user_cache_path("mnist-edge") / "photos"
     path = folder / f"{digest.hexdigest()[:16]}-{seed}.npz"
     # A damaged file is made anew.
@@ -198,23 +210,3 @@ def _render_batch(
             continue
         kept.append(answer)
     return np.array(images, np.uint8).reshape(-1, 28, 28), np.array(kept, np.int64)
-
-
-_FRONT_END = (
-    *("decode", "image", "lines", "morphology", "paper", "pictures", "pieces", "png"),
-    *("proposals", "remake", "strokes"),
-)
-_SIMULATOR = ("forms", "photos", "pool", "strangers")
-
-
-@functools.cache
-def _source_digest() -> bytes:
-    """Of everything that decides what a photograph becomes: a change makes new ones."""
-    front_end = Path(mnist_edge.__file__).parent
-    files = [front_end / f"{name}.py" for name in _FRONT_END] + [front_end / "proposals.json"]
-    files += [Path(__file__).with_name(f"{name}.py") for name in _SIMULATOR]
-    libraries = (np, PIL, scipy, matplotlib)
-    digest = hashlib.sha256("".join(library.__version__ for library in libraries).encode())
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.digest()
