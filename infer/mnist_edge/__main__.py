@@ -1,5 +1,5 @@
 """`python -m mnist_edge` is the program `mnist-edge`."""
 
-from mnist_edge.program import main
+from mnist_edge.cli.main import main
 
 main()

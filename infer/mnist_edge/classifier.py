@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.contract import DIGITS, Preprocessing
-from mnist_edge.decode import ImageSource, describe
 from mnist_edge.errors import ImageError
-from mnist_edge.image import prepare, prepare_all, prepare_all_plain, prepare_plain
+from mnist_edge.inputs.decode import ImageSource, describe
 from mnist_edge.model import Model
+from mnist_edge.preprocess.pipeline import prepare, prepare_all, prepare_all_plain, prepare_plain
+from mnist_edge.types import DIGITS, Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from mnist_edge.checksum import sha256
-from mnist_edge.contract import Preprocessing
 from mnist_edge.errors import ModelError, one_line
+from mnist_edge.types import Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,12 +21,12 @@ from typing import Any
 
 import torch
 
-from mnist_edge.files import make_folder, written_whole
-from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder
-from mnist_edge_trainer.config import TrainConfig
-from mnist_edge_trainer.data import load_digits, split_training
-from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE
-from mnist_edge_trainer.train import StepReport, train
+from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
+from mnist_edge_trainer.data.splits import load_digits, split_training
+from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
+from mnist_edge_trainer.training.config import TrainConfig
+from mnist_edge_trainer.training.loop import StepReport, train
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

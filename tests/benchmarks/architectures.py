@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mnist_edge.bench.measure import measure
+from mnist_edge.bench.runner import measure
 from mnist_edge.bench.scenarios import Plan, Scenario
 from mnist_edge.model import Model
-from mnist_edge_trainer.commands.models import MEASURED
-from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
+from mnist_edge_trainer.architectures.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE
+from mnist_edge_trainer.cli.archs import MEASURED
 
 PROGRAM = [sys.executable, "-m", "mnist_edge"]
 RECIPE = "classic"

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mnist_edge.decode import LONGER_SIDE
-from mnist_edge.image import prepare
+from mnist_edge.inputs.decode import LONGER_SIDE
 from mnist_edge.mnist import load_split
+from mnist_edge.preprocess.pipeline import prepare
 
 ROOT = Path(__file__).parents[2]
 

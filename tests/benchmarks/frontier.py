@@ -21,12 +21,12 @@ from typing import Any
 
 from architectures import exported, trained
 
-from mnist_edge.bench.measure import measure
-from mnist_edge.bench.picture import Point, draw_frontier
 from mnist_edge.bench.report import Report
+from mnist_edge.bench.runner import measure
 from mnist_edge.bench.scenarios import Plan, Scenario
 from mnist_edge.model import Model
-from mnist_edge.tables import print_table
+from mnist_edge.outputs.tables import print_table
+from mnist_edge_trainer.evaluation.frontier import Point, draw_frontier
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "models" / "seeds.json"

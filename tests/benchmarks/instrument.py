@@ -28,14 +28,14 @@ from typing import Any
 
 import numpy as np
 
-from mnist_edge.bench.fresh import in_fresh_process
-from mnist_edge.bench.intervals import Rounds, interval, quiet
-from mnist_edge.bench.measure import measure
+from mnist_edge.bench.compare import Verdict, compare
+from mnist_edge.bench.process_run import Sitting, sit
 from mnist_edge.bench.report import Measurement, Report
+from mnist_edge.bench.runner import measure
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
-from mnist_edge.bench.sitting import Sitting, sit
-from mnist_edge.bench.subjects import Subject
-from mnist_edge.bench.verdict import Verdict, compare
+from mnist_edge.bench.stats import Rounds, interval, quiet
+from mnist_edge.bench.subprocess_run import in_fresh_process
+from mnist_edge.bench.targets import Subject
 
 SCENARIOS = (Scenario.SINGLE_STREAM, Scenario.MULTI_STREAM, Scenario.OFFLINE)
 KINDS = ("first", "again", "slowed")

@@ -117,7 +117,7 @@ def torch_network(weights: dict[str, Any], byte_input: bool) -> Any:
     import torch
     from torch import nn
 
-    from mnist_edge_trainer.models import DEFAULT_ARCHITECTURE, build
+    from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE, build
 
     class Exported(nn.Module):
         def __init__(self) -> None:

@@ -125,7 +125,7 @@ def train_as_example(parts: Parts, answers: Connection) -> None:
 
 def train_small_plainly(parts: Parts, answers: Connection) -> None:
     """Our default network as one would first write it: distorted one by one, Adam, no schedule."""
-    from mnist_edge_trainer.models import build
+    from mnist_edge_trainer.architectures.registry import build
 
     torch.manual_seed(0)
     network = build("small")
@@ -238,9 +238,9 @@ def compare_fast(parts: Parts, target: float, seeds: int, samples: Path) -> None
     the test images are told too, which decides nothing.
     """
     from mnist_edge.mnist import load_split
-    from mnist_edge_trainer.checkpoint import load_checkpoint
-    from mnist_edge_trainer.data import Digits
-    from mnist_edge_trainer.train import predict_logits
+    from mnist_edge_trainer.data.splits import Digits
+    from mnist_edge_trainer.training.checkpoint import load_checkpoint
+    from mnist_edge_trainer.training.loop import predict_logits
 
     test = Digits.of(*load_split(samples, "test"))
     seconds, validated, tested = [], [], []
@@ -272,10 +272,10 @@ def _deviation(values: Sequence[float]) -> float:
 
 def epoch_of_ours(arch: str, parts: Parts, folder: Path, *, augment: bool) -> Callable[[], object]:
     """A whole training of one epoch, files written; with no decay, AdamW is Adam."""
-    from mnist_edge_trainer.checkpoint import EpochRecord, RunFolder
-    from mnist_edge_trainer.config import TrainConfig
-    from mnist_edge_trainer.data import load_digits
-    from mnist_edge_trainer.train import StepReport, train
+    from mnist_edge_trainer.data.splits import load_digits
+    from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
+    from mnist_edge_trainer.training.config import TrainConfig
+    from mnist_edge_trainer.training.loop import StepReport, train
 
     class Silent:
         def on_step(self, report: StepReport) -> None: ...
@@ -301,7 +301,7 @@ def epoch_of_ours(arch: str, parts: Parts, folder: Path, *, augment: bool) -> Ca
 
 
 def epoch_through_loader(arch: str, parts: Parts) -> Callable[[], object]:
-    from mnist_edge_trainer.models import build
+    from mnist_edge_trainer.architectures.registry import build
 
     training, validation = parts.loaders()
 
@@ -350,7 +350,7 @@ def unpacked(folder: Path) -> Path:
 
 def split(val_split: int) -> tuple[list[int], list[int]]:
     """Indices of the images that `mnist-edge train` trains on and holds out."""
-    from mnist_edge_trainer.data import Digits, split_training
+    from mnist_edge_trainer.data.splits import Digits, split_training
 
     numbers = torch.arange(ALL)
     training, validation = split_training(Digits(numbers, numbers), val_split)
@@ -377,7 +377,11 @@ def main() -> None:
         options.target, options.photos, options.races, options.rounds = 0.5, [0], 1, 1
         options.fast_target, options.fast_seeds = 0.5, 1
 
-    from mnist_edge_trainer.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, Architecture
+    from mnist_edge_trainer.architectures.registry import (
+        ARCHITECTURES,
+        DEFAULT_ARCHITECTURE,
+        Architecture,
+    )
 
     ARCHITECTURES["two-conv"] = Architecture(lambda _: TwoConvNet(), "the example's")
     with tempfile.TemporaryDirectory() as folder:

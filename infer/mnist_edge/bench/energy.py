@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_edge.bench.clock import Call
+from mnist_edge.bench.timing import Call
 
 __all__ = ["Counter", "counters", "joules", "millijoules_per_call"]
 

@@ -2,7 +2,7 @@
 
 ``minimal`` does nothing: its time is that of onnxruntime and its binding, a part of every other.
 ``calibration`` always does the same: by its time, runs on a machine that is faster today than it
-was yesterday are brought together (see `mnist_edge.bench.verdict`). `make_references.py`, among the
+was yesterday are brought together (see `mnist_edge.bench.compare`). `make_references.py`, among the
 benchmarks in the repository, made both.
 """
 
@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from mnist_edge.bench.clock import Call
+from mnist_edge.bench.timing import Call
 from mnist_edge.checksum import sha256
 from mnist_edge.model import create_session
 

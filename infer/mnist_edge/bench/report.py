@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.bench.environment import Sensors
-from mnist_edge.bench.intervals import Interval, Rounds, comparable, interval, outliers
+from mnist_edge.bench.machine import Sensors
 from mnist_edge.bench.scenarios import Scenario
+from mnist_edge.bench.stats import Interval, Rounds, comparable, interval, outliers
 from mnist_edge.errors import UsageError
-from mnist_edge.files import written_whole
+from mnist_edge.outputs.atomic import written_whole
 
 __all__ = ["FORMAT", "Measurement", "Report", "SubjectReport"]
 
@@ -118,7 +118,7 @@ class SubjectReport:
         batch: pictures of one call; None = any number.
         accuracy: top-1 on MNIST's test images, fraction; None where they are not at hand, or its
             classes are not the ten digits.
-        load_ms: of every sitting's fresh process (see `mnist_edge.bench.start.Start`).
+        load_ms: of every sitting's fresh process (see `mnist_edge.bench.cold_start.Start`).
         first_ms: the same, for the first call.
         cold_ms: whole `mnist-edge predict`, the same; empty for a model that is not ours.
         peak_mib: median of the processes; None where it is not told.

@@ -6,7 +6,7 @@
   many a second.
 - ``end-to-end``: one picture from its file to its answer, the image front end included; for models
   of ours.
-- ``start``: what is measured in fresh processes (see `mnist_edge.bench.start`).
+- ``start``: what is measured in fresh processes (see `mnist_edge.bench.cold_start`).
 
 These are the terms, and not the rules: MLPerf's runs are much longer, with its own load generator.
 """
@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_edge.bench.clock import Call
-from mnist_edge.bench.subjects import Subject
+from mnist_edge.bench.targets import Subject
+from mnist_edge.bench.timing import Call
 from mnist_edge.classifier import DigitClassifier
 from mnist_edge.errors import ModelError
 from mnist_edge.mnist import Bytes, find_dataset, load_split

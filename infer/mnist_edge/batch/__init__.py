@@ -1,0 +1,1 @@
+"""3  Many pictures: batches, processes, and the one visible loop."""

@@ -1,0 +1,1 @@
+"""1  Names -> pictures: files, folders, archives, arrays, decoded into pixels."""

@@ -1,0 +1,1 @@
+"""4  Predictions -> text, files, folders and the screen."""

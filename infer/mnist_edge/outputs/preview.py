@@ -1,0 +1,275 @@
+"""What the network saw, beside the picture: in the terminal, and as PNG."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from mnist_edge.batch.batching import predict_items
+from mnist_edge.classifier import DigitClassifier, Prediction
+from mnist_edge.errors import ImageReadError, UsageError, one_line
+from mnist_edge.inputs.decode import ImageSource, decode
+from mnist_edge.inputs.sources import STDIN, Item
+from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.formats import percent
+from mnist_edge.types import Preprocessing
+
+__all__ = ["names_for", "side_by_side", "stream_with_previews", "terminal_lines", "wants_colour"]
+
+Pixels = npt.NDArray[np.uint8]
+
+_PANEL, _MARGIN, _TEXT = 280, 10, 14
+"""Pixels of a preview: a panel's side, what is left around it, the caption's height."""
+
+_CELLS = 28
+"""Columns of a panel in the terminal, and twice its rows: a cell is twice as high as wide."""
+
+_GROUND, _BEHIND, _WHITE = 64, 128, 255
+"""Greys: around the panels, behind what is transparent, and the paper of a plain-text drawing."""
+
+_RAMP = np.array(list(" .:-=+*#%@"))
+
+
+def stream_with_previews(
+    classifier: DigitClassifier,
+    items: Sequence[Item],
+    *,
+    terminal: TextIO | None,
+    folder: Path | None,
+) -> Iterator[Prediction]:
+    """Answers pictures; each is drawn, and saved, just before its answer.
+
+    Args:
+        classifier: to ask.
+        items: the pictures; each is read again for the preview.
+        terminal: to draw on; None = nowhere.
+        folder: for ``NAME.png``, which is `Prediction.image`, and ``NAME-preview.png``, for every
+            picture that the network saw; made where it is missing; None = nothing is saved.
+
+    Raises:
+        UsageError: one of the pictures would be overwritten.
+        OutputError: the folder cannot be made, or, while streaming, a file cannot be written.
+    """
+    pictures = [item.name for item in items]
+    names = names_for(pictures)
+    if folder is not None:
+        _refuse_to_overwrite(pictures, folder, names)
+        make_folder(folder)
+    return _previewed(classifier, zip(items, names, strict=True), terminal, folder)
+
+
+def _previewed(
+    classifier: DigitClassifier,
+    named: Iterable[tuple[Item, str]],
+    terminal: TextIO | None,
+    folder: Path | None,
+) -> Iterator[Prediction]:
+    for item, name in named:
+        (prediction,) = predict_items(classifier, [item])
+        if terminal is not None:
+            lines = terminal_lines(
+                item.source,
+                prediction.image,
+                colour=wants_colour(terminal),
+                is_ink=classifier.model.preprocessing is Preprocessing.DIGIT,
+            )
+            if lines:
+                terminal.write("\n".join([_caption(prediction), *lines, ""]))
+                terminal.flush()
+        if folder is not None and prediction.image is not None:
+            _save(Image.fromarray(prediction.image), folder / f"{name}.png")
+            preview = side_by_side(item.source, prediction.image, _caption(prediction))
+            _save(preview, folder / f"{name}-preview.png")
+        yield prediction
+
+
+def names_for(pictures: Iterable[str]) -> list[str]:
+    """A name for each picture: its own without folder and suffix, numbered where that is taken.
+
+    No two differ by case alone, and none is another's with ``-preview`` behind it. The name of
+    stdin is ``stdin``.
+    """
+    taken: set[str] = set()
+    used: Counter[str] = Counter()
+    names = []
+    for picture in pictures:
+        stem = "stdin" if picture == STDIN else Path(picture).stem
+        while True:
+            used[stem] += 1
+            name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+            wanted = {name.casefold(), f"{name}-preview".casefold()}
+            if not wanted & taken:
+                break
+        taken |= wanted
+        names.append(name)
+    return names
+
+
+def _refuse_to_overwrite(pictures: Iterable[str], folder: Path, names: Iterable[str]) -> None:
+    # Compared without regard to case, since many file systems have none.
+    originals = {os.path.realpath(picture).casefold(): picture for picture in pictures}
+    for name in names:
+        for target in (folder / f"{name}.png", folder / f"{name}-preview.png"):
+            original = originals.get(os.path.realpath(target).casefold())
+            if original is not None:
+                raise UsageError(
+                    f"--save-preprocessed {folder}: would overwrite {original}, which is one of "
+                    "the images; choose another folder"
+                )
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    with written_whole(path) as partial:
+        image.save(partial, format="PNG")
+
+
+def _caption(prediction: Prediction) -> str:
+    confidence = "-" if prediction.confidence is None else percent(prediction.confidence)
+    return one_line(f"{prediction.label or '-'}  {confidence}  {prediction.path or '-'}")
+
+
+def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Image.Image:
+    """The picture on the left, what the network saw of it on the right, the caption below.
+
+    Args:
+        source: the picture; one that cannot be opened leaves its panel empty.
+        image: uint8 ``[28, 28]``, what the network saw; None leaves its panel empty.
+        caption: one line; what does not fit is cut off.
+
+    Returns:
+        RGB, 590 x 324.
+    """
+    size = (2 * _PANEL + 3 * _MARGIN, _PANEL + 3 * _MARGIN + _TEXT)
+    sheet = Image.new("RGB", size, _grey(_GROUND))
+    sheet.paste(_panel(_upright(source), _PANEL, _GROUND), (_MARGIN, _MARGIN))
+    seen = None if image is None else Image.fromarray(image)
+    sheet.paste(_panel(seen, _PANEL, _GROUND), (_PANEL + 2 * _MARGIN, _MARGIN))
+    ImageDraw.Draw(sheet).text(
+        (_MARGIN, size[1] - _MARGIN),
+        # The font that comes with Pillow has no other letters: it draws boxes for them.
+        caption.encode("ascii", "backslashreplace").decode("ascii"),
+        font=ImageFont.load_default(_TEXT),
+        anchor="ls",
+    )
+    return sheet
+
+
+def terminal_lines(
+    source: ImageSource, image: Pixels | None, *, colour: bool, is_ink: bool = True
+) -> list[str]:
+    """The picture on the left and what the network saw of it on the right, in characters.
+
+    Args:
+        source: the picture; one that cannot be opened leaves its panel empty.
+        image: uint8 ``[28, 28]``, what the network saw; None leaves its panel empty.
+        colour: with half blocks in 24-bit colours; otherwise in plain ASCII, dark = dense.
+        is_ink: `image` is light ink on black, which plain ASCII draws dense.
+
+    Returns:
+        14 lines without line ends, less than 60 columns wide; none where there is nothing to show.
+    """
+    picture = _upright(source)
+    if picture is None and image is None:
+        return []
+    seen = (
+        None if image is None else Image.fromarray(255 - image if is_ink and not colour else image)
+    )
+    ground = _GROUND if colour else _WHITE
+    left, right = (np.asarray(_panel(panel, _CELLS, ground)) for panel in (picture, seen))
+    draw, between = (_half_blocks, "  ") if colour else (_characters, " | ")
+    return [between.join(row) for row in zip(draw(left), draw(right), strict=True)]
+
+
+def wants_colour(terminal: TextIO) -> bool:
+    """Whether it is a terminal that can show colours, and nobody asked for none."""
+    return (
+        terminal.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+        and terminal.encoding.lower().startswith("utf")
+    )
+
+
+def _half_blocks(pixels: Pixels) -> list[str]:
+    """uint8 ``[H, W, 3]`` -> H / 2 lines; each cell has a pixel above another."""
+    return [
+        "".join(
+            "\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*above, *below)
+            for above, below in zip(*pair, strict=True)
+        )
+        + "\x1b[0m"
+        for pair in zip(pixels[::2].tolist(), pixels[1::2].tolist(), strict=True)
+    ]
+
+
+def _characters(pixels: Pixels) -> list[str]:
+    """uint8 ``[H, W, 3]`` -> H / 2 lines; dark = dense."""
+    darkness = 255 - pixels.astype(np.uint16).mean(axis=2)
+    cells = (darkness[::2] + darkness[1::2]) / 2
+    return ["".join(row) for row in _RAMP[(cells * len(_RAMP) / 256).astype(np.intp)]]
+
+
+def _panel(picture: Image.Image | None, side: int, ground: int) -> Image.Image:
+    """A picture fitted into the middle of a square; RGB ``side x side``."""
+    panel = Image.new("RGB", (side, side), _grey(ground))
+    if picture is None:
+        return panel
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    # What is enlarged keeps its pixels visible, since they are all that there is.
+    method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    fitted = picture.resize(size, method, reducing_gap=3.0)
+    if fitted.mode == "RGBA":
+        fitted = Image.alpha_composite(Image.new("RGBA", size, _grey(_BEHIND)), fitted)
+    panel.paste(fitted, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return panel
+
+
+def _grey(level: int) -> tuple[int, int, int]:
+    return level, level, level
+
+
+def _upright(source: ImageSource) -> Image.Image | None:
+    """The picture in colour, RGB or RGBA, turned upright by its EXIF tag, 16 bits as 8.
+
+    None where it cannot be opened, or not a second time.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Nothing larger than this is read for the network.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with _open(source) as image:
+                image.draft(None, (2 * _PANEL, 2 * _PANEL))
+                if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+                    return Image.fromarray(decode(image)).convert("RGB")
+                upright = ImageOps.exif_transpose(image)
+                return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    except Exception:
+        # Pillow documents no closed list. Whatever it is, the answer says it, where it matters.
+        return None
+
+
+def _open(source: ImageSource) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source.copy()
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(decode(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Image.open(BytesIO(source))
+    if isinstance(source, str | os.PathLike):
+        if not os.path.isfile(source):
+            # A pipe gives its bytes once; asked again, it would keep us waiting.
+            raise ImageReadError(f"{os.fspath(source)}: no file")
+        return Image.open(BytesIO(Path(source).read_bytes()))
+    source.seek(0)
+    return Image.open(BytesIO(source.read()))

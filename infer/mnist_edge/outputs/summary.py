@@ -1,0 +1,78 @@
+"""What a whole prediction run came to: answers counted, confidence, errors, speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mnist_edge.types import DIGITS
+
+__all__ = ["Summary"]
+
+_BINS = 10
+_BAR = 40
+
+
+@dataclass
+class Summary:
+    """Counts answers as they come.
+
+    Attributes:
+        labels: names of the classes.
+        digits: answers, by class.
+        confidences: of all pictures that were read, in tenths.
+        errors: pictures that were not answered.
+        resumed: how many of all of these an earlier run had answered.
+    """
+
+    labels: tuple[str, ...] = DIGITS
+    digits: list[int] = field(init=False)
+    confidences: list[int] = field(default_factory=lambda: [0] * _BINS)
+    errors: int = 0
+    resumed: int = 0
+    _started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.digits = [0] * len(self.labels)
+
+    def add(self, digits: Iterable[int | None], confidences: Iterable[float | None]) -> None:
+        """Counts some answers."""
+        for digit in digits:
+            if digit is None:
+                self.errors += 1
+            else:
+                self.digits[digit] += 1
+        for confidence in confidences:
+            if confidence is not None:
+                self.confidences[min(_BINS - 1, int(confidence * _BINS))] += 1
+
+    @property
+    def pictures(self) -> int:
+        return sum(self.digits) + self.errors
+
+    def lines(self, passed_over: int) -> list[str]:
+        """The summary, for a person."""
+        seconds = time.perf_counter() - self._started
+        rate = (self.pictures - self.resumed) / seconds if seconds else 0.0
+        lines = [
+            f"{self.pictures:,} pictures, {self.errors:,} without an answer, "
+            f"{rate:,.0f} pictures a second",
+        ]
+        if self.resumed:
+            lines.append(f"{self.resumed:,} of them were answered before")
+        if passed_over:
+            lines.append(f"{passed_over:,} files passed over: hidden, or no picture by their name")
+        title = "digit" if self.labels == DIGITS else "class"
+        lines += ["", *_histogram(title, self.labels, self.digits)]
+        tenths = [f"{i / _BINS:.1f} to {(i + 1) / _BINS:.1f}" for i in range(_BINS)]
+        return [*lines, "", *_histogram("confidence", tenths, self.confidences)]
+
+
+def _histogram(title: str, labels: Sequence[str], counts: list[int]) -> list[str]:
+    longest = max(1, *counts)
+    width = max(10, *map(len, labels))
+    return [f"{title:>{width}}  {'pictures':>9}"] + [
+        f"{label:>{width}}  {count:>9,}  {'#' * -(-_BAR * count // longest)}"
+        for label, count in zip(labels, counts, strict=True)
+    ]

@@ -1,0 +1,198 @@
+"""Pictures in every encoding a person has, decoded to what that person sees."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_edge import ImageReadError
+from mnist_edge.inputs.decode import decode
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def half() -> Image.Image:
+    """Black on the left, white on the right, 40 x 30."""
+    return Image.fromarray(np.repeat(np.uint8([[0] * 20 + [255] * 20]), 30, axis=0))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "PPM"])
+def test_formats(half: Image.Image, kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    grey = decode(encoded(half, kind, **options))
+    assert grey.shape == (30, 40)
+    assert grey[:, :18].max() <= 8
+    assert grey[:, 22:].min() >= 247
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"]
+)
+def test_modes(half: Image.Image, mode: str) -> None:
+    image = (
+        half.convert("HSV" if mode == "HSV" else mode)
+        if mode != "HSV"
+        else half.convert("RGB").convert("HSV")
+    )
+    grey = decode(image)
+    assert grey[:, :20].max() <= 2
+    assert grey[:, 20:].min() >= 253
+
+
+def test_sixteen_bits_use_the_range_that_is_there() -> None:
+    values = np.full((20, 20), 500, dtype=np.uint16)
+    values[:, 10:] = 4_000
+    grey = decode(encoded(Image.fromarray(values), "PNG"))
+    assert grey[0, 0] == 0
+    assert grey[0, -1] == 255
+
+
+def test_a_pixel_that_is_no_number_costs_itself_alone() -> None:
+    values = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    values[3, 3] = np.nan
+    grey = decode(encoded(Image.fromarray(values), "TIFF"))
+    assert (grey[0, 0], grey[-1, -1]) == (0, 255)
+
+
+def test_first_frame_of_an_animation(half: Image.Image) -> None:
+    other = Image.new("L", half.size, 128)
+    grey = decode(encoded(half, "GIF", save_all=True, append_images=[other]))
+    assert grey[0, 0] < 8
+    assert grey[0, -1] > 247
+
+
+def test_turned_upright_by_exif(half: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned a quarter clockwise
+    grey = decode(encoded(half, "JPEG", exif=exif))
+    assert grey.shape == (40, 30)
+    assert grey[2].max() < 8
+    assert grey[-3].min() > 247
+
+
+@pytest.mark.parametrize(("stroke", "paper"), [(0, 255), (255, 0)])
+def test_strokes_on_nothing_get_the_opposite_paper(stroke: int, paper: int) -> None:
+    pixels = np.zeros((20, 20, 4), dtype=np.uint8)
+    pixels[8:12, 4:16] = (stroke, stroke, stroke, 255)
+    grey = decode(encoded(Image.fromarray(pixels), "PNG"))
+    assert grey[10, 10] == stroke
+    assert grey[0, 0] == paper
+
+
+def test_holes_in_an_opaque_picture_get_its_paper() -> None:
+    pixels = np.full((40, 40, 4), 255, dtype=np.uint8)
+    pixels[15:25, 15:25, :3] = 0
+    pixels[:5, :5, 3] = 0  # a rounded corner, say
+    assert decode(Image.fromarray(pixels))[0, 0] == 255
+
+
+def test_a_huge_jpeg_is_decoded_small() -> None:
+    content = encoded(Image.new("RGB", (8_000, 6_000), "white"), "JPEG")
+    assert 480 <= max(decode(content).shape) < 960
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(30, 40), (30, 40, 1), (30, 40, 3), (30, 40, 4)])
+def test_arrays(dtype: type, shape: tuple[int, ...]) -> None:
+    top = 255 if dtype is np.uint8 else 1
+    array = np.zeros(shape, dtype=dtype)
+    array[:, 20:] = top
+    if shape[-1] == 4:
+        array[..., 3] = top
+    grey = decode(array)
+    assert grey[0, 0] == 0
+    assert grey[0, -1] == 255
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((2, 3, 4, 5), np.uint8), "no picture"),
+        (np.zeros((0, 28), np.uint8), "no picture"),
+        (np.zeros((28, 28), np.int64), "int64"),
+        (np.full((28, 28), 200.0), "0..1"),
+        (np.full((28, 28), np.nan), "0..1"),
+    ],
+)
+def test_arrays_that_are_no_picture(array: np.ndarray, reason: str) -> None:
+    with pytest.raises(ImageReadError, match=reason):
+        decode(array)
+
+
+@pytest.mark.parametrize("source", [None, 7, [[0, 1]]], ids=["None", "int", "list"])
+def test_what_is_no_picture_at_all_is_told_so(source: object) -> None:
+    with pytest.raises(ImageReadError, match=f"{type(source).__name__} is no picture"):
+        decode(source)  # type: ignore[arg-type]
+
+
+def test_path_bytes_and_file_agree(samples: Path) -> None:
+    path = samples / "3-pen.png"
+    with path.open("rb") as file:
+        grey = [decode(path), decode(str(path)), decode(path.read_bytes()), decode(file)]
+        grey += [decode(bytearray(path.read_bytes())), decode(memoryview(path.read_bytes()))]
+    for other in grey[1:]:
+        np.testing.assert_array_equal(grey[0], other)
+
+
+def test_the_callers_image_is_left_as_it_was(half: Image.Image) -> None:
+    before = half.tobytes()
+    decode(half)
+    assert half.tobytes() == before
+
+
+def test_an_error_names_the_file_and_the_reason(tmp_path: Path, samples: Path) -> None:
+    cases = {
+        "missing.png": (None, "no such file"),
+        "empty.png": (b"", "the file is empty"),
+        "text.png": (b"just some text\n", "not an image"),
+        "cut.png": ((samples / "7-pen.png").read_bytes()[:900], "damaged"),
+        "cut.jpg": ((samples / "7-chalk.jpg").read_bytes()[:3000], "damaged"),
+    }
+    for name, (content, reason) in cases.items():
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ImageReadError) as caught:
+            decode(path)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ")
+        assert reason in message
+        assert "\n" not in message
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    for side in (10_000, 20_000):  # the second is past Pillow's own limit
+        content = encoded(Image.new("1", (side, side)), "PNG")
+        with pytest.raises(ImageReadError):
+            decode(content)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16", "F"])
+def test_large_pictures_of_every_depth_are_reduced(mode: str) -> None:
+    page = Image.new("L", (2_000, 1_600), 250)
+    page.paste(20, (600, 500, 700, 1_100))
+    picture = page.convert("I").point(lambda level: level * 200) if mode == "I;16" else page
+    pixels = decode(picture.convert(mode))
+    assert max(pixels.shape) < 960
+    middle, corner = pixels[pixels.shape[0] // 2, round(pixels.shape[1] * 0.325)], pixels[5, 5]
+    assert int(np.max(corner)) - int(np.max(middle)) > 200
+
+
+def test_heic_is_read_where_its_plugin_is_installed() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    page = Image.new("RGB", (120, 90), "white")
+    page.paste("black", (40, 30, 60, 60))
+    file = io.BytesIO()
+    pillow_heif.from_pillow(page).save(file)
+    pixels = decode(file.getvalue())
+    assert pixels.shape[:2] == (90, 120)
+    assert int(pixels[45, 50].max()) < 40 < 200 < int(pixels[5, 5].min())

@@ -1,0 +1,253 @@
+"""What a command line names, in which order, and what is read of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_edge import UsageError
+from mnist_edge.inputs import walk as listing_module
+from mnist_edge.inputs.sources import Item, count, named_in_list, read_all
+from mnist_edge.inputs.walk import Listing, in_order
+from tests.conftest import Digits
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "sub/c.png", ".git/d.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def read(*paths: object, recursive: bool = False) -> list[Item]:
+    items = read_all(map(str, paths), Listing(recursive))
+    return [item for item in items if item is not None]
+
+
+def names(folder: Path, items: list[Item]) -> list[str]:
+    return [str(Path(item.name).relative_to(folder)) for item in items]
+
+
+class TestFolders:
+    def test_pictures_come_by_name_and_the_rest_is_counted(self, folder: Path) -> None:
+        listing = Listing(recursive=False)
+        items = [item for item in read_all([str(folder)], listing) if item is not None]
+        assert names(folder, items) == ["a.JPG", "b.png"]
+        assert listing.passed_over == 2
+
+    def test_recursive_goes_down_and_stays_out_of_what_is_hidden(self, folder: Path) -> None:
+        assert names(folder, read(folder, recursive=True)) == ["a.JPG", "b.png", "sub/c.png"]
+
+    def test_links_in_a_circle_end(self, folder: Path) -> None:
+        (folder / "sub" / "up").symlink_to(folder)
+        (folder / "sub" / "self").symlink_to(folder / "sub" / "self")
+        (folder / "sub" / "gone.png").symlink_to(folder / "nowhere")
+        assert names(folder, read(folder, recursive=True)) == ["a.JPG", "b.png", "sub/c.png"]
+
+    def test_a_folder_behind_a_link_is_looked_into(self, folder: Path, tmp_path: Path) -> None:
+        elsewhere = tmp_path / ".elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "e.png").touch()
+        (folder / "link").symlink_to(elsewhere)
+        found = names(folder, read(folder, recursive=True))
+        assert found == ["a.JPG", "b.png", "link/e.png", "sub/c.png"]
+
+    def test_names_in_no_encoding(self, tmp_path: Path) -> None:
+        odd = [b"\xff.png", b"a\nb.png", b" .png", "é.png".encode("latin-1")]
+        for name in odd:
+            Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+        found = {os.fsencode(Path(item.name).name) for item in read(tmp_path)}
+        assert found == set(odd)
+
+    def test_more_names_than_are_held_in_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(listing_module, "_RUN", 100)
+        rng = np.random.default_rng(0)
+        shuffled = [f"{number:05}\udcff.png" for number in rng.permutation(1234)]
+        assert list(in_order(shuffled)) == sorted(shuffled)
+
+    def test_counting_agrees_with_reading(self, folder: Path) -> None:
+        paths = [str(folder), str(folder / "*.png"), str(folder / "b.png"), "missing.png"]
+        for recursive in (False, True):
+            assert count(paths, recursive=recursive) == len(read(*paths, recursive=recursive))
+        assert count(["-"], recursive=False) is None
+        assert count(["x.zip"], recursive=False) is None
+
+
+class TestNames:
+    def test_the_command_lines_order_is_kept(self, folder: Path) -> None:
+        given = [folder / "b.png", folder / "*.JPG", "missing.png"]
+        assert [item.name for item in read(*given)] == [
+            str(folder / "b.png"),
+            str(folder / "a.JPG"),
+            "missing.png",
+        ]
+
+    def test_a_named_file_is_tried_whatever_it_is_called(self, folder: Path) -> None:
+        assert read(folder / "notes.txt") == [Item(str(folder / "notes.txt"))]
+
+    def test_a_name_that_looks_like_a_pattern_is_a_name_first(self, folder: Path) -> None:
+        odd = folder / "digit[1].png"
+        odd.touch()
+        assert read(odd) == [Item(str(odd))]
+
+    def test_nothing_to_read_is_a_usage_error_that_names_it(self, folder: Path) -> None:
+        empty = folder / "empty"
+        empty.mkdir()
+        with pytest.raises(UsageError, match="empty: no picture"):
+            read(empty)
+        with pytest.raises(UsageError, match=r"\*\.bmp, .*empty: no picture"):
+            read(folder / "*.bmp", empty)
+
+    def test_an_empty_folder_among_others_is_one_bad_input(self, folder: Path) -> None:
+        empty = folder / "empty"
+        empty.mkdir()
+        for paths in ((empty, folder / "b.png"), (folder / "b.png", empty)):
+            items = read(*paths)
+            assert [item.name for item in items] == [str(path) for path in paths]
+            (error,) = (item.error for item in items if item.error)
+            assert "no picture in it; --recursive" in error
+
+
+class TestLists:
+    @pytest.mark.parametrize("separator", [b"\n", b"\0"])
+    def test_names_in_a_file(self, tmp_path: Path, separator: bytes) -> None:
+        given = [b"a.png", b"\xff b.png", b"*.png", b"last.png"]
+        for end in (b"", separator, separator * 2):
+            (tmp_path / "list").write_bytes(separator.join(given) + end)
+            found = named_in_list(str(tmp_path / "list"), separator)
+            assert [os.fsencode(name) for name in found if name is not None] == given
+
+    def test_what_has_come_is_not_kept_waiting_for_what_has_not(self) -> None:
+        ours, theirs = os.pipe()
+        os.write(theirs, b"a.png\nb.png\nc.p")
+        found = named_in_list(f"/dev/fd/{ours}", b"\n")
+        assert [next(found) for _ in range(3)] == ["a.png", "b.png", None]
+        os.write(theirs, b"ng\n")
+        assert [next(found) for _ in range(2)] == ["c.png", None]
+        os.close(theirs)
+        assert list(found) == []
+        os.close(ours)
+
+    def test_a_list_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"--files-from .*nowhere: cannot be read"):
+            list(named_in_list(str(tmp_path / "nowhere"), b"\n"))
+
+
+class TestContainers:
+    @pytest.fixture
+    def encoded(self, train_digits: Digits) -> list[bytes]:
+        contents = []
+        for image in train_digits[0][:5]:
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "PNG")
+            contents.append(buffer.getvalue())
+        return contents
+
+    def members(self, encoded: list[bytes]) -> Iterator[tuple[str, bytes]]:
+        yield from ((f"digits/{i}.png", content) for i, content in enumerate(encoded))
+        yield from [("notes.txt", b"no"), ("__MACOSX/x.png", b"no"), ("digits/.x.png", b"no")]
+
+    @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "tgz", "tar.xz", "tar.bz2"])
+    def test_archives(self, tmp_path: Path, encoded: list[bytes], suffix: str) -> None:
+        path = tmp_path / f"digits.{suffix}"
+        if suffix == "zip":
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, content in self.members(encoded):
+                    archive.writestr(name, content)
+        else:
+            kind = {"tgz": "gz", "tar": ""}.get(suffix, suffix.removeprefix("tar."))
+            with tarfile.open(path, f"w:{kind}") as tar:
+                for name, content in self.members(encoded):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+        listing = Listing(recursive=False)
+        items = list(read_all([str(path)], listing))
+        expected = [Item(f"{path}/digits/{i}.png", content) for i, content in enumerate(encoded)]
+        assert items == expected
+        assert listing.passed_over == 3
+
+    @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "npy"])
+    def test_what_breaks_off_gives_what_came_before(
+        self, tmp_path: Path, train_digits: Digits, suffix: str
+    ) -> None:
+        path = tmp_path / f"x.{suffix}"
+        rng = np.random.default_rng(0)
+        contents = [rng.integers(0, 256, 20_000, np.uint8).tobytes() for _ in range(9)]
+        if suffix == "zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                for i, content in enumerate(contents):
+                    archive.writestr(f"{i}.png", content)
+            spoiled = bytearray(path.read_bytes())
+            spoiled[100_100] ^= 1
+            path.write_bytes(spoiled)
+        elif suffix == "npy":
+            np.save(path, train_digits[0][:200])
+            path.write_bytes(path.read_bytes()[:100_000])
+        else:
+            with tarfile.open(path, "w:gz" if suffix == "tar.gz" else "w") as tar:
+                for i, content in enumerate(contents):
+                    member = tarfile.TarInfo(f"{i}.png")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+            path.write_bytes(path.read_bytes()[:100_000])
+        items = read(path)
+        assert len(items) > 3
+        assert items[0].error is None
+        (error,) = (item.error for item in items if item.error)
+        assert error.startswith(str(path))
+
+    @pytest.mark.parametrize("suffix", ["zip", "tar.gz", "npy", "idx3-ubyte", "idx3-ubyte.gz"])
+    @pytest.mark.parametrize("content", [None, b"", b"this is text, whatever its name says\n" * 9])
+    def test_what_is_none_is_one_bad_input(
+        self, tmp_path: Path, suffix: str, content: bytes | None
+    ) -> None:
+        path = tmp_path / f"x-{suffix}" if "idx" in suffix else tmp_path / f"x.{suffix}"
+        if content is not None:
+            path.write_bytes(content)
+        (item,) = read(path)
+        assert (item.error or "").startswith(f"{path}: ")
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_idx(self, tmp_path: Path, train_digits: Digits, packed: bool) -> None:
+        images = train_digits[0][:1100]
+        content = struct.pack(">IIII", 0x803, *images.shape) + images.tobytes()
+        path = tmp_path / f"some-idx3-ubyte{'.gz' if packed else ''}"
+        path.write_bytes(gzip.compress(content) if packed else content)
+        items = read(path)
+        assert [item.name for item in items] == [f"{path}[{i}]" for i in range(1100)]
+        np.testing.assert_array_equal(np.stack([item.content for item in items]), images)
+        path.write_bytes(gzip.compress(content[:-1]) if packed else content[:-1])
+        *items, last = read(path)
+        assert len(items) == 1099
+        assert "breaks off after 1099 of 1100" in (last.error or "")
+
+    @pytest.mark.parametrize(
+        ("shape", "pictures"),
+        [((9, 8), 1), ((9, 8, 3), 1), ((5, 9, 8), 5), ((5, 9, 8, 3), 5), ((5, 9, 8, 1), 5)],
+    )
+    def test_numpy_arrays(self, tmp_path: Path, shape: tuple[int, ...], pictures: int) -> None:
+        array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        np.save(tmp_path / "x.npy", array)
+        items = read(tmp_path / "x.npy")
+        assert len(items) == pictures
+        together = np.stack([item.content for item in items])
+        np.testing.assert_array_equal(together.reshape(shape), array)
+
+    def test_numpy_arrays_that_are_no_pictures(self, tmp_path: Path) -> None:
+        for number, array in enumerate((np.zeros(9), np.array([{}]), np.zeros((2, 2, 2, 2, 2)))):
+            np.save(tmp_path / f"{number}.npy", array)
+            (item,) = read(tmp_path / f"{number}.npy")
+            assert "damaged" in (item.error or "")

@@ -1,0 +1,49 @@
+"""Print is removed; what was written over it stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from mnist_edge.preprocess.components import find_pieces
+from mnist_edge.preprocess.line_removal import keep_thick, remove_lines
+
+
+def page(angle: float, width: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """A thick ring on squared paper: with the lines, and the ring alone."""
+    ring, lined = (Image.new("L", (128, 128)) for _ in range(2))
+    draw = ImageDraw.Draw(ring)
+    draw.ellipse((40, 35, 88, 95), outline=255, width=7)
+    lines = ImageDraw.Draw(lined)
+    slope = np.tan(np.deg2rad(angle))
+    for offset in range(-100, 240, 23):
+        lines.line((0, offset, 127, offset + 127 * slope), fill=255, width=width)
+        lines.line((offset, 0, offset - 127 * slope, 127), fill=255, width=width)
+    alone = np.asarray(ring) > 0
+    return alone | (np.asarray(lined) > 0), alone
+
+
+@pytest.mark.parametrize("clean", [remove_lines, keep_thick])
+@pytest.mark.parametrize("angle", [0, 3, -7, 20])
+def test_squares_are_removed_and_the_ring_is_kept(clean, angle: float) -> None:  # type: ignore[no-untyped-def]
+    mask, ring = page(angle)
+    cleaned = find_pieces(clean(mask))
+    assert (cleaned & ring).sum() > 0.9 * ring.sum()
+    assert (cleaned & ~ring).sum() < 0.12 * (mask & ~ring).sum()
+
+
+def test_strokes_that_do_not_cross_the_picture_are_no_lines() -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[10:90, 48:52] = True
+    mask[20:23, 10:60] = True
+    assert remove_lines(mask) is mask
+
+
+def test_thick_and_thin_alone_are_left_as_they_are() -> None:
+    thin = np.zeros((50, 50), bool)
+    thin[25] = True
+    assert keep_thick(thin) is thin
+    thick = np.zeros((50, 50), bool)
+    thick[10:40, 20:30] = True
+    assert keep_thick(thick) is thick

@@ -1,0 +1,76 @@
+"""The training side's view of the dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnist_edge import DatasetError, UsageError
+from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
+
+
+def test_shapes_types_and_ranges(samples: Path) -> None:
+    for split, size in (("train", 60_000), ("test", 10_000)):
+        digits = load_digits(samples, split)  # type: ignore[arg-type]
+        assert digits.images.shape == (size, 1, 28, 28)
+        assert digits.images.dtype == torch.uint8
+        assert digits.labels.dtype == torch.int64
+        assert digits.labels.unique().tolist() == list(range(10))
+
+
+def test_validation_is_held_out_the_same_way_every_time(samples: Path) -> None:
+    digits = load_digits(samples, "train")
+    training, validation = split_training(digits, 5_000)
+    assert (len(training), len(validation)) == (55_000, 5_000)
+    again = split_training(digits, 5_000)[1]
+    assert torch.equal(validation.images, again.images)
+    # Nothing is in both, nothing is lost: together they are the training set.
+    both = torch.cat([training.images, validation.images]).flatten(1).numpy()
+    whole = digits.images.flatten(1).numpy()
+    assert sorted(map(bytes, both)) == sorted(map(bytes, whole))
+    # Every digit is there in about its share.
+    assert validation.labels.bincount().min() > 400
+
+
+def test_the_images_held_out_are_those_that_figures_were_told_of(samples: Path) -> None:
+    digits = load_digits(samples, "train")
+    order = torch.randperm(60_000, generator=torch.Generator().manual_seed(2026))
+    validation = split_training(digits, 5_000)[1]
+    assert torch.equal(validation.images, digits.images[order[:5_000]])
+    assert torch.equal(validation.labels, digits.labels[order[:5_000]])
+
+
+def test_of_a_small_set_each_class_gives_its_share(samples: Path) -> None:
+    digits = load_digits(samples, "test")
+    few = Digits.join([digits[digits.labels == 3][:40], digits[digits.labels == 5][:10]])
+    training, validation = split_training(few, 10)
+    assert validation.labels.bincount().tolist() == [0, 0, 0, 8, 0, 2]
+    assert training.labels.bincount().tolist() == [0, 0, 0, 32, 0, 8]
+    both = Digits.join([training, validation]).images.flatten(1).numpy()
+    assert sorted(map(bytes, both)) == sorted(map(bytes, few.images.flatten(1).numpy()))
+    # They are not the first.
+    assert not torch.equal(validation.images[validation.labels == 3], few.images[:8])
+
+
+@pytest.mark.parametrize("size", [0, -1, 60_000])
+def test_a_split_that_leaves_nothing_is_refused(samples: Path, size: int) -> None:
+    with pytest.raises(UsageError, match="--val-split"):
+        split_training(load_digits(samples, "train"), size)
+
+
+def test_a_failed_download_names_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object, root: str, **__: object) -> None:
+        (Path(root) / "MNIST" / "raw").mkdir(parents=True)
+        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nmirror: refused")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST.__init__", refuse)
+    mistyped = tmp_path / "typo"
+    with pytest.raises(
+        DatasetError, match=r"t10k-labels-idx1-ubyte\.gz into .*MNIST.raw"
+    ) as caught:
+        load_digits(mistyped, "train")
+    assert not mistyped.exists()
+    assert "\n" not in str(caught.value)
+    assert "mirror: refused" in str(caught.value)

@@ -1,0 +1,73 @@
+"""Weights rounded for training are those that the int8 file holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from mnist_edge_trainer.architectures.registry import build
+from mnist_edge_trainer.export.export import to_onnx
+from mnist_edge_trainer.export.quantize import quantize
+from mnist_edge_trainer.training.qat import as_int8, with_int8_weights
+
+
+def stored_weights(model: onnx.ModelProto) -> list[np.ndarray]:
+    """Integers times scales, layer by layer."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    dequantized = {
+        node.output[0]: constants[node.input[0]].astype(np.float32)
+        * constants[node.input[1]].reshape(-1, *[1] * (constants[node.input[0]].ndim - 1))
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants
+    }
+    return [
+        dequantized[node.input[1]] for node in model.graph.node if node.op_type in ("Conv", "Gemm")
+    ]
+
+
+def test_the_grid_is_that_of_the_exported_file(train_digits: tuple[np.ndarray, np.ndarray]) -> None:
+    """Batch norm, folded in at export, scales both the weights and the grid."""
+    torch.manual_seed(0)
+    network = build("nano").eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 2)
+        nn.init.uniform_(norm.running_var, 0.5, 2)
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    file = stored_weights(quantize(to_onnx(network), train_digits[0][:100, None]))
+    assert len(file) == len(layers) == 5
+    for index, (layer, stored) in enumerate(zip(layers, file, strict=True)):
+        gain = torch.ones(len(layer.weight))
+        if index < len(norms):
+            gain = norms[index].weight / torch.sqrt(norms[index].running_var + norms[index].eps)
+        expected = as_int8(layer.weight.detach()) * gain.detach().reshape(
+            -1, *[1] * (stored.ndim - 1)
+        )
+        step = np.abs(stored).max() / 64
+        # A weight just between two steps may fall to either.
+        assert np.mean(np.abs(expected.numpy() - stored) > step / 10) < 0.002
+
+
+def test_weights_are_exact_again_and_gradients_are_of_the_rounded_ones() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(5, 3)
+    exact = layer.weight.detach().clone()
+    inputs = torch.randn(4, 5)
+    with with_int8_weights(layer):
+        assert torch.equal(layer.weight, as_int8(exact))
+        assert not torch.equal(layer.weight, exact)
+        (layer(inputs) ** 2).sum().backward()
+    assert torch.equal(layer.weight, exact)
+    by_hand = 2 * (inputs @ as_int8(exact).T + layer.bias).T @ inputs
+    assert torch.allclose(layer.weight.grad, by_hand, atol=1e-5)
+    with pytest.raises(KeyError), with_int8_weights(layer):
+        raise KeyError
+    assert torch.equal(layer.weight, exact)
+
+
+def test_a_channel_of_zeros_stays_so() -> None:
+    assert torch.equal(as_int8(torch.zeros(2, 3)), torch.zeros(2, 3))

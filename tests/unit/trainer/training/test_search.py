@@ -1,0 +1,304 @@
+"""The search for a recipe: it counts, goes on where it stopped, and writes what can be trained."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from filelock import FileLock
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from mnist_edge import TrainingError, UsageError
+from mnist_edge.errors import MissingExtraError, OutputError
+from mnist_edge_trainer.cli import tune as command
+from mnist_edge_trainer.data.datasets import load_dataset
+from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
+from mnist_edge_trainer.training import search as tuning
+from mnist_edge_trainer.training.config import TrainConfig
+from mnist_edge_trainer.training.loop import TrainResult, train
+from mnist_edge_trainer.training.search import SEARCH_SPACE, TuneResult, recipe, tune
+
+BASE = TrainConfig(arch="lenet", epochs=1, photos=0, val_split=500)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Digits:
+    """2,000 real training images."""
+    from tests.conftest import SAMPLES
+
+    return load_digits(SAMPLES, "train")[:2_000]
+
+
+def search(
+    storage: Path, digits: Digits, trials: int, base: TrainConfig = BASE, study: str = "lenet"
+) -> TuneResult:
+    return tune(
+        base,
+        *split_training(digits, base.val_split),
+        trials=trials,
+        storage=storage,
+        study=study,
+        device=torch.device("cpu"),
+        on_trial=lambda *_: None,
+    )
+
+
+def interrupted_in_trial(number: int) -> Callable[..., TrainResult]:
+    """Stands in for the training loop, and is killed in one of the trials."""
+    calls = 0
+
+    def interrupted(*args: Any, **options: Any) -> TrainResult:
+        nonlocal calls
+        calls += 1
+        if calls > number:
+            raise KeyboardInterrupt
+        return train(*args, **options)
+
+    return interrupted
+
+
+def outcomes(result: TuneResult) -> list[tuple[dict[str, Any], float | None]]:
+    return [(trial.params, trial.value) for trial in result.finished]
+
+
+def test_an_interrupted_search_goes_on_to_what_an_uninterrupted_one_finds(
+    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = search(tmp_path / "whole.db", digits, 3)
+    assert [trial.state for trial in whole.finished] == [TrialState.COMPLETE] * 3
+    assert len({str(trial.params) for trial in whole.finished}) == 3
+
+    broken = tmp_path / "folder" / "a?b %20{x}.db"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tuning, "train", interrupted_in_trial(1))
+        search(broken, digits, 3)
+    assert outcomes(search(broken, digits, 2)) == outcomes(whole)[:2]
+    result = search(broken, digits, 3)
+    assert outcomes(result) == outcomes(whole)
+    # The trial that was interrupted keeps its number, and does not count.
+    assert [trial.number for trial in result.finished] == [0, 2, 3]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "train", interrupted_in_trial(0))
+        assert outcomes(search(broken, digits, 3)) == outcomes(whole), "nothing is left to try"
+
+
+def test_the_first_trial_is_the_recipe_as_it_stands(tmp_path: Path, digits: Digits) -> None:
+    result = search(tmp_path / "tune.db", digits, 1)
+    assert recipe(BASE, result.finished[0].params) == BASE
+    assert result.best == result.finished
+    assert not result.importance
+
+    outside = replace(BASE, batch_size=50, lr=0.1)
+    (trial,) = search(tmp_path / "outside.db", digits, 1, outside).finished
+    assert trial.params["batch_size"] in (64, 96, 128, 256)
+    assert trial.params["lr"] < 0.1
+    assert trial.params["weight_decay"] == BASE.weight_decay
+
+
+def with_earlier(storage: Path, trials: list[FrozenTrial]) -> None:
+    database = optuna.storages.RDBStorage(f"sqlite:///{storage}")
+    optuna.create_study(storage=database, study_name="lenet").add_trials(trials)
+    database.remove_session()
+    database.engine.dispose()
+
+
+def earlier(loss: float, epochs: int, **params: Any) -> FrozenTrial:
+    """A trial that ended with this loss, and had it after every epoch."""
+    return create_trial(
+        value=loss,
+        params={name: getattr(BASE, name) for name in SEARCH_SPACE} | params,
+        distributions=dict(SEARCH_SPACE),
+        intermediate_values=dict.fromkeys(range(1, epochs + 1), loss),
+        user_attrs={"val_accuracy": 0.5},
+    )
+
+
+def test_a_trial_worse_than_the_median_is_stopped_and_counts(
+    tmp_path: Path, digits: Digits
+) -> None:
+    storage = tmp_path / "tune.db"
+    with_earlier(storage, [earlier(1e-3, epochs=2)] * 5)
+    result = search(storage, digits, 6, replace(BASE, epochs=2))
+    stopped = result.finished[-1]
+    assert stopped.state == TrialState.PRUNED
+    assert list(stopped.intermediate_values) == [1]
+    assert len(result.finished) == 6
+    assert stopped.number not in [trial.number for trial in result.best]
+    # The last epoch is over: there would be nothing to save.
+    last = search(storage, digits, 6, study="one epoch").finished[-1]
+    assert last.state == TrialState.COMPLETE
+
+
+def test_what_matters_is_what_the_loss_depends_on(tmp_path: Path, digits: Digits) -> None:
+    storage = tmp_path / "tune.db"
+    trials = [
+        earlier(loss, 1, augment=loss < 1, warmup=0.02 + 0.38 * (number % 7) / 7)
+        for number, loss in enumerate([0.1, 2.0] * 10)
+    ]
+    with_earlier(storage, trials)
+    result = search(storage, digits, len(trials))
+    assert max(result.importance, key=lambda name: result.importance[name]) == "augment"
+    assert sum(result.importance.values()) == pytest.approx(1)
+    assert [trial.value for trial in result.best] == [0.1] * 10 + [2.0] * 10
+
+
+def test_where_every_trial_diverges_that_is_said(
+    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverging(*_: Any, **__: Any) -> TrainResult:
+        raise TrainingError("the loss is no longer finite in epoch 1")
+
+    monkeypatch.setattr(tuning, "train", diverging)
+    with pytest.raises(TrainingError, match=r"no trial ran to the end .*no longer finite"):
+        search(tmp_path / "tune.db", digits, 2)
+
+
+def test_batches_that_the_images_do_not_fill_are_not_tried(tmp_path: Path, digits: Digits) -> None:
+    base = replace(BASE, epochs=3, batch_size=20, val_split=100)
+    of_150 = search(tmp_path / "150.db", digits[:250], 4, base)
+    assert not any("error" in trial.user_attrs for trial in of_150.finished)
+    assert {trial.params["batch_size"] for trial in of_150.finished} <= {64, 96, 128}
+    of_50 = search(tmp_path / "50.db", digits[:150], 2, base)
+    assert not any("error" in trial.user_attrs for trial in of_50.finished)
+    assert not any("batch_size" in trial.params for trial in of_50.finished)
+
+
+def test_what_does_not_compare_is_refused(tmp_path: Path, digits: Digits) -> None:
+    storage = tmp_path / "tune.db"
+    search(storage, digits, 1)
+    with pytest.raises(UsageError, match=r"--study lenet: .*\(epochs, seed\)"):
+        search(storage, digits, 2, replace(BASE, epochs=2, seed=1))
+    with pytest.raises(UsageError, match=r"\(images\)"):
+        search(storage, Digits(digits.images.flip(0), digits.labels.flip(0)), 2)
+    with (
+        FileLock(f"{storage}.lock"),
+        pytest.raises(UsageError, match=r"tune\.db: another search is at work"),
+    ):
+        search(storage, digits, 2)
+    assert len(search(storage, digits, 1).finished) == 1
+
+
+def test_a_storage_that_is_none_is_an_error_of_ours(tmp_path: Path, digits: Digits) -> None:
+    for content in (b"no database at all" * 100, b"SQLite format 3\0" + bytes(500)):
+        (tmp_path / "tune.db").write_bytes(content)
+        with pytest.raises(OutputError, match=r"tune\.db: damaged"):
+            search(tmp_path / "tune.db", digits, 1)
+    with pytest.raises(OutputError, match="cannot be written"):
+        search(tmp_path, digits, 1)
+    with pytest.raises(OutputError, match="the folder cannot be made"):
+        search(tmp_path / "tune.db" / "tune.db", digits, 1)
+
+
+def test_a_storage_damaged_anywhere_is_refused_or_works(tmp_path: Path, digits: Digits) -> None:
+    storage = tmp_path / "tune.db"
+    search(storage, digits, 1)
+    content = storage.read_bytes()
+    refused = 0
+    for position in range(0, len(content), len(content) // 20):
+        damaged = bytearray(content)
+        damaged[position : position + 40] = bytes(40)
+        storage.write_bytes(damaged)
+        try:
+            search(storage, digits, 1)
+        except OutputError:
+            refused += 1
+    assert refused > 0
+
+
+def test_a_recipe_is_written_as_it_was_tried(tmp_path: Path) -> None:
+    found = {"lr": 0.0012345678, "batch_size": 96, "augment": False, "ema_decay": 0.998765}
+    config = recipe(BASE, found)
+    assert (config.lr, config.ema_decay) == (0.001235, 0.9988)
+    assert not config.augment
+    config.save_recipe(tmp_path / "new" / "tuned.toml", "Trial 1")
+    text = (tmp_path / "new" / "tuned.toml").read_text()
+    assert text.startswith("# Trial 1\n")
+    assert tomllib.loads(text) == asdict(config)
+    with pytest.raises(OutputError):
+        config.save_recipe(tmp_path, "Trial 1")
+
+
+def stand_in(
+    monkeypatch: pytest.MonkeyPatch, digits: Digits, load_test: Callable[[], Digits]
+) -> None:
+    """Puts a few images in the place of MNIST."""
+    dataset = replace(load_dataset("mnist", None), training=digits, load_test=load_test)
+    monkeypatch.setattr(command, "load_dataset", lambda *_: dataset)
+
+
+def run_command(tmp_path: Path, trials: int = 2) -> None:
+    command.tune(
+        {"arch": "lenet", "epochs": 1, "photos": 0, "val_split": 500},
+        trials=trials,
+        storage=tmp_path / "tune.db",
+        study=None,
+        out=tmp_path / "tuned.toml",
+        data=None,
+        device="cpu",
+    )
+
+
+def test_the_command_asks_the_training_images_alone_and_writes_the_best_recipe(
+    tmp_path: Path,
+    digits: Digits,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def never() -> Digits:
+        raise AssertionError("the test images were looked at")
+
+    stand_in(monkeypatch, digits, never)
+    run_command(tmp_path)
+    said = capsys.readouterr()
+    assert said.out.startswith("study lenet: 2 trials, 0 of them stopped early\n")
+    assert [line[:4] for line in said.err.splitlines()[1:3]] == ["  1/", "  2/"]
+
+    result = search(tmp_path / "tune.db", digits, 2)
+    written = TrainConfig(**tomllib.loads((tmp_path / "tuned.toml").read_text()))
+    assert written == recipe(BASE, result.best[0].params)
+    table = said.out.splitlines()
+    assert table[2].split() == [
+        *(word for trial in result.best for word in ("trial", str(trial.number))),
+        "importance",
+    ]
+    assert table[3].split()[2:] == [f"{trial.value:.4f}" for trial in result.best]
+
+    run_command(tmp_path)
+    again = capsys.readouterr()
+    assert again.out == said.out
+    assert "2/2" not in again.err
+
+
+def test_an_interruption_says_how_to_go_on(
+    tmp_path: Path,
+    digits: Digits,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stand_in(monkeypatch, digits, lambda: digits)
+    monkeypatch.setattr(tuning, "train", interrupted_in_trial(1))
+    with pytest.raises(KeyboardInterrupt):
+        run_command(tmp_path)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-1].startswith("interrupted; the finished trials are kept in ")
+    assert not (tmp_path / "tuned.toml").exists()
+
+
+def test_without_its_extra_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (command.__name__, tuning.__name__):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"optuna; .*pip install 'mnist-edge\[train,tune\]"):
+        importlib.import_module(command.__name__)

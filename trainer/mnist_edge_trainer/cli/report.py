@@ -1,0 +1,43 @@
+"""`mnist-edge report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_edge_trainer.architectures.registry import parameter_count
+from mnist_edge_trainer.cli.evaluate import Assessment
+from mnist_edge_trainer.cli.say import say
+from mnist_edge_trainer.cli.subject import load_subject
+from mnist_edge_trainer.reporting.report import write_report
+from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+
+__all__ = ["report"]
+
+
+def report(path: Path | None, *, data: Path | None, output: Path | None) -> None:
+    """Writes a run's ``report.html``, evaluating it first where that was not done since.
+
+    Args:
+        path: the run's folder; None = the latest.
+        data: the dataset's folder; None = wherever it is by default.
+        output: the file to write; None = ``report.html`` in the run's folder.
+    """
+    run = RunFolder.latest() if path is None else RunFolder(path)
+    parameters = parameter_count(load_checkpoint(run.best).network())
+    # What to try next is learnt from the validation split.
+    for split in ("validation", "test"):
+        if not _is_evaluated(run, split):
+            say(f"{run.path}: evaluating it on the {split} split")
+            Assessment.of(load_subject(str(run.path), split, data)).write(run.path)
+    output = output or run.path / "report.html"
+    write_report(run.path, output, parameters=parameters)
+    print(f"wrote {output} ({output.stat().st_size / 1024:.0f} KiB)")
+
+
+def _is_evaluated(run: RunFolder, split: str) -> bool:
+    """Whether that was after its last checkpoint was kept, or exported."""
+    evaluation = run.path / f"evaluation-{split}.json"
+    subjects = [run.best, *run.path.glob("*-int8.onnx")]
+    return evaluation.exists() and all(
+        subject.stat().st_mtime <= evaluation.stat().st_mtime for subject in subjects
+    )

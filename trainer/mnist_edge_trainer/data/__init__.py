@@ -1,0 +1,1 @@
+"""Datasets: published ones by name, folders of pictures, and their splits."""

@@ -1,0 +1,106 @@
+"""Digits in memory: one uint8 tensor per split, and the validation split held out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mnist_edge.errors import UsageError
+from mnist_edge.mnist import Split
+from mnist_edge_trainer.data.registry import MNIST, home, load
+
+__all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
+
+_SPLIT_SEED = 2026
+"""The held-out images are the same whatever the run's seed, so that runs compare."""
+
+_LARGE = 50_000
+"""Images of which any draw has enough of each class."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A set of labelled digits, or of other pictures of that size.
+
+    Attributes:
+        images: uint8 ``[N, 1, 28, 28]``, 0 = background, 255 = ink.
+        labels: int64 ``[N]``, from 0; -1 for a picture of no class.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer[Any]]) -> Digits:
+        """From arrays: uint8 ``[N, 28, 28]`` and integers ``[N]``."""
+        return cls(
+            torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels.astype("int64"))
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Digits]) -> Digits:
+        """All of them, in order."""
+        return cls(
+            torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor | slice) -> Digits:
+        return Digits(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device) -> Digits:
+        return Digits(self.images.to(device), self.labels.to(device))
+
+
+def default_data_dir() -> Path:
+    """Where MNIST is: ``samples`` of the checkout one stands in, else the user's cache."""
+    return home(MNIST)
+
+
+def load_digits(directory: Path, split: Split) -> Digits:
+    """Loads one split of MNIST, downloading it first where it is missing.
+
+    Raises:
+        DatasetError: a file is damaged, or is missing and could not be downloaded.
+    """
+    return Digits.of(*load(MNIST, directory, split))
+
+
+def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:
+    """Holds `validation_size` images out of the training set, the same ones every time.
+
+    A large set's are drawn as they come; a small one's so that each class gives its share.
+
+    Returns:
+        the rest to train on, and the held-out images.
+
+    Raises:
+        UsageError: the split leaves nothing to train on or nothing to validate with.
+    """
+    if not 0 < validation_size < len(digits):
+        raise UsageError(
+            f"--val-split {validation_size}: must be between 1 and {len(digits) - 1} images"
+        )
+    order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(_SPLIT_SEED))
+    if len(digits) < _LARGE:
+        order = order[_by_share(digits.labels[order])]
+    return digits[order[validation_size:]], digits[order[:validation_size]]
+
+
+def _by_share(labels: Tensor) -> Tensor:
+    """An order, int64 ``[N]``, in which all classes are used up at the same time."""
+    used = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        members = labels == label
+        count = int(members.sum())
+        used[members] = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return used.argsort(stable=True)

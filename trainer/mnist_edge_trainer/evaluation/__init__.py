@@ -1,0 +1,1 @@
+"""Metrics, robustness, rejection, saliency, and their plots."""

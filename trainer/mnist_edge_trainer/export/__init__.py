@@ -1,0 +1,1 @@
+"""A trained network -> ONNX, int8, and the export gate."""

@@ -1,0 +1,1 @@
+"""What a run's folder says, and the report made of it."""

@@ -1,0 +1,1 @@
+"""Rendered photographs of digits and of non-digits, to train and to evaluate on."""

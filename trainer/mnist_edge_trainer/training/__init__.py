@@ -1,0 +1,1 @@
+"""Recipes, the training loop, losses, distillation, and the search for a better recipe."""
