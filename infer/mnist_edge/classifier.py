@@ -1,4 +1,4 @@
-"""image -> model -> Prediction, for one picture, several, or a stream of any length."""
+"""Pictures -> predictions, for one picture, several, or a stream of any length."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_edge.errors import ImageError
-from mnist_edge.inputs.decode import ImageSource, describe
+from mnist_edge.inputs.decode import decode_all, source_name
 from mnist_edge.model import Model
-from mnist_edge.preprocess.pipeline import prepare, prepare_all, prepare_all_plain, prepare_plain
-from mnist_edge.types import DIGITS, Preprocessing
+from mnist_edge.preprocess.preprocessor import preprocess, preprocess_one
+from mnist_edge.types import DIGITS, GrayImage, ImageSource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["DigitClassifier", "Prediction"]
 
-Grey = npt.NDArray[np.uint8]
-
 _BATCH = 32
-"""Pictures decoded before the network sees them: small, so that answers flow."""
+"""Pictures of a stream that are decoded before the network sees them: few, so that results flow."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answer to one picture, or why there is none.
+    """The class of one picture, or why there is none.
 
     Attributes:
         path: where the picture came from, where it has a path.
-        digit: 0 to 9, or the number of the class, 0 to C - 1; None where there is no answer.
-        confidence: probability of `digit`, 0..1; None where the picture was not read.
+        digit: index of the class, 0 to C - 1: for digits, the digit itself. None where the picture
+            could not be read, or the prediction was rejected.
+        confidence: probability of the most probable class, 0..1; None where the picture was not
+            read.
         probabilities: float32 ``[C]``, sums to 1; None where the picture was not read.
-        error: one line; None where there is an answer.
-        image: what the network saw, uint8 ``[28, 28]``, 0 = background, 255 = ink (as light as the
-            picture, where nothing was looked for in it); None where the picture was not read. Not
+        error: one line; None where there is a prediction.
+        image: what the network saw, uint8 ``[28, 28]``, 0 = background and 255 = ink (for a model
+            of other classes: 0 = black, 255 = white); None where the picture was not read. Not
             part of `to_dict`.
         labels: names of the model's C classes.
     """
@@ -48,16 +48,16 @@ class Prediction:
     confidence: float | None
     probabilities: npt.NDArray[np.float32] | None
     error: str | None = None
-    image: npt.NDArray[np.uint8] | None = None
+    image: GrayImage | None = None
     labels: tuple[str, ...] = DIGITS
 
     @property
     def label(self) -> str | None:
-        """Name of the class; None where there is no answer."""
+        """Name of the class; None where there is no prediction."""
         return None if self.digit is None else self.labels[self.digit]
 
     def top(self, count: int) -> list[tuple[int, float]]:
-        """The `count` most probable digits, or classes, with their probabilities, best first."""
+        """The `count` most probable classes with their probabilities, best first."""
         if self.probabilities is None:
             return []
         order = np.argsort(-self.probabilities, kind="stable")[:count]
@@ -66,7 +66,7 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: ``path``, ``digit``, ``confidence``, ``probabilities``, ``error``.
 
-        And ``label``, where the classes are not the ten digits.
+        With ``label`` too, where the classes are not the ten digits.
         """
         rounded = (
             None
@@ -84,7 +84,7 @@ class Prediction:
 
 
 class DigitClassifier:
-    """Tells which digit a picture shows, or which of the classes that its model was trained on.
+    """Predicts which digit a picture shows, or which of the classes that its model was trained on.
 
     >>> DigitClassifier().predict("photo.jpg").digit  # doctest: +SKIP
     7
@@ -92,9 +92,9 @@ class DigitClassifier:
     Args:
         model: path of an ``.onnx`` file, or name of a bundled model; None = the bundled int8 model.
         threads: that onnxruntime may use within one operator.
-        min_confidence: an answer less probable than this is withheld: its `Prediction` has an
-            `error`, no `digit`, and still its probabilities. None = what the model file says,
-            which was chosen on held-out photographs when it was exported; 0 = always answer.
+        min_confidence: rejection threshold, 0..1: a less confident prediction has an `error`, no
+            `digit`, and still its probabilities. None = the model's own, which was chosen on
+            held-out photographs when it was exported; 0 = reject nothing.
 
     Raises:
         ModelError: the model file is missing, damaged, or not one of ours.
@@ -111,12 +111,9 @@ class DigitClassifier:
         self.min_confidence = (
             self.model.min_confidence if min_confidence is None else min_confidence
         )
-        is_plain = self.model.preprocessing is Preprocessing.PLAIN
-        self._prepare = prepare_plain if is_plain else prepare
-        self._prepare_all = prepare_all_plain if is_plain else prepare_all
 
     def predict(self, source: ImageSource) -> Prediction:
-        """Answers one picture.
+        """Predicts one picture: a batch of one.
 
         Args:
             source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
@@ -125,48 +122,52 @@ class DigitClassifier:
             ImageReadError: it cannot be opened or decoded.
             NoDigitError: nothing in it stands out from the background.
         """
-        image = self._prepare(source)
-        (answer,) = self._answers([image])
-        return self._told(describe(source), image, *answer)
+        name = source_name(source)
+        image = preprocess_one(source, name, self.model.preprocessing)
+        return self._predictions([image], [name])[0]
 
     def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
-        """Answers any number of pictures, in order, in bounded memory.
+        """Predicts any number of pictures, in order, in bounded memory.
 
-        A picture that cannot be answered yields a `Prediction` with its `error`; none is skipped.
+        A picture that cannot be read yields a `Prediction` with its `error`; none is skipped.
         """
         pending = iter(sources)
         while batch := list(itertools.islice(pending, _BATCH)):
-            yield from self.answer(batch, [describe(source) for source in batch])
+            yield from self.predict_batch(batch, [source_name(source) for source in batch])
 
-    def answer(
-        self, sources: Sequence[ImageSource], names: Sequence[str | None]
+    def predict_batch(
+        self, sources: Sequence[ImageSource | ImageError], names: Sequence[str | None]
     ) -> list[Prediction]:
-        """Answers several pictures at once, each under a name of its own."""
-        prepared = self._prepare_all(sources, names)
-        images = [image for image in prepared if not isinstance(image, ImageError)]
-        answers = iter(self._answers(images) if images else ())
-        return [
-            self.unread(name, str(image))
-            if isinstance(image, ImageError)
-            else self._told(name, image, *next(answers))
-            for name, image in zip(names, prepared, strict=True)
-        ]
+        """Predicts several pictures at once; an error takes the place of a picture's prediction.
 
-    def unread(self, name: str | None, error: str) -> Prediction:
-        """The answer to a picture that could not be read."""
-        return Prediction(name, None, None, None, error, labels=self.model.labels)
+        Args:
+            sources: the pictures; one that could not even be opened is its error.
+            names: the `path` of each prediction.
+        """
+        images = preprocess(decode_all(sources, names), names, self.model.preprocessing)
+        return self._predictions(images, names)
 
-    def _answers(self, images: list[Grey]) -> Iterator[tuple[npt.NDArray[np.float32], int, float]]:
-        """Probabilities, digit and confidence of each."""
-        probabilities = self.model.run(np.stack(images))
+    def _predictions(
+        self, images: Sequence[GrayImage | ImageError], names: Sequence[str | None]
+    ) -> list[Prediction]:
+        """Runs the network on the images, and rejects what it is not confident of."""
+        readable = [image for image in images if not isinstance(image, ImageError)]
+        # Of all at once: numpy is slow to be called.
+        probabilities = self.model.run(np.stack(readable)) if readable else np.empty((0, 1))
         digits = probabilities.argmax(axis=1)
         confidences = probabilities[np.arange(len(digits)), digits]
-        return zip(probabilities, digits.tolist(), confidences.tolist(), strict=True)
+        rows = zip(probabilities, digits.tolist(), confidences.tolist(), strict=True)
+        return [
+            Prediction(name, None, None, None, str(image), labels=self.model.labels)
+            if isinstance(image, ImageError)
+            else self._accepted_or_rejected(name, image, *next(rows))
+            for image, name in zip(images, names, strict=True)
+        ]
 
-    def _told(
+    def _accepted_or_rejected(
         self,
-        path: str | None,
-        image: Grey,
+        name: str | None,
+        image: GrayImage,
         probabilities: npt.NDArray[np.float32],
         digit: int,
         confidence: float,
@@ -174,8 +175,8 @@ class DigitClassifier:
         labels = self.model.labels
         if confidence < self.min_confidence:
             error = (
-                f"{path or 'image'}: unsure; {labels[digit]} has a confidence of {confidence:.3f}, "
+                f"{name or 'image'}: unsure; {labels[digit]} has a confidence of {confidence:.3f}, "
                 f"below the minimum of {self.min_confidence:g}"
             )
-            return Prediction(path, None, confidence, probabilities, error, image, labels)
-        return Prediction(path, digit, confidence, probabilities, None, image, labels)
+            return Prediction(name, None, confidence, probabilities, error, image, labels)
+        return Prediction(name, digit, confidence, probabilities, None, image, labels)

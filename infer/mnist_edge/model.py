@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from mnist_edge.checksum import sha256
 from mnist_edge.errors import ModelError, one_line
 from mnist_edge.types import Preprocessing
 
@@ -242,7 +242,7 @@ class Model:
 
     @cached_property
     def sha256(self) -> str:
-        return sha256(self.content)
+        return hashlib.sha256(self.content).hexdigest()
 
     def executed_nodes(self) -> dict[str, int]:
         """Operators that onnxruntime runs for one picture, after its own optimisation, counted.
@@ -292,7 +292,7 @@ def _check_released(path: str, content: bytes) -> None:
     folder, name = os.path.split(path)
     sums = _bytes_of(os.path.join(folder, _CHECKSUMS)).decode("ascii").splitlines()
     released = {name: digest for digest, name in (line.split() for line in sums)}
-    if released.get(name) != sha256(content):
+    if released.get(name) != hashlib.sha256(content).hexdigest():
         raise ModelError(
             f"{path}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
             "reinstall mnist-edge"

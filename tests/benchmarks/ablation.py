@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
 from mnist_edge_trainer.data.splits import load_digits, split_training
 from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
@@ -101,7 +101,7 @@ def read(path: Path) -> Results:
 
 def write(path: Path, results: Results) -> None:
     """The whole file anew: it is small, and never ends in half a line."""
-    with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
         for job, result in results.items():
             row = {"job": dataclasses.asdict(job), "result": dataclasses.asdict(result)}
             file.write(json.dumps(row) + "\n")

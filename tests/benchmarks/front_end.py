@@ -17,7 +17,7 @@ from PIL import Image
 
 from mnist_edge.inputs.decode import LONGER_SIDE
 from mnist_edge.mnist import load_split
-from mnist_edge.preprocess.pipeline import prepare
+from mnist_edge.preprocess.preprocessor import preprocess_one
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,8 +63,10 @@ def main() -> None:
             (f"12-megapixel JPEG, {large.stat().st_size / 1e6:.1f} MB", large, 40),
         ):
             print(name)
-            prepare(path)
-            interleaved(lambda p=path: prepare(p), lambda p=path: decode_with_pillow(p), rounds)  # type: ignore[misc]
+            preprocess_one(path)
+            interleaved(
+                lambda p=path: preprocess_one(p), lambda p=path: decode_with_pillow(p), rounds
+            )  # type: ignore[misc]
 
 
 if __name__ == "__main__":

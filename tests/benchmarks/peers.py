@@ -325,7 +325,7 @@ def run_step(action: str, name: str, folder: Path) -> None:
     """In that process: the last line of stdout is JSON."""
     peer = PEERS[name]
     if action == "prepare":
-        peer.prepare(folder)
+        peer.preprocess_one(folder)
         print(json.dumps(None))
         return
     image = np.zeros((1, 1, 28, 28), np.uint8)

@@ -296,7 +296,7 @@ def epoch_of_ours(arch: str, parts: Parts, folder: Path, *, augment: bool) -> Ca
     )
     run = RunFolder(folder / arch)
     return lambda: train(
-        config, training, validation, run, device=torch.device("cpu"), observer=Silent()
+        config, training, validation, run, device=torch.device("cpu"), callback=Silent()
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mnist_edge import DigitClassifier, ModelError
-from mnist_edge.outputs.resumable import partial_of
+from mnist_edge.outputs.resumable import partial_path
 from mnist_edge.outputs.sort_by_class import folder_names
 from tests.conftest import ROOT, Cli, Digits
 from tests.foreign_models import brightness, relabelled
@@ -212,7 +212,7 @@ class TestResuming:
         options = ("--model", model, "--format", kind, "--top-k", str(top_k))
         cli("predict", pictures, *options, "--output", whole)
         kept = len(whole.read_bytes().splitlines(keepends=True)) - 2
-        partial_of(output).write_bytes(
+        partial_path(output).write_bytes(
             b"".join(whole.read_bytes().splitlines(keepends=True)[:kept]) + b"half a row"
         )
         done = cli(
@@ -232,7 +232,7 @@ class TestResuming:
         output, other = tmp_path / "answers", tmp_path / "other.onnx"
         options = ("--output", output, "--format", kind)
         cli("predict", pictures, "--model", model, *options)
-        output.replace(partial_of(output))
+        output.replace(partial_path(output))
         other.write_bytes(brightness(("night", "dusk", "day")))
         for name in (other, "mnist-edge-int8"):
             done = cli("predict", pictures, "--model", name, *options, "--resume")

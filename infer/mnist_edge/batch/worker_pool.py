@@ -1,67 +1,76 @@
-"""Processes of this program that share the work: each is handed a chunk of pictures, and hands back
-the text of the answers."""
+"""The one process pool: results in the order of the tasks, workers that end with their parent."""
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import multiprocessing
+import os
 import signal
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from typing import Self
+from typing import Generic, Literal, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from mnist_edge.batch.batching import Answered, Pace, Task, chunks_of
 from mnist_edge.errors import MnistEdgeError
-from mnist_edge.inputs.prefetch import Pictures
-from mnist_edge.inputs.sources import Item
 
-__all__ = ["Team"]
+__all__ = ["WorkerPool", "available_cores"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_TASKS_PER_WORKER = 4
+"""Tasks that may be ahead of the next result: a slow task does not let finished ones pile up."""
 
 
-class Team:
-    """Processes that answer chunks of pictures.
+def available_cores() -> int:
+    """Number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    Each has one chunk at most, so that nobody waits to send while nobody receives. They end with
-    the `with` block, and with this process, however that ends.
+
+class WorkerPool(Generic[T, R]):
+    """Processes that apply one function to many tasks.
+
+    A worker has one task at most, so that no side waits to send while the other does too. Workers
+    end with the `with` block; and when the parent is killed, since their pipe then closes.
 
     Args:
-        task: what they are to do.
-        workers: how many they are.
-        pace: of the chunks.
-        read: pictures that were read ahead, in memory that is shared; None = none were.
+        work: applied to each task, in a worker. An exception of ours is raised again in `map`;
+            any other ends the worker.
+        workers: number of processes; None = one for each core.
+        start_method: ``"fork"`` starts in a hundredth of the time, and is safe only while no other
+            thread runs in this process; ``"spawn"`` is safe with torch, and needs `work` to be
+            picklable. Where there is no fork (Windows, macOS), ``"spawn"`` is used.
+
+    Raises:
+        OSError: no process can be started.
     """
 
-    def __init__(self, task: Task, workers: int, pace: Pace, read: Pictures | None = None) -> None:
-        self._pace = pace
-        self._most = 4 * workers
-        self._working: dict[Connection, int] = {}
-        self._asked: dict[int, list[Item]] = {}
-        self._answered: dict[int, Answered] = {}
-        self._given = 0
-        # A fork starts in a hundredth of the time. It is safe: no thread is running here.
-        forks = sys.platform == "linux"
+    def __init__(
+        self,
+        work: Callable[[T], R],
+        workers: int | None = None,
+        *,
+        start_method: Literal["fork", "spawn"] = "spawn",
+    ) -> None:
+        forks = start_method == "fork" and sys.platform == "linux"
         context = (
             multiprocessing.get_context("fork") if forks else multiprocessing.get_context("spawn")
         )
         self._idle: list[Connection] = []
+        self._busy: dict[Connection, int] = {}
         self._processes = []
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            self._idle.append(ours)
-            # A copy of our end, left open over there, would hide our end from the one it reads.
-            inherited = [*self._idle] if forks else []
-            process = context.Process(
-                target=_work, args=(theirs, task, inherited, read), daemon=True
-            )
-            process.start()
-            theirs.close()
-            self._processes.append(process)
+        # Ctrl-C between fork and the worker's first line would print a traceback.
+        with _interrupts_blocked():
+            for _ in range(workers or available_cores()):
+                ours, theirs = context.Pipe()
+                self._idle.append(ours)
+                # A copy of our end, left open in a worker, would hide from it that we are gone.
+                inherited = [*self._idle] if forks else []
+                process = context.Process(
+                    target=_serve, args=(theirs, work, inherited), daemon=True
+                )
+                process.start()
+                theirs.close()
+                self._processes.append(process)
 
     def __enter__(self) -> Self:
         return self
@@ -72,102 +81,91 @@ class Team:
         for process in self._processes:
             process.join()
 
-    def answer(self, items: Iterator[Item | None], *, first: bool) -> Iterator[Answered]:
-        """As `answer_all`; `first`: none were answered before."""
-        asked = 0
-        for chunk in chunks_of(items, self._pace):
-            if not chunk:
-                while self._working:
-                    self._receive()
-                    yield from self._next_in_order()
-                continue
-            while not self._idle or asked - self._given >= self._most:
-                self._receive()
-                yield from self._next_in_order()
-            worker = self._idle.pop()
-            self._asked[asked] = chunk
-            self._working[worker] = asked
-            self._send(worker, chunk, first and asked == 0)
-            asked += 1
-        while self._working:
-            self._receive()
-            yield from self._next_in_order()
+    def map(self, tasks: Iterable[T | None]) -> Iterator[R]:
+        """Results in the order of the tasks, which are taken as workers become idle.
 
-    def _next_in_order(self) -> Iterator[Answered]:
-        while self._given in self._answered:
-            yield self._answered.pop(self._given)
-            self._given += 1
+        A task that is None is not worked on: it says that the next one may take a while to come,
+        and everything before it is then finished and yielded first.
 
-    def _send(self, worker: Connection, chunk: list[Item], first: bool) -> None:
+        Raises:
+            MnistEdgeError: `work` raised it, or a worker died.
+        """
+        results: dict[int, R] = {}
+        sent = received = 0
+        most = _TASKS_PER_WORKER * len(self._processes)
+        for task in tasks:
+            while self._busy if task is None else not self._idle or sent - received >= most:
+                results |= self._receive()
+                while received in results:
+                    yield results.pop(received)
+                    received += 1
+            if task is not None:
+                self._send(sent, task)
+                sent += 1
+        while self._busy:
+            results |= self._receive()
+        yield from (results[number] for number in range(received, sent))
+
+    def _send(self, number: int, task: T) -> None:
+        worker = self._idle.pop()
         try:
-            worker.send((_packed(chunk), first))
+            worker.send(task)
         except OSError as error:
-            raise self._death() from error
+            raise _death() from error
+        self._busy[worker] = number
 
-    def _receive(self) -> None:
-        """Waits for whoever is ready first."""
-        for worker in wait(list(self._working)):
+    def _receive(self) -> dict[int, R]:
+        """Waits for the first workers that are done: their results, by the number of the task."""
+        results: dict[int, R] = {}
+        for worker in wait(list(self._busy)):
             assert isinstance(worker, Connection)
             try:
-                answer = worker.recv()
+                result = worker.recv()
             except (EOFError, OSError) as error:
-                raise self._death() from error
-            if isinstance(answer, MnistEdgeError):
-                raise answer
-            seconds, answered = answer
-            number = self._working.pop(worker)
-            self._answered[number] = dataclasses.replace(answered, items=self._asked.pop(number))
-            self._pace.took(seconds)
+                raise _death() from error
+            if isinstance(result, MnistEdgeError):
+                raise result
+            results[self._busy.pop(worker)] = result
             self._idle.append(worker)
-
-    @staticmethod
-    def _death() -> MnistEdgeError:
-        return MnistEdgeError(
-            "a process that was answering died (killed, or out of memory); try --workers 1"
-        )
+        return results
 
 
-Packed = tuple[list[str], npt.NDArray[np.generic] | None] | list[Item]
+def _death() -> MnistEdgeError:
+    return MnistEdgeError("a worker process died (killed, or out of memory); try --workers 1")
 
 
-def _packed(chunk: list[Item]) -> Packed:
-    """Files travel as their names alone, pictures of one array as one; objects travel slowly."""
-    names = [item.name for item in chunk]
-    if all(item.content is None and item.error is None for item in chunk):
-        return names, None
-    contents = [item.content for item in chunk if isinstance(item.content, np.ndarray)]
-    if len(contents) < len(chunk) or len({content.shape for content in contents}) > 1:
-        return chunk
-    return names, np.stack(contents)
-
-
-def _unpacked(packed: Packed, read: Pictures | None) -> list[Item]:
-    if isinstance(packed, list):
-        return packed
-    names, contents = packed
-    if contents is not None:
-        return list(map(Item, names, contents))
-    return list(map(Item, names, itertools.repeat(None) if read is None else read.of(names)))
-
-
-def _work(
-    connection: Connection, task: Task, inherited: list[Connection], read: Pictures | None
-) -> None:
-    """What a process of the team does until nobody asks any more."""
+def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Connection]) -> None:
+    """A worker's life: one task after the other, until the parent closes the pipe."""
     for other in inherited:
         other.close()
-    # Ctrl-C at the terminal reaches everybody; whoever asks decides what it means.
+    # Ctrl-C at the terminal reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        classifier = task.classifier()
-        while True:
-            packed, first = connection.recv()
-            begun = time.perf_counter()
-            answered = task.answer(classifier, _unpacked(packed, read), first)
-            seconds = time.perf_counter() - begun
-            connection.send((seconds, dataclasses.replace(answered, items=[])))
-    except (EOFError, OSError):
-        return
-    except MnistEdgeError as error:
-        connection.send(error)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return  # the parent is gone
+        result: R | MnistEdgeError
+        try:
+            result = work(task)
+        except MnistEdgeError as error:
+            result = error
+        try:
+            connection.send(result)
+        except OSError:
+            return
+
+
+class _interrupts_blocked:  # noqa: N801 - reads as a block
+    """Holds Ctrl-C back within the block, where signals can be blocked."""
+
+    def __enter__(self) -> None:
+        if sys.platform != "win32":
+            self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def __exit__(self, *_: object) -> None:
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._before)

@@ -14,7 +14,6 @@ from importlib.resources import files
 import numpy as np
 
 from mnist_edge.bench.timing import Call
-from mnist_edge.checksum import sha256
 from mnist_edge.model import create_session
 
 __all__ = ["REFERENCES", "calibration_sum", "reference_call"]

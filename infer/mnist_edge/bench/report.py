@@ -16,7 +16,7 @@ from mnist_edge.bench.machine import Sensors
 from mnist_edge.bench.scenarios import Scenario
 from mnist_edge.bench.stats import Interval, Rounds, comparable, interval, outliers
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.atomic import written_whole
+from mnist_edge.outputs.atomic import atomic_write
 
 __all__ = ["FORMAT", "Measurement", "Report", "SubjectReport"]
 
@@ -234,7 +234,7 @@ class Report:
         Raises:
             OutputError: it cannot be written.
         """
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod

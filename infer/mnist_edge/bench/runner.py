@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import random
 import statistics
@@ -40,7 +41,6 @@ from mnist_edge.bench.scenarios import (
 from mnist_edge.bench.stats import Rounds, comparable, quiet
 from mnist_edge.bench.subprocess_run import in_fresh_process
 from mnist_edge.bench.targets import Subject
-from mnist_edge.checksum import sha256
 from mnist_edge.mnist import Bytes
 
 __all__ = ["measure", "steps"]
@@ -187,7 +187,7 @@ def _subject_report(
         name=subject.name,
         threads=subject.threads,
         provider=subject.provider,
-        sha256=sha256(subject.content),
+        sha256=hashlib.sha256(subject.content).hexdigest(),
         size_bytes=len(subject.content),
         scaling=subject.scaling,
         layout=subject.layout,

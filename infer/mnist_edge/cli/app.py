@@ -15,7 +15,9 @@ import typer
 from typer.core import TyperGroup
 
 from mnist_edge import __version__
-from mnist_edge.cli.console import exit_code_of, importing
+from mnist_edge.batch.options import PredictOptions
+from mnist_edge.cli.console import exit_code_of, interruptible_imports
+from mnist_edge.cli.typer_options import with_options
 
 __all__ = ["app"]
 
@@ -88,100 +90,17 @@ _Model = Annotated[
 `mnist-edge predict photo.jpg --show`
 """
 )
-def predict(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PATH...",
-            help="Images, folders, globs, zip or tar archives, IDX or .npy arrays; - for one image "
-            "on stdin.",
-        ),
-    ] = None,
-    model: _Model = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="table, json, jsonl or csv.")
-    ] = "table",
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write to this file, which appears once it is whole."),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with an --output that was interrupted (jsonl, csv)."),
-    ] = False,
-    recursive: Annotated[bool, typer.Option(help="Look into folders inside folders.")] = False,
-    files_from: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Read names of images from a file; - for stdin."),
-    ] = None,
-    null: Annotated[
-        bool, typer.Option("--null", "-0", help="A NUL byte, not a new line, ends each name.")
-    ] = False,
-    top_k: Annotated[int, typer.Option(min=1, help="Digits, or classes, to name per image.")] = 1,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Withhold answers less probable than this.",
-            show_default="the model's own",
-        ),
-    ] = None,
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Say on stderr what it all came to.")
-    ] = False,
-    sort_into: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Copy each image into DIR/CLASS, or DIR/unsure."),
-    ] = None,
-    link: Annotated[
-        bool, typer.Option("--link", help="With --sort-into: link files, not copy them.")
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=256, help="Processes that share the work.", show_default="one for each core"
-        ),
-    ] = None,
-    threads: Annotated[
-        int, typer.Option(min=1, max=256, help="CPU threads for the network, in each process.")
-    ] = 1,
-    show: Annotated[
-        bool, typer.Option("--show", help="Draw what the network saw beside each picture.")
-    ] = False,
-    save_preprocessed: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Save what it saw as PNG, and a preview beside it."),
-    ] = None,
-) -> None:
-    """Tell the digit in each image.
+@with_options(PredictOptions)
+def predict(options: PredictOptions) -> None:
+    """Predict the digit in each image.
 
-    Exits with 0 when every image was answered, 1 when some could not be (each is named on stderr
+    Exits with 0 when every image has a prediction, 1 when some have none (each is named on stderr
     and has its error in the output), 2 when there was nothing to do.
     """
-    with importing():
+    with interruptible_imports():
         from mnist_edge.cli.predict import run
 
-    code = run(
-        paths=paths,
-        model=model,
-        format=format,
-        output=output,
-        resume=resume,
-        recursive=recursive,
-        files_from=files_from,
-        null=null,
-        top_k=top_k,
-        min_confidence=min_confidence,
-        summary=summary,
-        sort_into=sort_into,
-        link=link,
-        workers=workers,
-        threads=threads,
-        show=show,
-        save_preprocessed=save_preprocessed,
-    )
-    if code:
+    if code := run(options):
         raise typer.Exit(code)
 
 
@@ -292,7 +211,7 @@ def bench(
     come with intervals of 95 %. Exits with 1 where something is slower than in the baseline, or
     less accurate than it must be.
     """
-    with importing():
+    with interruptible_imports():
         from mnist_edge.bench.scenarios import Plan
         from mnist_edge.cli.bench import parse_scenarios, parse_threads, run, run_profile
         from mnist_edge.model import bundled_models
@@ -352,7 +271,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a model is, what onnxruntime runs of it, and what this device is."""
-    with importing():
+    with interruptible_imports():
         from mnist_edge.bench.machine import device_facts
         from mnist_edge.model import Model
 

@@ -20,7 +20,7 @@ from mnist_edge.bench.runner import measure, steps
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
 from mnist_edge.bench.tables import comparison_table, facts, markdown, tables
 from mnist_edge.bench.targets import Subject, check_provider
-from mnist_edge.cli.console import ExitCode, complain
+from mnist_edge.cli.console import ExitCode, log_error
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.tables import print_table
 from mnist_edge_trainer.evaluation.frontier import Point, draw_frontier
@@ -87,14 +87,14 @@ def run(
     show(report, comparisons, as_json=as_json, as_markdown=as_markdown)
     if then is not None:
         for line in libraries_changed(report, then):
-            complain(f"warning: {line}")
+            log_error(f"warning: {line}")
     if auto:
         for line in best_threads(report):
-            complain(line)
+            log_error(line)
     if picture is not None:
         draw_frontier(_points(report), picture)
     for line in failures:
-        complain(line)
+        log_error(line)
     is_slower = any(own.verdict is Verdict.SLOWER for own in comparisons or ())
     return ExitCode.SOME_FAILED if is_slower or failures else 0
 
@@ -186,9 +186,9 @@ def show(
             print_table(table.headers, table.rows, words=table.words)
         print("\n".join(facts(report)), file=sys.stderr)
     for line in report.warnings:
-        complain(f"warning: {line}")
+        log_error(f"warning: {line}")
     for line in report.notes:
-        complain(f"note: {line}")
+        log_error(f"note: {line}")
 
 
 def _points(report: Report) -> list[Point]:

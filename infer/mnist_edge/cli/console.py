@@ -11,10 +11,21 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from typing import TypeVar
 
 from mnist_edge.errors import MnistEdgeError, ModelError, UsageError, one_line
 
-__all__ = ["ExitCode", "complain", "discard_stdout", "exit_code_of", "importing"]
+__all__ = [
+    "ExitCode",
+    "discard_stdout",
+    "exit_code_of",
+    "interruptible_imports",
+    "log",
+    "log_error",
+]
+
+
+T = TypeVar("T")
 
 
 class ExitCode(IntEnum):
@@ -26,7 +37,7 @@ class ExitCode(IntEnum):
 
 
 @contextlib.contextmanager
-def importing() -> Iterator[None]:
+def interruptible_imports() -> Iterator[None]:
     """Lets Ctrl-C end the process at once while packages are imported.
 
     Interrupted halfway, some of them fail in ways of their own, and at length.
@@ -41,14 +52,14 @@ def importing() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def exit_code_of(work: Callable[[], int]) -> int:
+def exit_code_of(work: Callable[[], T]) -> T | int:
     """Does some work; whatever ends it becomes one line on stderr and an exit code."""
     try:
         code = work()
         sys.stdout.flush()
         return code
     except MnistEdgeError as error:
-        complain(str(error))
+        log_error(str(error))
         is_usage = isinstance(error, UsageError | ModelError)
         return ExitCode.USAGE if is_usage else ExitCode.SOME_FAILED
     except KeyboardInterrupt:
@@ -59,10 +70,15 @@ def exit_code_of(work: Callable[[], int]) -> int:
         return 0
 
 
-def complain(message: str) -> None:
-    """Says one line on stderr."""
+def log(message: str) -> None:
+    """Prints one line to stderr."""
     if sys.stderr is not None:
-        print(f"mnist-edge: {one_line(message)}", file=sys.stderr)
+        print(one_line(message), file=sys.stderr)
+
+
+def log_error(message: str) -> None:
+    """Prints one line to stderr, under the name of the program."""
+    log(f"mnist-edge: {message}")
 
 
 def discard_stdout() -> None:

@@ -1,74 +1,43 @@
 """The program from its start to its exit code.
 
-A picture is answered in a tenth of a second, of which a parser of every command's options would
-take a third. A plain `mnist-edge predict` is therefore read here, against a table of its options;
-everything else, and every mistake, is left to `mnist_edge.cli.app`. A test holds the two together.
+A plain `mnist-edge predict` is read by `mnist_edge.cli.fast_parser`, everything else by Typer, in
+`mnist_edge.cli.app`.
 """
 
 from __future__ import annotations
 
-import gc
 import io
-import math
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from mnist_edge.cli.console import ExitCode, complain, discard_stdout, exit_code_of, importing
-from mnist_edge.inputs.prefetch import read_ahead
+from mnist_edge.cli.console import (
+    ExitCode,
+    discard_stdout,
+    exit_code_of,
+    interruptible_imports,
+    log_error,
+)
+from mnist_edge.cli.fast_parser import parse_predict
+from mnist_edge.inputs import prefetch
 
-__all__ = ["main", "parse_predict"]
+if TYPE_CHECKING:
+    from mnist_edge.batch.options import PredictOptions
 
-_SWITCHES: dict[str, tuple[str, bool]] = {
-    "--resume": ("resume", True),
-    "--recursive": ("recursive", True),
-    "--no-recursive": ("recursive", False),
-    "--null": ("null", True),
-    "-0": ("null", True),
-    "--summary": ("summary", True),
-    "--link": ("link", True),
-    "--show": ("show", True),
-}
-_VALUES: dict[str, tuple[str, Callable[[str], object]]] = {
-    "--model": ("model", str),
-    "--format": ("format", str),
-    "--output": ("output", str),
-    "--files-from": ("files_from", str),
-    "--top-k": ("top_k", int),
-    "--min-confidence": ("min_confidence", float),
-    "--sort-into": ("sort_into", str),
-    "--workers": ("workers", int),
-    "--threads": ("threads", int),
-    "--save-preprocessed": ("save_preprocessed", str),
-}
-# Of `top_k`, the model says the most.
-_RANGES = {
-    "top_k": (1, math.inf),
-    "min_confidence": (0, 1),
-    "workers": (1, 256),
-    "threads": (1, 256),
-}
+__all__ = ["main"]
 
 
 def main() -> None:
-    """Runs the program. Whatever becomes of its streams, it ends with one line and a code."""
+    """Runs the program. Whatever happens to its streams, it ends with one line and an exit code."""
     _prepare_stdout()
     if sys.argv[1:2] == ["predict"]:
         # Numpy would start threads for a kind of work that is not done here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        options = parse_predict(sys.argv[1:])
-        if options is not None:
-            ahead = read_ahead(options)
-            # What is imported stays: to look for garbage in it again and again takes a tenth of it.
-            gc.disable()
-            with importing():
-                from mnist_edge.cli.predict import run
-            gc.freeze()
-            gc.enable()
-            _end(exit_code_of(lambda: run(**options, ahead=ahead)))
-        with importing():
+        code = exit_code_of(_fast_predict)
+        if code is not None:
+            _exit_at_once(code)
+        with interruptible_imports():
             from mnist_edge.cli.app import app
 
         app(prog_name="mnist-edge")
@@ -76,39 +45,29 @@ def main() -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:
         discard_stdout()
-        complain(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")
+        log_error(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")
         sys.exit(ExitCode.SOME_FAILED)
 
 
-def parse_predict(arguments: Sequence[str]) -> dict[str, Any] | None:
-    """The options of a plain `predict`; None where it is anything else, or not in order."""
-    if not arguments or arguments[0] != "predict":
+def _fast_predict() -> int | None:
+    """Runs a plain `predict`; None where it is something else."""
+    options = parse_predict(sys.argv[1:])
+    if options is None:
         return None
-    options: dict[str, Any] = {}
-    paths: list[str] = []
-    waiting = iter(arguments[1:])
-    for argument in waiting:
-        if not argument.startswith("-") or argument == "-":
-            paths.append(argument)
-            continue
-        name, equals, value = argument.partition("=")
-        if argument in _SWITCHES:
-            option, switched = _SWITCHES[argument]
-            options[option] = switched
-        elif name in _VALUES:
-            value = value if equals else next(waiting, "-")
-            option, kind = _VALUES[name]
-            try:
-                options[option] = kind(value)
-            except ValueError:
-                return None
-            if value.startswith("-") and (option, value) != ("files_from", "-"):
-                return None
-        else:
-            return None
-    if not all(low <= options.get(name, low) <= high for name, (low, high) in _RANGES.items()):
-        return None
-    return {"paths": paths or None, **options}
+    if _reads_folders_only(options):
+        prefetch.start(options.paths or (), recursive=options.recursive)
+    with interruptible_imports():
+        from mnist_edge.cli.predict import run
+
+    return run(options)
+
+
+def _reads_folders_only(options: PredictOptions) -> bool:
+    """Whether there may be so many pictures that a second process pays."""
+    others = (options.files_from, options.show, options.save_preprocessed)
+    if options.workers == 1 or any(others) or not options.paths:
+        return False
+    return all(map(os.path.isdir, options.paths))
 
 
 def _prepare_stdout() -> None:
@@ -119,9 +78,8 @@ def _prepare_stdout() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
-def _end(code: int) -> NoReturn:
-    """At once: there is nothing left to clean up, and taking numpy and onnxruntime apart takes as
-    long as a hundred answers."""
+def _exit_at_once(code: int) -> NoReturn:
+    """Skips the interpreter's clean-up: to take numpy and onnxruntime apart costs 6 % of a run."""
     if sys.stderr is not None:
         sys.stderr.flush()
     os._exit(code)

@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from mnist_edge.inputs.decode import Pixels
+from mnist_edge.types import Pixels
 
 __all__ = ["read_archive", "read_array"]
 

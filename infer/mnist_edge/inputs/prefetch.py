@@ -1,8 +1,10 @@
-"""The first pictures of a folder, read while this process still imports what it answers with.
+"""Decodes the first pictures of a folder while this process still imports numpy and onnxruntime.
 
-Numpy and onnxruntime take more than a tenth of a second to be imported, on one core. A second
-process, which has no need of them, reads and decodes small PNGs meanwhile, thousands of them.
-What it has by then saves the time; whatever it left is read as if it had never been.
+Those imports take more than a tenth of a second, on one core. A second process, which needs neither
+of them, reads and decodes small PNGs meanwhile, thousands of them: with it, 10,000 are predicted in
+nine tenths of the time (see ``docs/optimisations.md``). Call `start` before the imports and
+`finish` after them; `decode` asks `lookup` first. Every other picture is decoded as if this module
+did not exist.
 """
 
 from __future__ import annotations
@@ -13,14 +15,13 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from mnist_edge.types import Pixels
 
-__all__ = ["Pictures", "ReadAhead", "read_ahead"]
+__all__ = ["finish", "lookup", "start"]
 
 _SIDE = 28
 _SIZE = _SIDE * _SIDE
@@ -36,96 +37,77 @@ _PIXELS = _DONE.size
 _NAMES = _PIXELS + _MOST * _SIZE
 _ALL = _NAMES + _MOST * 128
 
+_running: tuple[int, mmap.mmap] | None = None
+"""The process that prefetches, and the memory shared with it."""
 
-class Pictures(NamedTuple):
-    """What was read ahead.
-
-    Attributes:
-        places: of each path's picture among the others, from 0.
-        pixels: of all, uint8, 28 x 28 each.
-    """
-
-    places: Mapping[str, int]
-    pixels: memoryview
-
-    def of(self, paths: Iterable[str]) -> Iterator[npt.NDArray[np.uint8] | None]:
-        """Pixels uint8 ``[28, 28]`` of each path; None where they were not read."""
-        import numpy as np  # by now
-
-        pictures = np.frombuffer(self.pixels, np.uint8).reshape(-1, _SIDE, _SIDE)
-        for path in paths:
-            place = self.places.get(path)
-            yield None if place is None else pictures[place]
+_pixels: dict[str, Pixels] = {}
+"""Of every picture that was prefetched, by its path."""
 
 
-class ReadAhead:
-    """A process that reads pictures until they are asked for, or this one is gone.
+def start(folders: Sequence[str], *, recursive: bool) -> bool:
+    """Starts the second process, where there is a core for it.
 
     Args:
         folders: to read from, in this order.
         recursive: and from the folders inside.
 
-    Attributes:
-        process: its number.
-
-    Raises:
-        OSError: there can be no such process.
+    Returns:
+        whether one was started: on Linux, with two cores or more, if the system has room for it.
     """
-
-    def __init__(self, folders: Sequence[str], recursive: bool) -> None:
-        self._memory = mmap.mmap(-1, _ALL)
-        parent = os.getpid()
-        self.process = os.fork()
-        if self.process == 0:
-            try:
-                _let_go()
-                _read(folders, recursive, self._memory, parent)
-            finally:
-                os._exit(0)
-
-    def pictures(self) -> Pictures:
-        """Ends the process: what it has read."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):  # whoever ignores SIGCHLD waits for nobody
-            os.waitpid(self.process, 0)
-        count, end = _DONE.unpack_from(self._memory)
-        paths = os.fsdecode(self._memory[_NAMES:end]).split("\0")[:count]
-        pixels = memoryview(self._memory)[_PIXELS : _PIXELS + count * _SIZE]
-        return Pictures(dict(zip(paths, range(count), strict=True)), pixels)
-
-
-def read_ahead(options: Mapping[str, Any]) -> ReadAhead | None:
-    """Begins, where there is a core to do it, and nothing but folders to read.
-
-    Args:
-        options: of `mnist_edge.cli.predict.run`.
-    """
-    paths = options.get("paths") or []
-    others = ("files_from", "show", "save_preprocessed")
-    if options.get("workers") == 1 or any(options.get(name) for name in others):
-        return None
+    global _running
     if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
-        return None
-    if not paths or not all(map(os.path.isdir, paths)):
-        return None
+        return False
+    memory = mmap.mmap(-1, _ALL)
+    parent = os.getpid()
     try:
-        return ReadAhead(paths, options.get("recursive", False))
+        process = os.fork()
     except OSError:  # too many processes, too little memory: it goes without
-        return None
+        return False
+    if process == 0:
+        try:
+            _let_go()
+            _fill(folders, recursive, memory, parent)
+        finally:
+            os._exit(0)
+    _running = process, memory
+    return True
+
+
+def finish() -> None:
+    """Ends the second process, and keeps what it has decoded for `lookup`."""
+    global _running
+    if _running is None:
+        return
+    import numpy as np  # imported by now
+
+    process, memory = _running
+    _running = None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # a parent that ignores SIGCHLD waits for nobody
+        os.waitpid(process, 0)
+    count, end = _DONE.unpack_from(memory)
+    paths = os.fsdecode(memory[_NAMES:end]).split("\0")[:count]
+    pictures = np.frombuffer(memory, np.uint8, count * _SIZE, _PIXELS)
+    _pixels.update(zip(paths, pictures.reshape(-1, _SIDE, _SIDE), strict=True))
+
+
+def lookup(path: str) -> Pixels | None:
+    """Pixels uint8 ``[28, 28]`` of a picture; None where it was not prefetched."""
+    return _pixels.get(path)
 
 
 def _let_go() -> None:
-    """Of all that the other process's streams and signals are to it."""
+    """Gives up the parent's streams and signal handlers."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nowhere, stream)
 
 
-def _read(folders: Sequence[str], recursive: bool, memory: mmap.mmap, parent: int) -> None:
+def _fill(folders: Sequence[str], recursive: bool, memory: mmap.mmap, parent: int) -> None:
     """Fills the memory: pixels and name of a picture, and then the count that says so."""
-    from mnist_edge.inputs.png import plain_pixels
+    from mnist_edge.inputs.png import small_png
 
     count, end = 0, _NAMES
     for tried, path in enumerate(_pictures(folders, recursive)):
@@ -140,18 +122,18 @@ def _read(folders: Sequence[str], recursive: bool, memory: mmap.mmap, parent: in
                 os.close(descriptor)
         except OSError:
             continue
-        picture = plain_pixels(content)
+        picture = small_png(content)
         if picture is None or picture[:2] != (_SIDE, _SIDE):
             continue
-        start = _PIXELS + count * _SIZE
-        memory[start : start + _SIZE] = picture[2]
+        position = _PIXELS + count * _SIZE
+        memory[position : position + _SIZE] = picture[2]
         memory[end : end + len(name)] = name
         count, end = count + 1, end + len(name)
         _DONE.pack_into(memory, 0, count, end)
 
 
 def _pictures(folders: Sequence[str], recursive: bool) -> Iterator[str]:
-    from mnist_edge.inputs.walk import Listing
+    from mnist_edge.inputs.walk import FolderWalk
 
     for folder in folders:
-        yield from Listing(recursive).pictures_in(folder)
+        yield from FolderWalk(recursive).pictures_in(folder)

@@ -1,7 +1,7 @@
-"""What a command line names -> a stream of pictures to read.
+"""What a command line names -> batches of pictures to decode.
 
-Files, folders, globs, stdin, lists of names, archives, and arrays of pictures all become `Item`s,
-in one order every time; none is opened before its turn, none is kept after it.
+Files, folders, globs, stdin, lists of names, archives and arrays all become `Item`s, in the same
+order every time; none is opened before its turn, none is kept after it.
 """
 
 from __future__ import annotations
@@ -10,31 +10,35 @@ import glob
 import os
 import select
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mnist_edge.errors import UsageError
-from mnist_edge.inputs.walk import Listing, matching
+from mnist_edge.errors import ImageError, ImageReadError, UsageError
+from mnist_edge.inputs.walk import FolderWalk, matching
 
 if TYPE_CHECKING:
-    from mnist_edge.inputs.decode import ImageSource, Pixels
+    from mnist_edge.types import ImageSource, Pixels
 
-__all__ = ["STDIN", "Item", "count", "named_in_list", "read_all"]
+__all__ = ["STDIN", "Item", "count", "names_in_list", "read_batches"]
 
 STDIN = "-"
+"""The path that stands for one picture on standard input."""
 
 _ARRAYS = ("idx3-ubyte", "idx3-ubyte.gz", ".npy")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BLOCK = 65_536
 
+_LARGEST_BATCH, _LARGEST_CONTENT = 128, 1 << 22
+"""Pictures of a batch at most; bytes of those that are in memory, one picture apart."""
+
 
 class Item(NamedTuple):
-    """One picture to answer.
+    """One picture to predict.
 
     Attributes:
         name: what the output calls it.
         content: an encoded file's bytes, or pixels; None = those of the file `name`.
-        error: why there is nothing to read; None = there may be.
+        error: why there is nothing to decode; None = there may be something.
     """
 
     name: str
@@ -42,54 +46,70 @@ class Item(NamedTuple):
     error: str | None = None
 
     @property
-    def source(self) -> ImageSource:
-        """To be decoded."""
+    def source(self) -> ImageSource | ImageError:
+        """What to decode."""
+        if self.error is not None:
+            return ImageReadError(self.error)
         return self.name if self.content is None else self.content
 
 
-def read_all(
-    paths: Iterable[str | None], listing: Listing, *, globs: bool = True
-) -> Iterator[Item | None]:
+def read_batches(
+    groups: Iterable[Sequence[str]], walk: FolderWalk, *, globs: bool = True
+) -> Iterator[list[Item]]:
     """The pictures that paths stand for, in the order of the paths.
 
-    What does not exist, cannot be listed, or has no picture in it is one item that cannot be
-    answered.
+    A path that does not exist, cannot be listed, or has no picture in it is one item with an error.
 
     Args:
-        paths: of files, folders, archives (zip, tar), arrays (IDX, NumPy), globs, or ``-`` for
-            one picture on stdin. None is passed on: the next path may take a while to come.
-        listing: of folders and archives; counts what is passed over.
+        groups: paths of files, folders, archives (zip, tar), arrays (IDX, NumPy), globs, or ``-``
+            for one picture on stdin. An empty group says that the next may take a while to come.
+        walk: lists folders and archives; counts the files that are skipped.
         globs: paths may be globs.
 
+    Yields:
+        batches; an empty one for each empty group.
+
     Raises:
-        UsageError: none of them stands for any picture.
+        UsageError: no path stands for any picture.
     """
     empty: list[str] = []
     found = False
-    for path in paths:
-        if path is None:
-            yield None
-            continue
-        count = 0
-        for item in _read(path, listing, globs):
-            # What was empty is one bad input among others, or nothing to do at all.
-            for name in empty:
-                yield _without_pictures(name, listing)
-            empty, found = [], True
-            count += 1
-            yield item
-        if count == 0:
-            empty.append(path)
-        if found:
-            yield from (_without_pictures(name, listing) for name in empty)
-            empty = []
+    for paths in groups:
+        batch: list[Item] = []
+        size = 0
+        for path in paths:
+            count = 0
+            for item in _read(path, walk, globs):
+                # An empty path is one bad input among others, or nothing to do at all.
+                batch += (_without_pictures(name, walk) for name in empty)
+                empty, found = [], True
+                count += 1
+                batch.append(item)
+                size += _bytes_of(item)
+                if len(batch) >= _LARGEST_BATCH or size >= _LARGEST_CONTENT:
+                    yield batch
+                    batch, size = [], 0
+            if count == 0:
+                empty.append(path)
+            if found:
+                batch += (_without_pictures(name, walk) for name in empty)
+                empty = []
+        if batch or not paths:
+            yield batch
     if not found:
-        advice = "" if listing.recursive else "; --recursive looks into the folders inside a folder"
+        advice = "" if walk.recursive else "; --recursive looks into the folders inside a folder"
         raise UsageError(f"{', '.join(empty) or 'nothing named'}: no picture to read{advice}")
 
 
-def _without_pictures(name: str, listing: Listing) -> Item:
-    advice = "" if listing.recursive else "; --recursive looks into the folders inside it"
+def _bytes_of(item: Item) -> int:
+    """Memory that an item takes."""
+    if item.content is None:
+        return 0
+    return len(item.content) if isinstance(item.content, bytes) else item.content.nbytes
+
+
+def _without_pictures(name: str, walk: FolderWalk) -> Item:
+    advice = "" if walk.recursive else "; --recursive looks into the folders inside it"
     return Item(name, error=f"{name}: no picture in it{advice}")
 
 
@@ -100,7 +120,7 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
         if path == STDIN or _is_container(path):
             return None
         if os.path.isdir(path):
-            total += sum(1 for _ in Listing(recursive).pictures_in(path))
+            total += sum(1 for _ in FolderWalk(recursive).pictures_in(path))
         elif glob.has_magic(path) and not os.path.lexists(path):
             total += sum(1 for _ in matching(path))
         else:
@@ -108,8 +128,8 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
     return total
 
 
-def named_in_list(file: str, separator: bytes) -> Iterator[str | None]:
-    """Paths in a file, or on stdin for ``-``; None where the next is not there yet.
+def names_in_list(file: str, separator: bytes) -> Iterator[list[str]]:
+    """Paths in a file, or on stdin for ``-``, as they come; none where the next is not there yet.
 
     Raises:
         UsageError: the list cannot be read.
@@ -123,11 +143,12 @@ def named_in_list(file: str, separator: bytes) -> Iterator[str | None]:
         rest = b""
         while block := os.read(descriptor, _BLOCK):
             *whole, rest = (rest + block).split(separator)
-            yield from (os.fsdecode(name) for name in whole if name)
+            if names := [os.fsdecode(name) for name in whole if name]:
+                yield names
             if not _is_ready(descriptor):
-                yield None
+                yield []
         if rest:
-            yield os.fsdecode(rest)
+            yield [os.fsdecode(rest)]
     except OSError as error:
         raise UsageError(f"--files-from {file}: cannot be read ({error.strerror})") from error
     finally:
@@ -136,30 +157,30 @@ def named_in_list(file: str, separator: bytes) -> Iterator[str | None]:
 
 
 def _is_ready(descriptor: int) -> bool:
-    """Whether reading on would not wait; Windows can tell that of sockets alone."""
+    """Whether reading on would not block; Windows can say so of sockets alone."""
     return os.name == "nt" or bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _read(path: str, listing: Listing, globs: bool) -> Iterator[Item]:
+def _read(path: str, walk: FolderWalk, globs: bool) -> Iterator[Item]:
     # os.path answers False where pathlib raises: for a name too long, a folder closed to us.
     if path == STDIN:
         yield Item(STDIN, _stdin())
     elif os.path.isdir(path):
-        yield from map(Item, listing.pictures_in(path))
+        yield from map(Item, walk.pictures_in(path))
     elif globs and glob.has_magic(path) and not os.path.lexists(path):
         for match in matching(path):
-            yield from _read_file(match, listing)
+            yield from _read_file(match, walk)
     else:
-        yield from _read_file(path, listing)
+        yield from _read_file(path, walk)
 
 
-def _read_file(path: str, listing: Listing) -> Iterator[Item]:
+def _read_file(path: str, walk: FolderWalk) -> Iterator[Item]:
     if _is_container(path):
-        from mnist_edge.inputs import archives as containers
+        from mnist_edge.inputs import archives
 
         is_array = path.lower().endswith(_ARRAYS)
-        read = containers.read_array if is_array else containers.read_archive
-        yield from (Item(*item) for item in read(path, listing.is_wanted))
+        read = archives.read_array if is_array else archives.read_archive
+        yield from (Item(*item) for item in read(path, walk.is_wanted))
     else:
         yield Item(path)
 

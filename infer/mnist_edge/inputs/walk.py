@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-__all__ = ["Listing", "in_order", "matching", "names_in"]
+__all__ = ["FolderWalk", "in_order", "matching", "names_in"]
 
 _SUFFIXES = {
     *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"),
@@ -25,22 +25,22 @@ _BLOCK = 16_384
 
 
 @dataclass
-class Listing:
+class FolderWalk:
     """Lists folders, and remembers what it did not.
 
     Attributes:
         recursive: look into the folders inside a folder, through links too, each folder once.
-        passed_over: files that are hidden or no picture by their name.
+        skipped: files that are hidden or no picture by their name.
     """
 
     recursive: bool
-    passed_over: int = 0
+    skipped: int = 0
 
     def is_wanted(self, name: str) -> bool:
         """Whether a file of this name is taken for a picture; counts it where it is not."""
         stem, _, suffix = name.rpartition(".")
         wanted = stem != "" and stem[0] != "." and suffix.lower() in _SUFFIXES
-        self.passed_over += not wanted
+        self.skipped += not wanted
         return wanted
 
     def pictures_in(self, folder: str) -> Iterator[str]:

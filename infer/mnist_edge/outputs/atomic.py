@@ -12,11 +12,11 @@ from mnist_edge.errors import OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["make_folder", "written_whole"]
+__all__ = ["atomic_write", "make_folder"]
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a name beside `path` to write to, which becomes `path` when the block ends well.
 
     What is no regular file (a device, a pipe) cannot be replaced without destroying it: its own

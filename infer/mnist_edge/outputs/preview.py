@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from io import BytesIO
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
-from mnist_edge.batch.batching import predict_items
-from mnist_edge.classifier import DigitClassifier, Prediction
-from mnist_edge.errors import ImageReadError, UsageError, one_line
-from mnist_edge.inputs.decode import ImageSource, decode
+from mnist_edge.classifier import Prediction
+from mnist_edge.errors import ImageError, UsageError, one_line
+from mnist_edge.inputs.decode import open_picture
 from mnist_edge.inputs.sources import STDIN, Item
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.outputs.formats import percent
-from mnist_edge.types import Preprocessing
+from mnist_edge.types import GrayImage, Pixels
 
-__all__ = ["names_for", "side_by_side", "stream_with_previews", "terminal_lines", "wants_colour"]
-
-Pixels = npt.NDArray[np.uint8]
+__all__ = ["Previews", "names_for", "side_by_side", "terminal_lines", "wants_colour"]
 
 _PANEL, _MARGIN, _TEXT = 280, 10, 14
 """Pixels of a preview: a panel's side, what is left around it, the caption's height."""
@@ -39,57 +33,59 @@ _GROUND, _BEHIND, _WHITE = 64, 128, 255
 _RAMP = np.array(list(" .:-=+*#%@"))
 
 
-def stream_with_previews(
-    classifier: DigitClassifier,
-    items: Sequence[Item],
-    *,
-    terminal: TextIO | None,
-    folder: Path | None,
-) -> Iterator[Prediction]:
-    """Answers pictures; each is drawn, and saved, just before its answer.
+class Previews:
+    """Draws and saves what the network saw, for each picture as it is predicted.
 
     Args:
-        classifier: to ask.
-        items: the pictures; each is read again for the preview.
+        pictures: names of all pictures, in order.
         terminal: to draw on; None = nowhere.
         folder: for ``NAME.png``, which is `Prediction.image`, and ``NAME-preview.png``, for every
             picture that the network saw; made where it is missing; None = nothing is saved.
+        is_ink: what the network sees is light ink on black, which plain ASCII draws dense.
 
     Raises:
         UsageError: one of the pictures would be overwritten.
-        OutputError: the folder cannot be made, or, while streaming, a file cannot be written.
+        OutputError: the folder cannot be made.
     """
-    pictures = [item.name for item in items]
-    names = names_for(pictures)
-    if folder is not None:
-        _refuse_to_overwrite(pictures, folder, names)
-        make_folder(folder)
-    return _previewed(classifier, zip(items, names, strict=True), terminal, folder)
 
+    def __init__(
+        self,
+        pictures: Sequence[str],
+        *,
+        terminal: TextIO | None,
+        folder: Path | None,
+        is_ink: bool = True,
+    ) -> None:
+        names = names_for(pictures)
+        if folder is not None:
+            _refuse_to_overwrite(pictures, folder, names)
+            make_folder(folder)
+        self._names = iter(names)
+        self._terminal, self._folder, self._is_ink = terminal, folder, is_ink
 
-def _previewed(
-    classifier: DigitClassifier,
-    named: Iterable[tuple[Item, str]],
-    terminal: TextIO | None,
-    folder: Path | None,
-) -> Iterator[Prediction]:
-    for item, name in named:
-        (prediction,) = predict_items(classifier, [item])
-        if terminal is not None:
+    def __call__(self, item: Item, prediction: Prediction) -> None:
+        """Previews the next picture.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        name = next(self._names)
+        # A picture that could not be opened for the network is not opened a second time.
+        picture = None if isinstance(item.source, ImageError) else open_picture(item.source)
+        if self._terminal is not None:
             lines = terminal_lines(
-                item.source,
+                picture,
                 prediction.image,
-                colour=wants_colour(terminal),
-                is_ink=classifier.model.preprocessing is Preprocessing.DIGIT,
+                colour=wants_colour(self._terminal),
+                is_ink=self._is_ink,
             )
             if lines:
-                terminal.write("\n".join([_caption(prediction), *lines, ""]))
-                terminal.flush()
-        if folder is not None and prediction.image is not None:
-            _save(Image.fromarray(prediction.image), folder / f"{name}.png")
-            preview = side_by_side(item.source, prediction.image, _caption(prediction))
-            _save(preview, folder / f"{name}-preview.png")
-        yield prediction
+                self._terminal.write("\n".join([_caption(prediction), *lines, ""]))
+                self._terminal.flush()
+        if self._folder is not None and prediction.image is not None:
+            _save(Image.fromarray(prediction.image), self._folder / f"{name}.png")
+            preview = side_by_side(picture, prediction.image, _caption(prediction))
+            _save(preview, self._folder / f"{name}-preview.png")
 
 
 def names_for(pictures: Iterable[str]) -> list[str]:
@@ -128,7 +124,7 @@ def _refuse_to_overwrite(pictures: Iterable[str], folder: Path, names: Iterable[
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         image.save(partial, format="PNG")
 
 
@@ -137,11 +133,11 @@ def _caption(prediction: Prediction) -> str:
     return one_line(f"{prediction.label or '-'}  {confidence}  {prediction.path or '-'}")
 
 
-def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Image.Image:
+def side_by_side(picture: Image.Image | None, image: GrayImage | None, caption: str) -> Image.Image:
     """The picture on the left, what the network saw of it on the right, the caption below.
 
     Args:
-        source: the picture; one that cannot be opened leaves its panel empty.
+        picture: as `open_picture` gives it; None leaves its panel empty.
         image: uint8 ``[28, 28]``, what the network saw; None leaves its panel empty.
         caption: one line; what does not fit is cut off.
 
@@ -150,7 +146,7 @@ def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Ima
     """
     size = (2 * _PANEL + 3 * _MARGIN, _PANEL + 3 * _MARGIN + _TEXT)
     sheet = Image.new("RGB", size, _grey(_GROUND))
-    sheet.paste(_panel(_upright(source), _PANEL, _GROUND), (_MARGIN, _MARGIN))
+    sheet.paste(_panel(picture, _PANEL, _GROUND), (_MARGIN, _MARGIN))
     seen = None if image is None else Image.fromarray(image)
     sheet.paste(_panel(seen, _PANEL, _GROUND), (_PANEL + 2 * _MARGIN, _MARGIN))
     ImageDraw.Draw(sheet).text(
@@ -164,12 +160,12 @@ def side_by_side(source: ImageSource, image: Pixels | None, caption: str) -> Ima
 
 
 def terminal_lines(
-    source: ImageSource, image: Pixels | None, *, colour: bool, is_ink: bool = True
+    picture: Image.Image | None, image: GrayImage | None, *, colour: bool, is_ink: bool = True
 ) -> list[str]:
     """The picture on the left and what the network saw of it on the right, in characters.
 
     Args:
-        source: the picture; one that cannot be opened leaves its panel empty.
+        picture: as `open_picture` gives it; None leaves its panel empty.
         image: uint8 ``[28, 28]``, what the network saw; None leaves its panel empty.
         colour: with half blocks in 24-bit colours; otherwise in plain ASCII, dark = dense.
         is_ink: `image` is light ink on black, which plain ASCII draws dense.
@@ -177,7 +173,6 @@ def terminal_lines(
     Returns:
         14 lines without line ends, less than 60 columns wide; none where there is nothing to show.
     """
-    picture = _upright(source)
     if picture is None and image is None:
         return []
     seen = (
@@ -236,40 +231,3 @@ def _panel(picture: Image.Image | None, side: int, ground: int) -> Image.Image:
 
 def _grey(level: int) -> tuple[int, int, int]:
     return level, level, level
-
-
-def _upright(source: ImageSource) -> Image.Image | None:
-    """The picture in colour, RGB or RGBA, turned upright by its EXIF tag, 16 bits as 8.
-
-    None where it cannot be opened, or not a second time.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Nothing larger than this is read for the network.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with _open(source) as image:
-                image.draft(None, (2 * _PANEL, 2 * _PANEL))
-                if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-                    return Image.fromarray(decode(image)).convert("RGB")
-                upright = ImageOps.exif_transpose(image)
-                return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    except Exception:
-        # Pillow documents no closed list. Whatever it is, the answer says it, where it matters.
-        return None
-
-
-def _open(source: ImageSource) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source.copy()
-    if isinstance(source, np.ndarray):
-        return Image.fromarray(decode(source))
-    if isinstance(source, bytes | bytearray | memoryview):
-        return Image.open(BytesIO(source))
-    if isinstance(source, str | os.PathLike):
-        if not os.path.isfile(source):
-            # A pipe gives its bytes once; asked again, it would keep us waiting.
-            raise ImageReadError(f"{os.fspath(source)}: no file")
-        return Image.open(BytesIO(Path(source).read_bytes()))
-    source.seek(0)
-    return Image.open(BytesIO(source.read()))

@@ -1,4 +1,4 @@
-"""How a long prediction is coming along, on a terminal."""
+"""A progress bar on a terminal, for a long run of `predict`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-__all__ = ["shown"]
+__all__ = ["progress_bar"]
 
 _EVERY = 0.1
 """Seconds between two drawings."""
 
 
 @contextlib.contextmanager
-def shown(total: int | None) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(total: int | None) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr: pictures, how many a second, the time left, the errors so far.
 
     Args:
         total: pictures to come; None = not known.
 
     Yields:
-        what to call with the pictures that were answered since, and all errors so far.
+        what to call with the pictures that were predicted since, and all errors so far.
     """
     from rich.console import Console
     from rich.progress import (
@@ -50,8 +50,8 @@ def shown(total: int | None) -> Iterator[Callable[[int, int], None]]:
             nonlocal due
             task = progress.tasks[0]
             rate = f"{task.speed:,.0f} a second" if task.speed else ""
-            told = f"[red]{errors:,} without an answer" if errors else ""
-            progress.update(bar, advance=pictures, rate=rate, errors=told)
+            failed = f"[red]{errors:,} without a prediction" if errors else ""
+            progress.update(bar, advance=pictures, rate=rate, errors=failed)
             if (now := time.monotonic()) >= due:
                 progress.refresh()
                 due = now + _EVERY

@@ -15,10 +15,10 @@ from PIL import Image
 
 from mnist_edge.errors import OutputError
 from mnist_edge.inputs.sources import STDIN, Item
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.types import DIGITS
 
-__all__ = ["UNANSWERED", "folder_names", "sort_into"]
+__all__ = ["UNANSWERED", "folder_names", "sort_by_class"]
 
 UNANSWERED = "unsure"
 """The folder of pictures that were not answered: unsure ones, and those without a digit in them."""
@@ -27,7 +27,7 @@ _UNSAFE = re.compile(r'[/\\<>:"|?*]|^\.+|[. ]+$')
 """What no folder's name may have in it, here or on Windows, or would hide it."""
 
 
-def sort_into(
+def sort_by_class(
     folder: Path, item: Item, digit: int | None, *, labels: tuple[str, ...] = DIGITS, link: bool
 ) -> None:
     """Puts a picture into ``FOLDER/CLASS``, or ``FOLDER/unsure``, under its own name.
@@ -105,7 +105,7 @@ def _put(item: Item, target: Path, link: bool) -> None:
         except OSError as error:
             raise OutputError(f"{target}: cannot be linked ({error.strerror})") from error
         return
-    with written_whole(target) as partial:
+    with atomic_write(target) as partial:
         if item.content is None:
             shutil.copyfile(item.name, partial)
         elif isinstance(item.content, bytes):

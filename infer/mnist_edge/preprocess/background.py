@@ -10,7 +10,15 @@ from PIL import Image, ImageFilter
 
 from mnist_edge.preprocess.morphology import opening
 
-__all__ = ["FAINTEST_INK", "Plane", "Sheet", "flatten", "grain", "otsu", "paper_votes"]
+__all__ = [
+    "FAINTEST_INK",
+    "GrayPicture",
+    "Plane",
+    "noise_sigma",
+    "otsu",
+    "polarity_votes",
+    "to_gray",
+]
 
 Grey = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -31,7 +39,7 @@ _RIDGE = 1e-3 * np.eye(6, dtype=np.float32)
 
 
 @dataclass(frozen=True)
-class Sheet:
+class GrayPicture:
     """A picture as one plane of grey.
 
     Attributes:
@@ -68,7 +76,7 @@ class Sheet:
         return ink
 
 
-def flatten(picture: Grey) -> Sheet:
+def to_gray(picture: Grey) -> GrayPicture:
     """Reduces colours to the plane in which ink and paper lie farthest apart.
 
     Args:
@@ -78,7 +86,7 @@ def flatten(picture: Grey) -> Sheet:
         a sheet; lighter stays lighter wherever lightness tells ink and paper apart.
     """
     if picture.ndim == 2:
-        return Sheet(picture, follows_light=True)
+        return GrayPicture(picture, follows_light=True)
     direction = _contrast_direction(picture)
     # A little of the opposite sign is noise.
     follows_light = bool(direction.min() > -0.05)
@@ -88,7 +96,7 @@ def flatten(picture: Grey) -> Sheet:
     lift = -255 * float(direction[direction < 0].sum())
     mixture = (*(float(part) for part in direction), lift)
     plane = np.asarray(Image.fromarray(picture).convert("L", mixture))
-    return Sheet(plane, follows_light)
+    return GrayPicture(plane, follows_light)
 
 
 def _contrast_direction(picture: Grey) -> Plane:
@@ -103,7 +111,7 @@ def _contrast_direction(picture: Grey) -> Plane:
     return direction
 
 
-def grain(plane: Grey) -> float:
+def noise_sigma(plane: Grey) -> float:
     """Standard deviation of the noise, grey levels, from the typical step between neighbours."""
     left, right = plane[:, :-1], plane[:, 1:]
     steps = np.maximum(left, right) - np.minimum(left, right)
@@ -122,7 +130,7 @@ def _median(values: Plane) -> float:
     return float(np.partition(values, middle, axis=None)[middle])
 
 
-def paper_votes(plane: Grey) -> list[float]:
+def polarity_votes(plane: Grey) -> list[float]:
     """Whether the paper is lighter than what is on it: four answers, each -1 (no) to 1 (yes).
 
     Paper is what most of the picture, and most of its edge, is made of. Both are asked of the

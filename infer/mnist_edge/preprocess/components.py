@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mnist_edge.preprocess.morphology import dilate
 
-__all__ = ["boxes", "find_pieces", "label"]
+__all__ = ["bounding_boxes", "connected_components", "select_digit"]
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int32]
@@ -30,7 +30,7 @@ _FRAMED = 0.25
 _MOST_PIECES = 24
 
 
-def find_pieces(mask: Mask) -> Mask:
+def select_digit(mask: Mask) -> Mask:
     """Keeps the pieces of ink that make up the digit.
 
     The digit is the largest piece that does not touch the picture's edge, or the largest of all
@@ -44,11 +44,11 @@ def find_pieces(mask: Mask) -> Mask:
         bool ``[H, W]``, a part of `mask` that is not empty.
     """
     bridge = max(1, round(_BRIDGED * max(mask.shape)))
-    labels, count = label(dilate(mask, 2 * bridge + 1))
+    labels, count = connected_components(dilate(mask, 2 * bridge + 1))
     labels = np.where(mask, labels, 0)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     areas[0] = 0
-    sides = boxes(labels, count)
+    sides = bounding_boxes(labels, count)
     areas[_frames(areas, sides)] = 0
     top, bottom, left, right = sides
     height, width = mask.shape
@@ -79,7 +79,7 @@ def _frames(areas: npt.NDArray[np.int64], sides: Sides) -> list[int]:
 
 
 def _gather(areas: npt.NDArray[np.int64], sides: Sides) -> Mask:
-    """Which pieces belong to the largest: bool by label."""
+    """Which pieces belong to the largest: bool by connected_components."""
     order = _largest(areas)
     box = sides[:, order[0]].copy()
     kept = np.zeros(len(areas), dtype=bool)
@@ -111,10 +111,10 @@ def _largest(areas: npt.NDArray[np.int64]) -> list[int]:
     return [int(piece) for piece in order if areas[piece] >= max(1, _DUST * areas.max())]
 
 
-def boxes(labels: Labels, count: int) -> Sides:
+def bounding_boxes(labels: Labels, count: int) -> Sides:
     """First and last row, first and last column of every piece: int64 ``[4, count + 1]``.
 
-    The background, label 0, has none: its entries mean nothing.
+    The background, connected_components 0, has none: its entries mean nothing.
     """
     sides = np.empty((4, count + 1), dtype=np.int64)
     sides[0::2], sides[1::2] = max(labels.shape), -1
@@ -126,7 +126,7 @@ def boxes(labels: Labels, count: int) -> Sides:
     return sides
 
 
-def label(mask: Mask) -> tuple[Labels, int]:
+def connected_components(mask: Mask) -> tuple[Labels, int]:
     """Numbers the 8-connected pieces of a mask.
 
     Horizontal runs are found for the whole picture at once; union-find joins those that touch in

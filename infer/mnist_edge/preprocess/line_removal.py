@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.preprocess.components import boxes, label
+from mnist_edge.preprocess.components import bounding_boxes, connected_components
 from mnist_edge.preprocess.morphology import dilate, erode, opening
 
 __all__ = ["keep_thick", "remove_lines"]
@@ -98,8 +98,8 @@ def _longest_line(printed: Mask, mask: Mask) -> tuple[float, float] | None:
 
 def _spanning(mask: Mask) -> Mask:
     """The pieces that reach two sides of the picture: lines are part of them."""
-    labels, count = label(mask)
-    top, bottom, left, right = boxes(labels, count)
+    labels, count = connected_components(mask)
+    top, bottom, left, right = bounding_boxes(labels, count)
     height, width = mask.shape
     sides = (top == 0).astype(int) + (bottom == height - 1) + (left == 0) + (right == width - 1)
     spanning = sides >= 2

@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mnist_edge.inputs.decode import Pixels
-from mnist_edge.preprocess.background import Plane, Sheet, flatten
+from mnist_edge.preprocess.background import GrayPicture, Plane, to_gray
 from mnist_edge.preprocess.morphology import dilate
-from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, extent, find_digit
-from mnist_edge.preprocess.strokes import normalise_width
+from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, bounding_box, find_digit
+from mnist_edge.preprocess.strokes import normalize_width
+from mnist_edge.types import Pixels
 
-__all__ = ["cut_out", "overview", "remake"]
+__all__ = ["crop_digit", "normalize", "overview"]
 
 _SIDE, _BOX = 28, 20
 _CENTRE = 14
-"""Pixel index that the centre of mass is moved to (see `mnist_edge.preprocess.pipeline`)."""
+"""Pixel index that the centre of mass is moved to (see `mnist_edge.preprocess.preprocessor`)."""
 
 _OVERVIEW = 128
 """Longer side of the copy in which the digit is looked for, pixels; more in strips, whose area is
@@ -49,18 +49,18 @@ least: what was found may be a part of the digit."""
 Grey = npt.NDArray[np.uint8]
 
 
-def remake(picture: Pixels) -> Grey | None:
+def normalize(picture: Pixels) -> Grey | None:
     """MNIST's picture of the digit in `picture`, uint8 ``[28, 28]``; None where there is none."""
-    sheet = flatten(picture)
+    sheet = to_gray(picture)
     found = find_digit(*overview(sheet))
     if found is not None and found.is_small:
         sheet, found = _look_closer(sheet, found)
     elif found is not None and found.fills_its_box and not found.is_dark:
         sheet, found = _look_inside(sheet, found)
-    return None if found is None else cut_out(sheet, found)
+    return None if found is None else crop_digit(sheet, found)
 
 
-def overview(sheet: Sheet) -> tuple[Sheet, float]:
+def overview(sheet: GrayPicture) -> tuple[GrayPicture, float]:
     """The picture at a size to look for the digit in, and how many times larger that is."""
     height, width = sheet.plane.shape
     longer = max(height, width)
@@ -69,10 +69,10 @@ def overview(sheet: Sheet) -> tuple[Sheet, float]:
     if scale == 1:
         return sheet, 1.0
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Sheet(_resize(sheet.plane, size), sheet.follows_light), scale
+    return GrayPicture(_resize(sheet.plane, size), sheet.follows_light), scale
 
 
-def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
+def _look_inside(sheet: GrayPicture, page: Proposal) -> tuple[GrayPicture, Proposal]:
     """What looks like a digit may be the page itself, on a darker desk: then the digit is in it.
 
     Returns:
@@ -80,7 +80,7 @@ def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
     """
     height, width = page.digit.shape
     down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
-    rows, columns = extent(page.digit)
+    rows, columns = bounding_box(page.digit)
     # Without the page's own border, which is no line on it.
     trim = 0.03 * max(rows.stop - rows.start, columns.stop - columns.start)
     inside = sheet.plane[
@@ -89,14 +89,14 @@ def _look_inside(sheet: Sheet, page: Proposal) -> tuple[Sheet, Proposal]:
     ]
     if min(inside.shape) < _SIDE:
         return sheet, page
-    inner = Sheet(inside, sheet.follows_light)
+    inner = GrayPicture(inside, sheet.follows_light)
     found = find_digit(*overview(inner))
     if found is None or not found.is_dark or found.fills_its_box or not found.is_likely:
         return sheet, page
     return inner, found
 
 
-def _look_closer(sheet: Sheet, speck: Proposal) -> tuple[Sheet, Proposal | None]:
+def _look_closer(sheet: GrayPicture, speck: Proposal) -> tuple[GrayPicture, Proposal | None]:
     """What is a few pixels in the overview is looked at again from near.
 
     Returns:
@@ -104,14 +104,14 @@ def _look_closer(sheet: Sheet, speck: Proposal) -> tuple[Sheet, Proposal | None]
     """
     height, width = speck.digit.shape
     down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
-    rows, columns = extent(speck.digit)
+    rows, columns = bounding_box(speck.digit)
     longer = max(rows.stop - rows.start, columns.stop - columns.start)
     margin = max(_CLOSER * longer, _NEAREST)
     near = sheet.plane[
         max(0, round((rows.start - margin) * down)) : round((rows.stop + margin) * down),
         max(0, round((columns.start - margin) * across)) : round((columns.stop + margin) * across),
     ]
-    neighbourhood = Sheet(near, sheet.follows_light)
+    neighbourhood = GrayPicture(near, sheet.follows_light)
     found = find_digit(*overview(neighbourhood))
     # What is far away, alone and clear is one digit, whatever pieces it falls into from near.
     if speck.is_far_away and (
@@ -123,24 +123,24 @@ def _look_closer(sheet: Sheet, speck: Proposal) -> tuple[Sheet, Proposal | None]
 
 def _height(found: Proposal, plane: Grey) -> float:
     """Longer side of what was found, in pixels of the picture that it was found in."""
-    rows, columns = extent(found.digit)
+    rows, columns = bounding_box(found.digit)
     longer = max(rows.stop - rows.start, columns.stop - columns.start)
     return float(longer / max(found.digit.shape) * max(plane.shape))
 
 
-def cut_out(sheet: Sheet, found: Proposal) -> Grey | None:
+def crop_digit(sheet: GrayPicture, found: Proposal) -> Grey | None:
     """What the network would see if `found` is the digit; None where that leaves no ink."""
     strokes = _close_up(sheet, found)
     return None if strokes is None else _centre(_fit(strokes))
 
 
-def _close_up(sheet: Sheet, found: Proposal) -> Plane | None:
+def _close_up(sheet: GrayPicture, found: Proposal) -> Plane | None:
     """Cuts the digit out of the picture at full resolution, alone, float32 in 0..1.
 
     What the proposal found to be the digit guides what is kept; how much ink there is, is told
     anew from the pixels near it. None where that leaves nothing.
     """
-    rows, columns = extent(found.digit)
+    rows, columns = bounding_box(found.digit)
     longer = max(rows.stop - rows.start, columns.stop - columns.start)
     scale = _CLOSE_UP / longer
     height, width = found.digit.shape
@@ -150,7 +150,7 @@ def _close_up(sheet: Sheet, found: Proposal) -> Plane | None:
     size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     across, down = sheet.plane.shape[1] / width, sheet.plane.shape[0] / height
     box = (left * across, top * down, right * across, bottom * down)
-    near = Sheet(_resize(sheet.plane, size, box), sheet.follows_light)
+    near = GrayPicture(_resize(sheet.plane, size, box), sheet.follows_light)
 
     ink = near.ink(found.is_dark, min(max(5, round(found.window * scale)), max(size)))
     guide = dilate(found.digit, 5)[top:bottom, left:right].astype(np.uint8) * 255
@@ -169,8 +169,8 @@ def _close_up(sheet: Sheet, found: Proposal) -> Plane | None:
     # The soft edge of a stroke belongs to it; print that was removed beside it does not.
     strokes = np.clip((ink - 0.25 * level) / (0.6 * level), 0, 1) * reach
     strokes = strokes * dilate(mask, 9 if found.clean is None else 5)
-    strokes = normalise_width(strokes.astype(np.float32), _CLOSE_UP)
-    cut: Plane = strokes[extent(strokes > 0.2 * strokes.max())]
+    strokes = normalize_width(strokes.astype(np.float32), _CLOSE_UP)
+    cut: Plane = strokes[bounding_box(strokes > 0.2 * strokes.max())]
     return cut
 
 

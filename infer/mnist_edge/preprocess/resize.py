@@ -6,16 +6,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mnist_edge.inputs.decode import Pixels
+from mnist_edge.types import Pixels
 
-__all__ = ["fit"]
+__all__ = ["resize_pad"]
 
 _SIDE = 28
 
 Grey = npt.NDArray[np.uint8]
 
 
-def fit(picture: Pixels) -> Grey:
+def resize_pad(picture: Pixels) -> Grey:
     """Fits the whole picture into 28 x 28; what is left at two sides gets its border's median.
 
     Args:

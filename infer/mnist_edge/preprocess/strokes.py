@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mnist_edge.preprocess.morphology import erode
 
-__all__ = ["normalise_width", "stroke_width"]
+__all__ = ["normalize_width", "stroke_width"]
 
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
@@ -41,7 +41,7 @@ def stroke_width(mask: Mask) -> float:
     return 4 * total / whole - 2
 
 
-def normalise_width(strokes: Plane, size: float) -> Plane:
+def normalize_width(strokes: Plane, size: float) -> Plane:
     """Thickens what a hair-thin pen drew and thins what a fat marker did.
 
     Args:

@@ -21,11 +21,11 @@ __all__ = [
     "ARCHITECTURES",
     "DEFAULT_ARCHITECTURE",
     "Architecture",
-    "Committee",
-    "Neighbours",
+    "Ensemble",
+    "SpaceToDepth1d",
     "build",
-    "multiplications",
-    "parameter_count",
+    "count_macs",
+    "count_parameters",
 ]
 
 
@@ -65,7 +65,7 @@ class _Network(nn.Module):
         return logits
 
 
-class Committee(nn.Module):
+class Ensemble(nn.Module):
     """Several networks side by side in one graph; its logits are the mean of theirs.
 
     Each is trained on a loss of its own, as if it were alone, so that they err differently. One
@@ -99,7 +99,7 @@ class Committee(nn.Module):
         )
 
 
-class Neighbours(nn.Module):
+class SpaceToDepth1d(nn.Module):
     """Pixels beside one another become the channels of one position: ``[B, 4, 28, 7]``.
 
     With channels last, as onnxruntime computes in int8, it moves nothing in memory. Its direct
@@ -123,7 +123,7 @@ def small(classes: int) -> nn.Module:
     """
     return _Network(
         nn.Sequential(
-            Neighbours(),
+            SpaceToDepth1d(),
             _conv(4, 16, kernel=(5, 3)),  # 28 x 7
             _conv(16, 16, stride=(2, 1)),  # -> 14 x 7
             _conv(16, 32, stride=(2, 1)),  # -> 7 x 7
@@ -138,7 +138,7 @@ def nano(classes: int) -> nn.Module:
     """The default in miniature: one layer less, sixteen channels throughout, a third of it all."""
     return _Network(
         nn.Sequential(
-            Neighbours(),
+            SpaceToDepth1d(),
             _conv(4, 16, kernel=(5, 3)),  # 28 x 7
             _conv(16, 16, stride=(2, 1)),  # -> 14 x 7
             _conv(16, 16, stride=(2, 1)),  # -> 7 x 7
@@ -177,7 +177,7 @@ class _Quarters(nn.Module):
         return F.pixel_unshuffle(images, 2)
 
 
-def committee(classes: int) -> nn.Module:
+def ensemble(classes: int) -> nn.Module:
     """Three networks that look at the picture differently (An et al., arXiv:2008.10400).
 
     3 x 3 convolutions on blocks of 2 x 2 pixels, 5 x 5 ones on the same, and the default's rows of
@@ -202,7 +202,7 @@ def committee(classes: int) -> nn.Module:
         nn.Flatten(),
     )
     rows = nn.Sequential(
-        Neighbours(),
+        SpaceToDepth1d(),
         _conv(4, 32, kernel=(5, 3), stride=(2, 1)),  # 28 x 7 -> 14 x 7
         _conv(32, 48),
         _conv(48, 64, stride=(2, 1)),
@@ -210,7 +210,7 @@ def committee(classes: int) -> nn.Module:
         _conv(96, 96, stride=(2, 2), padding=(0, 0)),
         nn.Flatten(),
     )
-    return Committee([blocks, wide_blocks, rows], [96 * 3 * 3] * 3, classes)
+    return Ensemble([blocks, wide_blocks, rows], [96 * 3 * 3] * 3, classes)
 
 
 def edge_cnn(classes: int) -> nn.Module:
@@ -388,7 +388,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "small": Architecture(small, "ours: strided convolutions, few nodes"),
     "nano": Architecture(nano, "ours: sixteen channels throughout"),
     "large": Architecture(large, "ours: every pixel, 3 x 3, 32 to 128 channels"),
-    "committee": Architecture(committee, "ours: three networks in one graph"),
+    "committee": Architecture(ensemble, "ours: three networks in one graph"),
     "edge-cnn": Architecture(edge_cnn, "ours until 0.4: a stem of one channel"),
     "mlp": Architecture(mlp, "feed-forward, 256 and 128 hidden"),
     "lenet": Architecture(lenet, "LeNet-5 with ReLU and average pooling"),
@@ -415,12 +415,12 @@ def build(name: str, classes: int = 10) -> nn.Module:
     return ARCHITECTURES[name].make(classes)
 
 
-def parameter_count(network: nn.Module) -> int:
+def count_parameters(network: nn.Module) -> int:
     """Trainable weights and biases, as they stand before export."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def multiplications(network: nn.Module) -> int:
+def count_macs(network: nn.Module) -> int:
     """Multiply-accumulates for one picture, of convolutions and linear layers (MACs)."""
     was_training = network.training
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -12,8 +12,8 @@ from mnist_edge.outputs.tables import print_table
 from mnist_edge_trainer.architectures.registry import (
     ARCHITECTURES,
     build,
-    multiplications,
-    parameter_count,
+    count_macs,
+    count_parameters,
 )
 
 __all__ = ["MEASURED", "models"]
@@ -23,7 +23,7 @@ MEASURED = Path(__file__).parents[1] / "architectures" / "measured.json"
 
 
 def models(*, as_json: bool) -> None:
-    """Lists them. Parameters and multiplications are counted now, the rest was measured."""
+    """Lists them. Parameters and count_macs are counted now, the rest was measured."""
     measured = json.loads(MEASURED.read_text(encoding="utf-8"))
     rows = [_row(name, measured.get(name, {})) for name in ARCHITECTURES]
     if as_json:
@@ -57,8 +57,8 @@ def _row(name: str, measured: dict[str, Any]) -> dict[str, Any]:
     return {
         "arch": name,
         "summary": ARCHITECTURES[name].summary,
-        "parameters": parameter_count(network),
-        "macs": multiplications(network),
+        "parameters": count_parameters(network),
+        "macs": count_macs(network),
         **measured,
     }
 

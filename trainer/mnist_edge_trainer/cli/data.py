@@ -12,9 +12,10 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.cli.console import log
+from mnist_edge.inputs.decode import open_picture
 from mnist_edge.outputs.preview import terminal_lines, wants_colour
 from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.data.datasets import Dataset, load_dataset, validation_size
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.data.stats import draw_contact_sheet, examples, pixel_statistics
@@ -57,7 +58,7 @@ def data(
             _show(training, len(loaded.labels), sys.stderr)
         _print_tables(loaded, splits)
     if out is not None:
-        say(f"wrote {out}")
+        log(f"wrote {out}")
 
 
 def _print_json(dataset: Dataset, splits: dict[str, Digits]) -> None:
@@ -139,4 +140,4 @@ def _show(digits: Digits, classes: int, terminal: TextIO) -> None:
 
 def _pair(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8], *, colour: bool) -> list[str]:
     """Two digits side by side; without colours, the left is drawn as ink on paper."""
-    return terminal_lines(left if colour else 255 - left, right, colour=colour)
+    return terminal_lines(open_picture(left if colour else 255 - left), right, colour=colour)

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.outputs.tables import print_table
 from mnist_edge.types import DIGITS
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.cli.subject import Subject, load_subject
 from mnist_edge_trainer.evaluation import metrics as scoring
 from mnist_edge_trainer.evaluation import plots as figures
 from mnist_edge_trainer.evaluation.rejection import rejection_curve
-from mnist_edge_trainer.evaluation.robustness import AxisScores, Scores, measure_robustness
+from mnist_edge_trainer.evaluation.robustness import CorruptionScores, Scores, measure_robustness
 from mnist_edge_trainer.evaluation.saliency import occlusion
-from mnist_edge_trainer.synthetic.photo_sets import held_out_photos, held_out_strangers
+from mnist_edge_trainer.synthetic.photo_sets import held_out_negatives, held_out_photos
 from mnist_edge_trainer.synthetic.render import SEVERITIES
 
 __all__ = ["Assessment", "evaluate", "rejection", "robustness"]
@@ -98,7 +98,7 @@ class Assessment:
         """
         make_folder(folder)
         path = folder / f"evaluation-{self.subject.split}.json"
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(json.dumps(self.values(), indent=2) + "\n", encoding="utf-8")
         paths = [path]
         for name, draw in self._pictures().items():
@@ -125,7 +125,7 @@ class Assessment:
             f"reliability-{split}": lambda path: figures.draw_reliability(
                 self.probabilities, truth, path
             ),
-            f"attention-{split}": lambda path: figures.draw_attention(
+            f"attention-{split}": lambda path: figures.draw_saliency(
                 images[some], maps, truth[some], names, path
             ),
         }
@@ -161,7 +161,7 @@ def evaluate(
     folder = out or assessment.subject.folder
     if folder is not None:
         for path in assessment.write(folder, svg=svg):
-            say(f"wrote {path}")
+            log(f"wrote {path}")
 
 
 def robustness(
@@ -170,11 +170,11 @@ def robustness(
     """Scores photographs of digits by what is wrong with them, beside the naive way."""
     subject = _of_digits(load_subject(target, split, data), "--robustness")
     digits = subject.digits[:pictures]
-    say(f"{subject.name}: {len(digits):,} digits of the {split} split, photographed in each cell")
+    log(f"{subject.name}: {len(digits):,} digits of the {split} split, photographed in each cell")
     axes = measure_robustness(
         subject.network,
         digits,
-        on_axis=lambda axis: say(f"  {axis.axis}: done"),
+        on_axis=lambda axis: log(f"  {axis.axis}: done"),
     )
     means = [
         Scores(
@@ -185,7 +185,7 @@ def robustness(
         )
         for s in range(len(SEVERITIES))
     ]
-    rows = [*axes, AxisScores("mean", tuple(means))]
+    rows = [*axes, CorruptionScores("mean", tuple(means))]
     if as_json:
         print(
             json.dumps(
@@ -223,7 +223,7 @@ def rejection(
     curve = rejection_curve(
         subject.network(photographs.images[:, 0].numpy()),
         photographs.labels.numpy(),
-        subject.network(held_out_strangers(subject.digits).images[:, 0].numpy()),
+        subject.network(held_out_negatives(subject.digits).images[:, 0].numpy()),
     )
     if as_json:
         print(json.dumps([dataclasses.asdict(point) for point in curve], indent=2))
@@ -236,14 +236,19 @@ def rejection(
                 "no digit, told to be one",
             ],
             [
-                [f"{p.threshold:.2f}", f"{p.right:.1%}", f"{p.wrong:.1%}", f"{p.no_digit:.1%}"]
+                [
+                    f"{p.threshold:.2f}",
+                    f"{p.right:.1%}",
+                    f"{p.wrong:.1%}",
+                    f"{p.no_digit:.1%}",
+                ]
                 for p in curve
             ],
         )
     out = out or subject.folder
     if out is not None:
         figures.draw_rejection(curve, out / "rejection.png")
-        say(f"wrote {out / 'rejection.png'}")
+        log(f"wrote {out / 'rejection.png'}")
 
 
 def _print_assessment(assessment: Assessment) -> None:

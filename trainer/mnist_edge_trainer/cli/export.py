@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from shlex import quote
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.data.datasets import load_again
 from mnist_edge_trainer.export.export import export_run
 from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
@@ -52,10 +52,10 @@ def export(
         ),
     )
     if result.forced:
-        say("the gate failed; written all the same because of --force")
+        log("the gate failed; written all the same because of --force")
     for file in result.files:
         print(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
     best = quote(str(result.files[-1]))
-    say(f"next: mnist-edge predict samples --model {best}")
-    say(f"      mnist-edge bench --model {best}")
-    say(f"      mnist-edge info {best}")
+    log(f"next: mnist-edge predict samples --model {best}")
+    log(f"      mnist-edge bench --model {best}")
+    log(f"      mnist-edge info {best}")

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_edge.cli.console import importing
+from mnist_edge.cli.console import interruptible_imports
 from mnist_edge.errors import MissingExtraError, UsageError
 
 __all__ = ["commands"]
@@ -85,7 +85,7 @@ def data(
 
 @commands.command()
 def models(as_json: _Json = False) -> None:
-    """List the architectures: parameters, multiplications, size, accuracy, latency.
+    """List the architectures: parameters, count_macs, size, accuracy, latency.
 
     Accuracies are of MNIST's test images, mean and standard deviation over the seeds; latency
     is that of one picture in int8, relative to the default's.
@@ -520,7 +520,7 @@ def _command(name: str) -> ModuleType:
             "pip install 'mnist-edge[train]' (in a checkout: pip install '.[train]')"
         )
     try:
-        with importing():
+        with interruptible_imports():
             return importlib.import_module(f"mnist_edge_trainer.cli.{name}")
     except ImportError as error:
         raise UsageError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnist_edge_trainer.architectures.registry import parameter_count
+from mnist_edge.cli.console import log
+from mnist_edge_trainer.architectures.registry import count_parameters
 from mnist_edge_trainer.cli.evaluate import Assessment
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.cli.subject import load_subject
 from mnist_edge_trainer.reporting.report import write_report
 from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
@@ -23,11 +23,11 @@ def report(path: Path | None, *, data: Path | None, output: Path | None) -> None
         output: the file to write; None = ``report.html`` in the run's folder.
     """
     run = RunFolder.latest() if path is None else RunFolder(path)
-    parameters = parameter_count(load_checkpoint(run.best).network())
+    parameters = count_parameters(load_checkpoint(run.best).network())
     # What to try next is learnt from the validation split.
     for split in ("validation", "test"):
         if not _is_evaluated(run, split):
-            say(f"{run.path}: evaluating it on the {split} split")
+            log(f"{run.path}: evaluating it on the {split} split")
             Assessment.of(load_subject(str(run.path), split, data)).write(run.path)
     output = output or run.path / "report.html"
     write_report(run.path, output, parameters=parameters)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import TrainingError, UsageError, one_line
 from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.reporting.runs import (
     ROOT,
     Evaluation,
@@ -59,7 +59,7 @@ def _all() -> list[_Scored]:
         try:
             scored.append(_score(folder))
         except TrainingError as error:
-            say(one_line(str(error)))
+            log(one_line(str(error)))
     return scored
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model, bundled_models
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.data.datasets import Dataset, load_again
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.evaluation import metrics as scoring
@@ -135,7 +135,7 @@ def _exported_int8(run: RunFolder, checkpoint: Checkpoint) -> Model | None:
         return None
     model = Model.load(str(files[-1]))
     if model.metadata.get("epoch") != str(checkpoint.epoch):
-        say(
+        log(
             f"{files[-1]}: left out, it is of another epoch than {run.best}; "
             "make it anew with `mnist-edge export --quantize`"
         )

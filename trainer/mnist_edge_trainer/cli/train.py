@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model
-from mnist_edge_trainer.architectures.registry import build, multiplications, parameter_count
-from mnist_edge_trainer.cli.say import say
+from mnist_edge_trainer.architectures.registry import build, count_macs, count_parameters
 from mnist_edge_trainer.data.datasets import OWN, Dataset, load_again, load_dataset, validation_size
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.evaluation.plots import draw_curves
@@ -27,7 +27,7 @@ from mnist_edge_trainer.training.checkpoint import (
     load_checkpoint,
 )
 from mnist_edge_trainer.training.config import TrainConfig, load_recipe, named_recipe, option
-from mnist_edge_trainer.training.distillation import Lessons, load_teacher
+from mnist_edge_trainer.training.distillation import SoftLabelCache, load_teacher
 from mnist_edge_trainer.training.loop import PhotoSet, TrainResult, pick_device
 from mnist_edge_trainer.training.loop import train as run_training
 from mnist_edge_trainer.training.tensorboard import with_tensorboard
@@ -85,7 +85,7 @@ def train(
             lessons = _lessons(chosen, teacher, training, photos)
         with (
             LiveDisplay(chosen, Console(stderr=True)) as display,
-            with_tensorboard(display, run) as observer,
+            with_tensorboard(display, run) as callback,
         ):
             result = run_training(
                 chosen,
@@ -93,7 +93,7 @@ def train(
                 validation,
                 run,
                 device=target,
-                observer=observer,
+                callback=callback,
                 photos=photos,
                 lessons=lessons,
                 data=dataset.facts,
@@ -104,9 +104,9 @@ def train(
         if run.last.exists():
             draw_curves(history_of(run), run.curves)
             folder = quote(str(run.path))
-            say(f"interrupted; continue with: mnist-edge train --resume --out {folder}")
+            log(f"interrupted; continue with: mnist-edge train --resume --out {folder}")
         else:
-            say("interrupted before the first epoch was over; there is nothing to resume")
+            log("interrupted before the first epoch was over; there is nothing to resume")
         raise
     draw_curves(result.history, run.curves)
     _conclude(result, run)
@@ -122,9 +122,9 @@ def _announce(
 ) -> None:
     network = build(config.arch, len(dataset.labels))
     photos = f" and {config.photos:,} simulated photographs" if config.photos else ""
-    say(
-        f"{config.arch}, {parameter_count(network):,} parameters, "
-        f"{multiplications(network):,} multiplications, seed {config.seed}, on {device}: "
+    log(
+        f"{config.arch}, {count_parameters(network):,} parameters, "
+        f"{count_macs(network):,} count_macs, seed {config.seed}, on {device}: "
         f"{len(training):,} images of {dataset.name}{photos} to train on, "
         f"{len(validation):,} images to validate with; into {run.path}"
     )
@@ -132,11 +132,11 @@ def _announce(
 
 def _lessons(
     config: TrainConfig, teacher: Model, training: Digits, photos: PhotoSet | None
-) -> Lessons:
+) -> SoftLabelCache:
     """All photographs at once: a lesson draws from the whole of them."""
     chunks = [] if photos is None else map(photos.training.chunk, range(photos.training.chunks))
     made = [Digits.of(chunk.images, chunk.labels) for chunk in chunks]
-    return Lessons(
+    return SoftLabelCache(
         training,
         Digits.join(made) if made else training[:0],
         config.photos,
@@ -154,8 +154,8 @@ def _conclude(result: TrainResult, run: RunFolder) -> None:
         f"accuracy {result.best.val_accuracy:.2%}, kept in {run.best}"
     )
     folder = quote(str(run.path))
-    say(f"next: mnist-edge evaluate {folder}")
-    say(f"      mnist-edge export {folder} --quantize")
+    log(f"next: mnist-edge evaluate {folder}")
+    log(f"      mnist-edge export {folder} --quantize")
 
 
 def _recipe(name: str | None, file: Path | None) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import MissingExtraError, UsageError
 from mnist_edge.outputs.tables import print_table
 from mnist_edge_trainer.architectures.registry import build
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.cli.train import recipe_for
 from mnist_edge_trainer.data.datasets import load_dataset
 from mnist_edge_trainer.data.splits import split_training
@@ -64,7 +64,7 @@ def tune(
     target = pick_device(device)
     study = study or base.arch
     training, validation = split_training(dataset.training, base.val_split)
-    say(
+    log(
         f"study {study} in {storage}: {base.arch}, {base.epochs} epochs a trial, seed {base.seed}, "
         f"on {target}: {len(training):,} images to train on, {len(validation):,} to judge by"
     )
@@ -82,10 +82,10 @@ def tune(
             device=target,
             photos=photos,
             data=dataset.facts,
-            on_trial=lambda trial, finished: say(f"{finished:>3}/{trials}  {_line(base, trial)}"),
+            on_trial=lambda trial, finished: log(f"{finished:>3}/{trials}  {_line(base, trial)}"),
         )
     except KeyboardInterrupt:
-        say(
+        log(
             f"interrupted; the finished trials are kept in {storage}: "
             "go on with the same command, which tries the one it was at again"
         )
@@ -95,7 +95,7 @@ def tune(
     comment = f"Trial {best.number} of study {study} of mnist-edge tune: {_outcome(best)}."
     recipe(base, best.params).save_recipe(out, comment)
     print(f"wrote {out}")
-    say(f"next: mnist-edge train --config {quote(str(out))} --epochs {TrainConfig.epochs}")
+    log(f"next: mnist-edge train --config {quote(str(out))} --epochs {TrainConfig.epochs}")
 
 
 def _line(base: TrainConfig, trial: FrozenTrial) -> str:

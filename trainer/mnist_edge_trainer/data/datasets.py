@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mnist_edge.cli.console import log
 from mnist_edge.errors import DatasetError, UsageError
 from mnist_edge.types import Preprocessing
-from mnist_edge_trainer.cli.say import say
 from mnist_edge_trainer.data.image_folder import has_pictures, load_folder
-from mnist_edge_trainer.data.registry import MNIST, PUBLISHED, Published, find, home, load
+from mnist_edge_trainer.data.registry import MNIST, PUBLISHED, PublishedDataset, find, home, load
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.checkpoint import DataFacts
 from mnist_edge_trainer.training.config import TrainConfig
@@ -161,12 +161,12 @@ def validation_size(dataset: Dataset, wanted: int | None) -> int:
     return min(_VALIDATION, max(len(dataset.labels), share))
 
 
-def _is_in(directory: Path, published: Published) -> bool:
+def _is_in(directory: Path, published: PublishedDataset) -> bool:
     return bool(find(published, directory, "train") or find(published, directory, "test"))
 
 
 def _own(directory: Path) -> Dataset:
-    folders = load_folder(directory, say)
+    folders = load_folder(directory, log)
     in_test = torch.from_numpy(folders.in_test)
     pictures = Digits.of(folders.images, folders.classes)
     training = pictures[~in_test]

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.progress import track
 
 from mnist_edge.errors import DatasetError, ImageError, one_line
-from mnist_edge.inputs.walk import Listing
-from mnist_edge.preprocess.pipeline import prepare
+from mnist_edge.inputs.walk import FolderWalk
+from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge_trainer.synthetic.workers import workers
 
 __all__ = ["LEAST", "ClassFolders", "has_pictures", "load_folder"]
@@ -79,7 +79,7 @@ def has_pictures(directory: Path) -> bool:
     """
     if not os.path.isdir(directory):
         return False
-    if next(Listing(recursive=True).pictures_in(str(directory)), None) is not None:
+    if next(FolderWalk(recursive=True).pictures_in(str(directory)), None) is not None:
         return True
     folders = _folders_in(directory)
     return bool(folders) and not any([*(directory / name).iterdir()] for name in folders)
@@ -123,7 +123,7 @@ def load_folder(directory: Path, tell: Tell) -> ClassFolders:
 def _roots(directory: Path, tell: Tell) -> list[Path]:
     """The folder that the classes are in; both of them, test first, if they are split."""
     folders = _folders_in(directory)
-    stray = sum(1 for _ in Listing(recursive=False).pictures_in(str(directory)))
+    stray = sum(1 for _ in FolderWalk(recursive=False).pictures_in(str(directory)))
     if not folders:
         raise DatasetError(
             f"{directory}: its pictures are in no folders; make a folder for each class, named as "
@@ -179,7 +179,7 @@ def _natural(name: str) -> tuple[list[str | int], str]:
 
 
 def _files(roots: Sequence[Path], labels: Sequence[str], tell: Tell) -> list[_File]:
-    listing = Listing(recursive=True)
+    listing = FolderWalk(recursive=True)
     files: list[_File] = []
     for root in roots:
         in_test = len(roots) > 1 and root is roots[0]
@@ -193,8 +193,8 @@ def _files(roots: Sequence[Path], labels: Sequence[str], tell: Tell) -> list[_Fi
                     one_line(f"{root / name}: empty, no pictures in it; add some, or remove it")
                 )
             files += found
-    if listing.passed_over:
-        left_out = listing.passed_over
+    if listing.skipped:
+        left_out = listing.skipped
         tell(f"files that are hidden or no pictures by their names, left out: {left_out:,}")
     return files
 
@@ -253,7 +253,7 @@ def _prepare(path: str) -> tuple[bytes, Grey] | str:
     try:
         # Read once: the picture is then that of the checksum.
         content = Path(path).read_bytes()
-        return hashlib.sha256(content).digest(), prepare(content, path)
+        return hashlib.sha256(content).digest(), preprocess_one(content, path)
     except OSError as error:
         return f"{path}: cannot be read ({error.strerror or error})"
     except ImageError as error:

@@ -23,13 +23,13 @@ from mnist_edge.errors import DatasetError
 from mnist_edge.mnist import FILES, Bytes, MnistFile, Split, decompressed, read_idx
 from mnist_edge.types import DIGITS, Preprocessing
 
-__all__ = ["MNIST", "PUBLISHED", "Published", "find", "home", "load"]
+__all__ = ["MNIST", "PUBLISHED", "PublishedDataset", "find", "home", "load"]
 
 _SIDE = 28
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedDataset:
     """One dataset.
 
     Attributes:
@@ -57,7 +57,7 @@ class Published:
 
 _SIZES: dict[Split, int] = {"train": 60_000, "test": 10_000}
 
-MNIST = Published(
+MNIST = PublishedDataset(
     "mnist",
     "MNIST",
     DIGITS,
@@ -69,7 +69,7 @@ MNIST = Published(
 )
 
 # The other sets have the names of MNIST's files: torchvision's folder tells more than they do.
-_FASHION = Published(
+_FASHION = PublishedDataset(
     "fashion-mnist",
     "FashionMNIST",
     (
@@ -104,7 +104,7 @@ _FASHION = Published(
     folders=("FashionMNIST/raw", ""),
 )
 
-_KUZUSHIJI = Published(
+_KUZUSHIJI = PublishedDataset(
     "kmnist",
     "KMNIST",
     ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
@@ -121,7 +121,7 @@ _KUZUSHIJI = Published(
     folders=("KMNIST/raw", ""),
 )
 
-_EMNIST = Published(
+_EMNIST = PublishedDataset(
     "emnist-digits",
     "EMNIST",
     DIGITS,
@@ -161,7 +161,7 @@ _REPLACE_ADVICE = (
 )
 
 
-def home(published: Published) -> Path:
+def home(published: PublishedDataset) -> Path:
     """``samples`` of the checkout one stands in, where that has it, else the user's cache."""
     checkout = Path("samples")
     if find(published, checkout, "train") and find(published, checkout, "test"):
@@ -169,7 +169,7 @@ def home(published: Published) -> Path:
     return user_cache_path("mnist-edge")
 
 
-def find(published: Published, directory: Path, split: Split) -> list[Path]:
+def find(published: PublishedDataset, directory: Path, split: Split) -> list[Path]:
     """Paths of the images and the labels of a split, in that order; empty if one is missing.
 
     The files may lie in `directory` itself or where torchvision keeps them, compressed (``.gz``)
@@ -187,7 +187,7 @@ def find(published: Published, directory: Path, split: Split) -> list[Path]:
     return []
 
 
-def load(published: Published, directory: Path, split: Split) -> tuple[Bytes, Bytes]:
+def load(published: PublishedDataset, directory: Path, split: Split) -> tuple[Bytes, Bytes]:
     """Reads and verifies one split, downloading the dataset first where it is missing.
 
     Returns:
@@ -224,7 +224,7 @@ def load(published: Published, directory: Path, split: Split) -> tuple[Bytes, By
     return np.swapaxes(images, 1, 2) if published.transposed else images, labels
 
 
-def _read(path: Path, file: MnistFile, published: Published) -> Bytes:
+def _read(path: Path, file: MnistFile, published: PublishedDataset) -> Bytes:
     content = decompressed(path)
     digest = hashlib.sha256(content).hexdigest()
     owner = _OWNERS.get(digest, published.name)
@@ -238,7 +238,7 @@ def _read(path: Path, file: MnistFile, published: Published) -> Bytes:
     return read_idx(content, path)
 
 
-def _download(published: Published, directory: Path) -> None:
+def _download(published: PublishedDataset, directory: Path) -> None:
     """Fetches the files through torchvision, from its mirrors, into its own folder."""
     from torchvision import datasets
 
@@ -260,7 +260,7 @@ def _download(published: Published, directory: Path) -> None:
         raise _missing(published, directory, reason) from error
 
 
-def _missing(published: Published, directory: Path, reason: str) -> DatasetError:
+def _missing(published: PublishedDataset, directory: Path, reason: str) -> DatasetError:
     names = ", ".join(f"{file.name}.gz" for files in published.files.values() for file in files)
     absence = f"no complete {published.name} in it" if directory.is_dir() else "no such folder"
     # Not into the folder itself, which other sets with files of the same names may share.

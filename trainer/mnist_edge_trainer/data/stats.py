@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.data.splits import Digits
 
 __all__ = ["EXAMPLES", "PixelStatistics", "draw_contact_sheet", "examples", "pixel_statistics"]
@@ -110,7 +110,7 @@ def draw_contact_sheet(digits: Digits, labels: tuple[str, ...], path: Path) -> N
     for spine in axes.spines.values():
         spine.set_visible(False)
     make_folder(path.parent)
-    with written_whole(path) as partial, warnings.catch_warnings():
+    with atomic_write(path) as partial, warnings.catch_warnings():
         # Of letters that the font has not: boxes are drawn for them.
         warnings.simplefilter("ignore", UserWarning)
         figure.savefig(

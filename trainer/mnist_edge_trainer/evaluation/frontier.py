@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mnist_edge.errors import MissingExtraError, UsageError
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def draw_frontier(points: Sequence[Point], path: Path) -> None:
         _place_labels(axes, panel, renderer)
     make_folder(path.parent)
     # The same figures make the same file: no date, and no names by chance.
-    with matplotlib.rc_context({"svg.hashsalt": "mnist-edge"}), written_whole(path) as partial:
+    with matplotlib.rc_context({"svg.hashsalt": "mnist-edge"}), atomic_write(path) as partial:
         if path.suffix == ".svg":
             figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
         else:

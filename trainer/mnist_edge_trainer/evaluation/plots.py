@@ -25,7 +25,7 @@ from matplotlib.ticker import (
 )
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.evaluation.metrics import (
     CONFIDENCE_BINS,
     calibration_error,
@@ -37,7 +37,6 @@ from mnist_edge_trainer.evaluation.rejection import RejectionPoint
 from mnist_edge_trainer.training.checkpoint import EpochRecord
 
 __all__ = [
-    "draw_attention",
     "draw_confusion_matrix",
     "draw_curves",
     "draw_filters",
@@ -45,6 +44,7 @@ __all__ = [
     "draw_predictions",
     "draw_rejection",
     "draw_reliability",
+    "draw_saliency",
     "first_of_each",
 ]
 
@@ -309,7 +309,7 @@ def draw_reliability(probabilities: Floats, labels: Labels, path: Path) -> None:
     _save(figure, path)
 
 
-def draw_attention(
+def draw_saliency(
     images: Images, maps: Floats, labels: Labels, names: Sequence[str], path: Path
 ) -> None:
     """Where the network looked: the pictures, and what hiding a part does to the true class.
@@ -442,7 +442,7 @@ def _save(figure: Figure, path: Path) -> None:
     # The same figures make the same file: no date, and no names by chance.
     with (
         matplotlib.rc_context({"svg.hashsalt": "mnist-edge"}),
-        written_whole(path) as partial,
+        atomic_write(path) as partial,
         warnings.catch_warnings(),
     ):
         # Of letters that the font has not: a box is drawn in their place.

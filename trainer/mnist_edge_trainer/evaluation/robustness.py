@@ -15,12 +15,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from mnist_edge.errors import NoDigitError
-from mnist_edge.preprocess.pipeline import prepare
+from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.synthetic.render import AXES, SEVERITIES, photograph
+from mnist_edge_trainer.synthetic.render import CORRUPTIONS, SEVERITIES, photograph
 from mnist_edge_trainer.synthetic.workers import workers
 
-__all__ = ["AxisScores", "Scores", "measure_robustness", "naive"]
+__all__ = ["CorruptionScores", "Scores", "measure_robustness", "naive"]
 
 Grey = npt.NDArray[np.uint8]
 Network = Callable[[Grey], npt.NDArray[np.float32]]
@@ -38,7 +38,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class AxisScores:
+class CorruptionScores:
     """Scores along one axis, one for each of `photos.SEVERITIES`."""
 
     axis: str
@@ -52,8 +52,8 @@ def naive(picture: Image.Image) -> Grey:
 
 
 def measure_robustness(
-    network: Network, digits: Digits, on_axis: Callable[[AxisScores], None] = lambda _: None
-) -> list[AxisScores]:
+    network: Network, digits: Digits, on_axis: Callable[[CorruptionScores], None] = lambda _: None
+) -> list[CorruptionScores]:
     """Scores every axis at every severity.
 
     Args:
@@ -65,7 +65,7 @@ def measure_robustness(
     images = list(digits.images[:, 0].numpy())
     scores = []
     with workers() as pool:
-        for axis in AXES:
+        for axis in CORRUPTIONS:
             cells = []
             for severity in range(len(SEVERITIES)):
                 work = functools.partial(_read, axis, severity)
@@ -74,7 +74,7 @@ def measure_robustness(
                 cells.append(
                     Scores(_accuracy(network, ours, labels), _accuracy(network, theirs, labels))
                 )
-            scores.append(AxisScores(axis, tuple(cells)))
+            scores.append(CorruptionScores(axis, tuple(cells)))
             on_axis(scores[-1])
     return scores
 
@@ -82,9 +82,9 @@ def measure_robustness(
 def _read(axis: str, severity: int, index: int, digit: Grey) -> tuple[Grey, Grey]:
     """What the network sees of one photograph; all black where no digit is found."""
     rng = np.random.default_rng([_SEED, index, severity, *axis.encode()])
-    picture = photograph(digit, AXES[axis](rng, severity), rng)
+    picture = photograph(digit, CORRUPTIONS[axis](rng, severity), rng)
     try:
-        ours = prepare(picture)
+        ours = preprocess_one(picture)
     except NoDigitError:
         ours = np.zeros((28, 28), np.uint8)
     return ours, naive(picture)

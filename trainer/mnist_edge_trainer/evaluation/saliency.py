@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from mnist_edge_trainer.architectures.registry import Neighbours
+from mnist_edge_trainer.architectures.registry import SpaceToDepth1d
 
 __all__ = ["first_layer", "occlusion"]
 
@@ -69,7 +69,7 @@ def first_layer(network: nn.Module) -> Maps | None:
     """
     in_channels = 1
     for layer in network.modules():
-        if isinstance(layer, Neighbours):
+        if isinstance(layer, SpaceToDepth1d):
             in_channels = layer.PIXELS
         if isinstance(layer, nn.Conv2d | nn.Linear):
             weights: Maps = layer.weight.detach().numpy()

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from mnist_edge import __version__
 from mnist_edge.model import INPUT, OUTPUT, Model
-from mnist_edge.outputs.atomic import make_folder, written_whole
-from mnist_edge_trainer.architectures.registry import parameter_count
+from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge_trainer.architectures.registry import count_parameters
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.evaluation.rejection import choose_threshold, rejection_curve
 from mnist_edge_trainer.export.gate import GateRow, compare, require
@@ -30,8 +30,8 @@ from mnist_edge_trainer.export.graph_passes import check, clean, set_metadata
 from mnist_edge_trainer.export.quantize import CALIBRATION_IMAGES, SCHEME, quantize
 from mnist_edge_trainer.export.temperature import fit_temperature, with_temperature
 from mnist_edge_trainer.synthetic.photo_sets import (
+    held_out_negatives,
     held_out_photos,
-    held_out_strangers,
     training_photos,
 )
 from mnist_edge_trainer.training.checkpoint import Checkpoint
@@ -114,7 +114,7 @@ def export_run(
         validation_accuracy = _accuracy(runtime.run(validation.images[:, 0].numpy()), validation)
         facts = {
             "name": paths[precision].stem,
-            "parameters": str(parameter_count(network)),
+            "parameters": str(count_parameters(network)),
             "calibration_temperature": f"{temperature:.6f}",
             "quantization": SCHEME if precision == "int8" else "none",
             "validation_accuracy": f"{validation_accuracy:.4f}",
@@ -159,7 +159,7 @@ class Calibration:
             Digits.join([fitting[:half], Digits.of(chunk.images[:half], chunk.labels[:half])]),
             Digits.join([validation, photographs]),
             photographs,
-            held_out_strangers(validation),
+            held_out_negatives(validation),
         )
 
     def least_confidence(self, model: Model) -> float:
@@ -233,4 +233,4 @@ def _write_all(contents: dict[Path, bytes]) -> None:
     with contextlib.ExitStack() as stack:
         for path, content in contents.items():
             make_folder(path.parent)
-            stack.enter_context(written_whole(path)).write_bytes(content)
+            stack.enter_context(atomic_write(path)).write_bytes(content)

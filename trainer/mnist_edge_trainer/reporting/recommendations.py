@@ -1,4 +1,4 @@
-"""What to try next, from a run's own figures: rules, each of which has something to say or not.
+"""What to try next, from a run's own figures: rules, each of which has something to log or not.
 
 A rule speaks only where a figure gives it reason to, and its sentences name that figure.
 """

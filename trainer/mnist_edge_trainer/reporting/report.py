@@ -23,7 +23,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from mnist_edge import __version__
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.reporting.recommendations import Facts, advise
 from mnist_edge_trainer.reporting.reference_results import PUBLIC_DATASETS, RESULTS
 from mnist_edge_trainer.reporting.runs import (
@@ -69,7 +69,7 @@ def write_report(folder: Path, path: Path, *, parameters: int | None) -> None:
     """
     page = _render(folder, parameters)
     make_folder(path.parent)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 

@@ -24,18 +24,25 @@ from PIL import Image
 from platformdirs import user_cache_path
 
 from mnist_edge.errors import NoDigitError
-from mnist_edge.outputs.atomic import make_folder, written_whole
-from mnist_edge.preprocess.pipeline import PREPROCESSING_REVISION, prepare
-from mnist_edge_trainer.synthetic.digit_variants import unusual_form
-from mnist_edge_trainer.synthetic.negatives import no_digit, printed_digit
-from mnist_edge_trainer.synthetic.render import any_scene, blank_page, photograph, plain_scene
+from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess_one
+from mnist_edge_trainer.synthetic.digit_variants import digit_variant
+from mnist_edge_trainer.synthetic.negatives import printed_digit, sample_negative
+from mnist_edge_trainer.synthetic.render import blank_page, photograph, plain_scene, random_scene
 from mnist_edge_trainer.synthetic.workers import workers
 
-__all__ = ["CHUNK", "NO_DIGIT", "PhotoPool", "Photos", "photos_of", "strangers"]
+__all__ = [
+    "CHUNK",
+    "NEGATIVE",
+    "Photos",
+    "SyntheticDataset",
+    "synthetic_negatives",
+    "synthetic_photos",
+]
 
 Grey = npt.NDArray[np.uint8]
 
-NO_DIGIT = -1
+NEGATIVE = -1
 """Label of what is no digit: every class is equally wrong."""
 
 CHUNK = 1_000
@@ -75,7 +82,7 @@ class Photos:
 
     Attributes:
         images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink.
-        labels: int64 ``[N]``, 0 to 9, or `NO_DIGIT`.
+        labels: int64 ``[N]``, 0 to 9, or `NEGATIVE`.
     """
 
     images: Grey
@@ -86,7 +93,7 @@ class Photos:
 
 
 @dataclass(frozen=True)
-class PhotoPool:
+class SyntheticDataset:
     """Photographs of a set of digits, one of each digit, chunk by chunk.
 
     Attributes:
@@ -116,16 +123,16 @@ class PhotoPool:
         return _kept(_mixture, self.digits[part], self.labels[part], number, self.cache)
 
 
-def photos_of(
+def synthetic_photos(
     digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None = None
 ) -> Photos:
-    """One photograph of each digit, and nothing else (see `PhotoPool`)."""
+    """One photograph of each digit, and nothing else (see `SyntheticDataset`)."""
     return _kept(_digit, digits, labels, seed, cache)
 
 
-def strangers(digits: Grey, seed: int, cache: Path | None = None) -> Photos:
-    """One photograph of no digit for each digit given (see `PhotoPool`, `no_digit`)."""
-    return _kept(_stranger, digits, np.full(len(digits), NO_DIGIT), seed, cache)
+def synthetic_negatives(digits: Grey, seed: int, cache: Path | None = None) -> Photos:
+    """One photograph of a non-digit for each digit given (see `sample_negative`)."""
+    return _kept(_stranger, digits, np.full(len(digits), NEGATIVE), seed, cache)
 
 
 Subject = Callable[[Grey, int, Grey, np.random.Generator], tuple[Image.Image, int]]
@@ -133,18 +140,18 @@ Subject = Callable[[Grey, int, Grey, np.random.Generator], tuple[Image.Image, in
 
 
 def _digit(digit: Grey, label: int, _: Grey, rng: np.random.Generator) -> tuple[Image.Image, int]:
-    return photograph(digit, any_scene(rng), rng), label
+    return photograph(digit, random_scene(rng), rng), label
 
 
 def _stranger(_: Grey, __: int, digits: Grey, rng: np.random.Generator) -> tuple[Image.Image, int]:
-    shown = no_digit(digits, rng)
+    shown = sample_negative(digits, rng)
     take = blank_page if rng.random() < _EMPTY else photograph
-    return take(shown, any_scene(rng), rng), NO_DIGIT
+    return take(shown, random_scene(rng), rng), NEGATIVE
 
 
 def _unusual(rng: np.random.Generator) -> tuple[Image.Image, int]:
-    form, label = unusual_form(rng)
-    scene = plain_scene(rng) if rng.random() < _PLAIN else any_scene(rng)
+    form, label = digit_variant(rng)
+    scene = plain_scene(rng) if rng.random() < _PLAIN else random_scene(rng)
     return photograph(form, scene, rng), label
 
 
@@ -176,7 +183,7 @@ def _kept(
         return Photos(kept["images"], kept["labels"])
     photos = _render(subject, digits, labels, seed)
     make_folder(folder)
-    with written_whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, images=photos.images, labels=photos.labels)
     return photos
 
@@ -205,7 +212,7 @@ def _render_batch(
         rng = np.random.default_rng([_SEED, seed, index])
         picture, answer = subject(digit, int(label), digits, rng)
         try:
-            images.append(prepare(picture))
+            images.append(preprocess_one(picture))
         except NoDigitError:
             continue
         kept.append(answer)

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from mnist_edge_trainer.synthetic.negatives import boxed
 
-__all__ = ["unusual_form"]
+__all__ = ["digit_variant"]
 
 Rng = np.random.Generator
 Point = tuple[float, float]
@@ -26,7 +26,7 @@ _HEIGHT = 80
 """Of a digit, pixels: four for one of MNIST's."""
 
 
-def unusual_form(rng: Rng) -> tuple[npt.NDArray[np.uint8], int]:
+def digit_variant(rng: Rng) -> tuple[npt.NDArray[np.uint8], int]:
     """A drawing, uint8 ``[28, 28]``, light on dark, in MNIST's box; and its digit."""
     label = int(rng.choice(list(_FORMS), p=_SHARES))
     width = rng.uniform(6, 18)

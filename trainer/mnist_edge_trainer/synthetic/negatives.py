@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["boxed", "no_digit", "printed_digit"]
+__all__ = ["boxed", "printed_digit", "sample_negative"]
 
 Grey = npt.NDArray[np.uint8]
 Rng = np.random.Generator
@@ -38,7 +38,7 @@ def printed_digit(digit: int, rng: Rng) -> Grey:
     return _glyph(str(digit), rng)
 
 
-def no_digit(digits: Grey, rng: Rng) -> Grey:
+def sample_negative(digits: Grey, rng: Rng) -> Grey:
     """Something else: a letter or symbol, a scribble, a blot, or two digits in one.
 
     Args:

@@ -1,8 +1,8 @@
 """Simulated photographs: what a phone, a scanner or a drawing program makes of a digit.
 
 A `Scene` says everything about one picture: pen, paper, what else lies on it, light, camera. Each
-axis of `AXES` varies one thing at three severities, which is how robustness is measured;
-`any_scene` mixes them, which is what a network is trained on.
+axis of `CORRUPTIONS` varies one thing at three severities, which is how robustness is measured;
+`random_scene` mixes them, which is what a network is trained on.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 __all__ = [
-    "AXES",
+    "CORRUPTIONS",
     "SEVERITIES",
     "Scene",
-    "any_scene",
     "blank_page",
     "photograph",
     "plain_scene",
+    "random_scene",
     "stencil",
 ]
 
@@ -389,7 +389,7 @@ def _grey(lightness: float) -> Colour:
 
 Axis = Callable[[Rng, int], Scene]
 
-AXES: dict[str, Axis] = {
+CORRUPTIONS: dict[str, Axis] = {
     "light on dark": lambda rng, s: _scattered(
         rng, ink=_grey((0.95, 0.8, 0.5)[s]), paper=_grey((0.05, 0.2, 0.28)[s])
     ),
@@ -461,7 +461,7 @@ def plain_scene(rng: Rng) -> Scene:
     return _scattered(rng, digit=float(rng.uniform(0.3, 0.8)), tilt=float(rng.uniform(-6, 6)))
 
 
-def any_scene(rng: Rng) -> Scene:
+def random_scene(rng: Rng) -> Scene:
     """A picture as it may come: every part of the scene drawn by itself, most of them harmless."""
 
     def chance(probability: float) -> bool:

@@ -22,7 +22,7 @@ __all__ = ["LiveDisplay"]
 
 
 class LiveDisplay:
-    """An observer that prints to stderr."""
+    """An callback that prints to stderr."""
 
     def __init__(self, config: TrainConfig, console: Console) -> None:
         self._epochs = config.epochs

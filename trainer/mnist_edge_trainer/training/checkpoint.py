@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge.outputs.atomic import written_whole
+from mnist_edge.outputs.atomic import atomic_write
 from mnist_edge.types import DIGITS, Preprocessing
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.registry import MNIST as MNIST_FILES
@@ -36,7 +36,7 @@ class DataFacts:
         name: of the dataset.
         labels: names of the classes, in the order of the logits.
         sha256: of the training images, uncompressed.
-        preprocessing: how a picture becomes the network's input (see `mnist_edge.preprocess.pipeline`).
+        preprocessing: how a picture becomes the network's input (see `Preprocessing`).
         credit: whose it is, and under which licence; empty = the user's own.
     """
 
@@ -116,7 +116,7 @@ class Checkpoint:
             OutputError: it cannot be written.
         """
         values = {field: getattr(self, field) for field in self.__dataclass_fields__}
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             try:
                 torch.save(
                     values | {"config": asdict(self.config), "data": asdict(self.data)}, partial
@@ -150,7 +150,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        # Runs of 0.1 saw no photographs and did not say so; up to 0.3 there was MNIST alone.
+        # Runs of 0.1 saw no photographs and did not log so; up to 0.3 there was MNIST alone.
         config = TrainConfig(**{"photos": 0} | values.pop("config"))
         values.pop("dataset_sha256", None)
         data = values.pop("data", None)

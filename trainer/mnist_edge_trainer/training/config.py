@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
 from mnist_edge_trainer.training.augment import Augmentation
 
@@ -45,7 +45,7 @@ class TrainConfig:
 
     Attributes:
         arch: name in `mnist_edge_trainer.architectures.registry.ARCHITECTURES`.
-        dataset: name in `mnist_edge_trainer.data.datasets`; ``own`` for a folder of one's own pictures.
+        dataset: name of a published dataset; ``own`` for a folder of one's own pictures.
         data: folder that it lies in; empty = wherever a published one does by default.
         start_from: run whose weights to start from; empty = random ones.
         epochs: passes over the training images.
@@ -171,7 +171,7 @@ class TrainConfig:
 
 def _write(path: Path, text: str) -> None:
     make_folder(path.parent)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

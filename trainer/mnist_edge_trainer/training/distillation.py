@@ -22,11 +22,11 @@ from torch import Tensor
 
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.augment import Augmentation, to_unit_range
 
-__all__ = ["Lesson", "Lessons", "load_teacher"]
+__all__ = ["SoftLabelCache", "SoftLabels", "load_teacher"]
 
 _BATCH = 500
 
@@ -35,7 +35,7 @@ _LEAST = 1e-9
 
 
 @dataclass(frozen=True)
-class Lesson:
+class SoftLabels:
     """One distorted copy of the training pictures.
 
     Attributes:
@@ -48,7 +48,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class SoftLabelCache:
     """A number of lessons, each the same in every run.
 
     Attributes:
@@ -69,7 +69,7 @@ class Lessons:
     count: int
     cache: Path | None = None
 
-    def lesson(self, number: int) -> Lesson:
+    def lesson(self, number: int) -> SoftLabels:
         """Lesson `number`, 0 to `count` - 1, from the cache or made now.
 
         Raises:
@@ -84,13 +84,13 @@ class Lessons:
         damages = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
         with contextlib.suppress(*damages), path.open("rb") as stored, np.load(stored) as kept:
             images, answers = torch.from_numpy(kept["images"]), torch.from_numpy(kept["answers"])
-            return Lesson(Digits(images, shown.labels), answers.float())
+            return SoftLabels(Digits(images, shown.labels), answers.float())
         images = self._distorted(shown.images, number)
         answers = self._answers(images)
         make_folder(path.parent)
-        with written_whole(path) as partial, partial.open("wb") as file:
+        with atomic_write(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, images=images.numpy(), answers=answers.numpy())
-        return Lesson(Digits(images, shown.labels), answers.float())
+        return SoftLabels(Digits(images, shown.labels), answers.float())
 
     def _answers(self, images: Tensor) -> Tensor:
         """Log-probabilities float16 ``[N, C]``: three digits of them will do."""

@@ -1,9 +1,9 @@
 """Fits the small model that chooses between the readings of a picture.
 
-``python -m mnist_edge_trainer.training.fit_proposals infer/mnist_edge/proposals.json`` makes the file that
-`mnist_edge.preprocess.proposals` reads. Thousands of photographs of training digits are simulated; every
-reading of each is cut out and shown to the bundled network. A reading is a good one where the
-network is sure of the true digit. On a blank page none is.
+``python -m mnist_edge_trainer.training.fit_proposals FILE`` makes the ``proposal_weights.json``
+that `mnist_edge.preprocess.proposals` reads. Thousands of photographs of training digits are
+simulated; every reading of each is cropped and shown to the bundled network. A reading is a good
+one where the network is sure of the true digit. On a blank page none is.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ from sklearn.preprocessing import StandardScaler
 
 from mnist_edge.inputs.decode import decode
 from mnist_edge.model import Model
-from mnist_edge.outputs.atomic import written_whole
-from mnist_edge.preprocess.background import flatten
-from mnist_edge.preprocess.normalize import cut_out, overview
+from mnist_edge.outputs.atomic import atomic_write
+from mnist_edge.preprocess.background import to_gray
+from mnist_edge.preprocess.normalize import crop_digit, overview
 from mnist_edge.preprocess.proposals import propose
 from mnist_edge_trainer.data.splits import default_data_dir, load_digits, split_training
-from mnist_edge_trainer.synthetic.render import AXES, SEVERITIES, any_scene, blank_page, photograph
+from mnist_edge_trainer.synthetic.render import (
+    CORRUPTIONS,
+    SEVERITIES,
+    blank_page,
+    photograph,
+    random_scene,
+)
 from mnist_edge_trainer.synthetic.workers import workers
 from mnist_edge_trainer.training.config import TrainConfig
 
@@ -44,7 +50,7 @@ def main(output: Path) -> None:
     images, labels = training.images[:, 0].numpy(), training.labels.numpy()
     rng = np.random.default_rng(_SEED)
     kinds: list[tuple[str | None, int]] = [(None, 0)] * _MIXED
-    kinds += [(axis, s) for axis in AXES for s in range(len(SEVERITIES))] * _PER_AXIS
+    kinds += [(axis, s) for axis in CORRUPTIONS for s in range(len(SEVERITIES))] * _PER_AXIS
     kinds += [("blank", 0)] * _BLANK
     chosen = rng.choice(len(images), len(kinds), replace=False)
     jobs = [(images[i], *kind, int(i)) for i, kind in zip(chosen, kinds, strict=True)]
@@ -58,7 +64,7 @@ def main(output: Path) -> None:
                 found = np.stack(pictures).any(axis=(1, 2))
                 is_good += list(found & (network.run(np.stack(pictures))[:, labels[i]] > 0.5))
     weights = _fit(np.array(features), np.array(is_good))
-    with written_whole(output) as partial:
+    with atomic_write(output) as partial:
         partial.write_text(json.dumps({"weights": weights}) + "\n", encoding="utf-8")
 
 
@@ -67,14 +73,14 @@ def _read(job: Job) -> Readings:
     digit, axis, severity, seed = job
     rng = np.random.default_rng([_SEED, seed])
     is_blank = axis == "blank"
-    scene = any_scene(rng) if axis is None or is_blank else AXES[axis](rng, severity)
+    scene = random_scene(rng) if axis is None or is_blank else CORRUPTIONS[axis](rng, severity)
     take = blank_page if is_blank else photograph
-    sheet = flatten(decode(take(digit, scene, rng)))
+    sheet = to_gray(decode(take(digit, scene, rng)))
     small, scale = overview(sheet)
     features, pictures = [], []
     for group in propose(small, scale):
         for proposal in group:
-            picture = None if is_blank else cut_out(sheet, proposal)
+            picture = None if is_blank else crop_digit(sheet, proposal)
             features.append(proposal.features)
             pictures.append(np.zeros((28, 28), np.uint8) if picture is None else picture)
     return features, pictures

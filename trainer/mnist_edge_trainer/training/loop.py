@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge.outputs.atomic import make_folder, written_whole
+from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.synthetic.dataset import PhotoPool
+from mnist_edge_trainer.synthetic.dataset import SyntheticDataset
 from mnist_edge_trainer.training.augment import to_unit_range
 from mnist_edge_trainer.training.checkpoint import (
     MNIST,
@@ -38,11 +38,11 @@ from mnist_edge_trainer.training.checkpoint import (
     load_checkpoint,
 )
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.distillation import Lessons
-from mnist_edge_trainer.training.qat import with_int8_weights
+from mnist_edge_trainer.training.distillation import SoftLabelCache
+from mnist_edge_trainer.training.qat import fake_quantized_weights
 
 __all__ = [
-    "Observer",
+    "Callback",
     "PhotoSet",
     "StepReport",
     "TrainResult",
@@ -89,11 +89,11 @@ class PhotoSet:
         validation: of held-out digits.
     """
 
-    training: PhotoPool
+    training: SyntheticDataset
     validation: Digits
 
 
-class Observer(Protocol):
+class Callback(Protocol):
     """Is told how the training goes; must not influence it."""
 
     def on_step(self, report: StepReport) -> None: ...
@@ -150,9 +150,9 @@ def train(
     run: RunFolder,
     *,
     device: torch.device,
-    observer: Observer,
+    callback: Callback,
     photos: PhotoSet | None = None,
-    lessons: Lessons | None = None,
+    lessons: SoftLabelCache | None = None,
     data: DataFacts = MNIST,
     start_from: Checkpoint | None = None,
     resume: bool = False,
@@ -168,11 +168,11 @@ def train(
         run: the folder to write ``config.json``, ``recipe.toml``, ``history.csv``, ``best.pt`` and
             ``last.pt`` to.
         device: to train on.
-        observer: is told of every step and epoch.
+        callback: is told of every step and epoch.
         photos: to draw `config.photos` from in every epoch; None = there are none.
         lessons: to learn from instead of `training` and the photographs for training; None = there
             is no teacher.
-        data: names of the classes, and what else the model is to say of its data.
+        data: names of the classes, and what else the model is to log of its data.
         start_from: its weights are the first; where its classes are others, all but the last
             layer's. None = random ones.
         resume: continue from ``last.pt``.
@@ -204,7 +204,7 @@ def train(
 
     while not trainer.finished:
         try:
-            record = trainer.run_epoch(observer)
+            record = trainer.run_epoch(callback)
         except _DivergedError as error:
             kept = f"the last good checkpoint is {run.last}" if best else "no epoch was finished"
             raise TrainingError(
@@ -218,7 +218,7 @@ def train(
             best.save(run.best)
         checkpoint.save(run.last)
         _write_history(run, trainer.history)
-        observer.on_epoch(record, is_best)
+        callback.on_epoch(record, is_best)
     if best is None:
         raise TrainingError(f"{run.path}: nothing was trained")
     return TrainResult(best, trainer.history, len(trainer.history) < config.epochs)
@@ -241,7 +241,7 @@ class _Trainer:
         training: Digits,
         validation: Digits,
         photos: PhotoSet | None,
-        lessons: Lessons | None,
+        lessons: SoftLabelCache | None,
         data: DataFacts,
         device: torch.device,
     ) -> None:
@@ -280,11 +280,11 @@ class _Trainer:
         waited = len(self.history) - best["epoch"]
         return len(self.history) >= self._config.epochs or waited >= self._config.patience
 
-    def run_epoch(self, observer: Observer) -> EpochRecord:
+    def run_epoch(self, callback: Callback) -> EpochRecord:
         started = time.monotonic()
         epoch = len(self.history) + 1
         torch.manual_seed(self._config.seed * 1_000_003 + epoch)
-        train_loss, train_accuracy = self._train_epoch(epoch, observer)
+        train_loss, train_accuracy = self._train_epoch(epoch, callback)
         logits = predict_logits(self._average, self._validation.images)
         record = EpochRecord(
             epoch=epoch,
@@ -301,7 +301,7 @@ class _Trainer:
         self.history.append(record)
         return record
 
-    def _train_epoch(self, epoch: int, observer: Observer) -> tuple[float, float]:
+    def _train_epoch(self, epoch: int, callback: Callback) -> tuple[float, float]:
         """Mean loss and accuracy over the epoch, of the images as augmented."""
         self._network.train()
         digits, answers = self._shown_in(epoch)
@@ -315,7 +315,7 @@ class _Trainer:
             if not math.isfinite(loss_sum):
                 raise _DivergedError(epoch)
             accuracy_sum += _accuracy(logits, batch.labels)
-            observer.on_step(
+            callback.on_step(
                 StepReport(
                     epoch, step, self._steps, loss_sum / step, accuracy_sum / step, len(batch)
                 )
@@ -358,7 +358,7 @@ class _Trainer:
             images = self._augment(images)
         rounding = self._config.quantization_aware
         self._optimizer.zero_grad()
-        with with_int8_weights(self._network) if rounding else contextlib.nullcontext():
+        with fake_quantized_weights(self._network) if rounding else contextlib.nullcontext():
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._use_bf16):
                 logits = self._network(images).float()
             loss = self._loss(logits, batch.labels, answers)
@@ -512,7 +512,7 @@ def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _write_history(run: RunFolder, history: list[EpochRecord]) -> None:
     with (
-        written_whole(run.history) as partial,
+        atomic_write(run.history) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, fieldnames=list(EpochRecord.__annotations__))

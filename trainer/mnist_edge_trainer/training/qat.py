@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-__all__ = ["as_int8", "with_int8_weights"]
+__all__ = ["fake_quantize", "fake_quantized_weights"]
 
 _LEVELS = 64
 """Either way of zero: what onnxruntime's quantizer uses of int8 in 7 bits."""
 
 
-def as_int8(weights: Tensor) -> Tensor:
+def fake_quantize(weights: Tensor) -> Tensor:
     """The nearest weights on the grid of each output channel (first axis), symmetric about zero."""
     largest = weights.abs().amax(dim=tuple(range(1, weights.dim())), keepdim=True)
     step = (largest / _LEVELS).clamp(min=torch.finfo(weights.dtype).tiny)
@@ -28,7 +28,7 @@ def as_int8(weights: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def with_int8_weights(network: nn.Module) -> Iterator[None]:
+def fake_quantized_weights(network: nn.Module) -> Iterator[None]:
     """Rounds the weights of every convolution and linear layer within the block, in place."""
     weights = [
         module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
@@ -37,7 +37,7 @@ def with_int8_weights(network: nn.Module) -> Iterator[None]:
     try:
         with torch.no_grad():
             for weight in weights:
-                weight.copy_(as_int8(weight))
+                weight.copy_(fake_quantize(weight))
         yield
     finally:
         with torch.no_grad():

@@ -107,7 +107,7 @@ def tune(
         device: to train on.
         on_trial: is told of every trial as it finishes, and how many have.
         photos: to draw `base.photos` from in every epoch.
-        data: what a model would say of the images.
+        data: what a model would log of the images.
 
     Raises:
         UsageError: the study was begun with other settings or images, or is being worked on.
@@ -274,8 +274,8 @@ def _try(
     """Trains once, in a folder that does not stay, and keeps how it went."""
     try:
         with tempfile.TemporaryDirectory(prefix="mnist-edge-tune-") as folder:
-            observer = _Judge(trial, config.epochs)
-            best = train(config, run=RunFolder(Path(folder)), observer=observer).best
+            callback = _Judge(trial, config.epochs)
+            best = train(config, run=RunFolder(Path(folder)), callback=callback).best
     except optuna.TrialPruned:
         search.tell(trial, state=TrialState.PRUNED)
     except (TrainingError, UsageError) as error:

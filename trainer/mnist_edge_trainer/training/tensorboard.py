@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
-from mnist_edge_trainer.training.loop import Observer, StepReport
+from mnist_edge_trainer.training.loop import Callback, StepReport
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -17,24 +17,24 @@ __all__ = ["with_tensorboard"]
 
 
 @contextlib.contextmanager
-def with_tensorboard(observer: Observer, run: RunFolder) -> Iterator[Observer]:
-    """Tells TensorBoard what `observer` is told, in ``tensorboard`` of the run's folder.
+def with_tensorboard(callback: Callback, run: RunFolder) -> Iterator[Callback]:
+    """Tells TensorBoard what `callback` is told, in ``tensorboard`` of the run's folder.
 
     Yields:
-        `observer` alone where TensorBoard is not installed.
+        `callback` alone where TensorBoard is not installed.
     """
     if importlib.util.find_spec("tensorboard") is None:
-        yield observer
+        yield callback
         return
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(run.path / "tensorboard")) as writer:
-        yield _Both(observer, writer)
+        yield _Both(callback, writer)
 
 
 class _Both:
-    def __init__(self, observer: Observer, writer: SummaryWriter) -> None:
-        self._observer = observer
+    def __init__(self, callback: Callback, writer: SummaryWriter) -> None:
+        self._observer = callback
         self._writer = writer
 
     def on_step(self, report: StepReport) -> None:

@@ -17,7 +17,7 @@ import mnist_edge.cli.predict
 from mnist_edge import UsageError
 from mnist_edge.cli import main as program_module
 from mnist_edge.cli.app import app
-from mnist_edge.cli.main import ExitCode, exit_code_of, importing, parse_predict
+from mnist_edge.cli.main import ExitCode, exit_code_of, interruptible_imports, parse_predict
 
 DEFAULTS = {
     name: parameter.default
@@ -137,7 +137,7 @@ def test_ctrl_c_ends_the_process_at_once_while_packages_are_imported(
     handler: Callable[[object], None],
 ) -> None:
     handler(signal.default_int_handler)
-    with importing():
+    with interruptible_imports():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -146,6 +146,6 @@ def test_a_program_that_is_told_to_ignore_ctrl_c_goes_on_doing_so(
     handler: Callable[[object], None],
 ) -> None:
     handler(signal.SIG_IGN)
-    with importing():
+    with interruptible_imports():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

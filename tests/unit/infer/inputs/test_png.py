@@ -12,12 +12,12 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mnist_edge.inputs.png import plain_pixels
+from mnist_edge.inputs.png import small_png
 from tests.conftest import Digits
 
 
 def decode_plain(content: bytes) -> np.ndarray | None:
-    picture = plain_pixels(content)
+    picture = small_png(content)
     if picture is None:
         return None
     height, width, pixels = picture

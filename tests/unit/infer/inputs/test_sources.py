@@ -18,7 +18,7 @@ from PIL import Image
 from mnist_edge import UsageError
 from mnist_edge.inputs import walk as listing_module
 from mnist_edge.inputs.sources import Item, count, named_in_list, read_all
-from mnist_edge.inputs.walk import Listing, in_order
+from mnist_edge.inputs.walk import FolderWalk, in_order
 from tests.conftest import Digits
 
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(*paths: object, recursive: bool = False) -> list[Item]:
-    items = read_all(map(str, paths), Listing(recursive))
+    items = read_all(map(str, paths), FolderWalk(recursive))
     return [item for item in items if item is not None]
 
 
@@ -42,10 +42,10 @@ def names(folder: Path, items: list[Item]) -> list[str]:
 
 class TestFolders:
     def test_pictures_come_by_name_and_the_rest_is_counted(self, folder: Path) -> None:
-        listing = Listing(recursive=False)
+        listing = FolderWalk(recursive=False)
         items = [item for item in read_all([str(folder)], listing) if item is not None]
         assert names(folder, items) == ["a.JPG", "b.png"]
-        assert listing.passed_over == 2
+        assert listing.skipped == 2
 
     def test_recursive_goes_down_and_stays_out_of_what_is_hidden(self, folder: Path) -> None:
         assert names(folder, read(folder, recursive=True)) == ["a.JPG", "b.png", "sub/c.png"]
@@ -173,11 +173,11 @@ class TestContainers:
                     member = tarfile.TarInfo(name)
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))
-        listing = Listing(recursive=False)
+        listing = FolderWalk(recursive=False)
         items = list(read_all([str(path)], listing))
         expected = [Item(f"{path}/digits/{i}.png", content) for i, content in enumerate(encoded)]
         assert items == expected
-        assert listing.passed_over == 3
+        assert listing.skipped == 3
 
     @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "npy"])
     def test_what_breaks_off_gives_what_came_before(

@@ -12,7 +12,7 @@ import pytest
 
 from mnist_edge import OutputError, Prediction, UsageError
 from mnist_edge.outputs.formats import Format, Writer, parse_format
-from mnist_edge.outputs.resumable import open_journal, partial_of, rows_done
+from mnist_edge.outputs.resumable import completed_rows, open_output, partial_path
 
 PROBABILITIES = np.array([0.01, 0.02, 0.9, 0.07, 0, 0, 0, 0, 0, 0], dtype=np.float32)
 GOOD = Prediction('a, "b"\n.png', 2, 0.9, PROBABILITIES)
@@ -71,7 +71,7 @@ def test_rows_together_are_the_rows_one_by_one(kind: Format) -> None:
 
 def test_json_is_whole_however_the_writing_ends(capsys: pytest.CaptureFixture[str]) -> None:
     writer = Writer(Format.JSON)
-    with pytest.raises(KeyboardInterrupt), open_journal(None, writer) as file:
+    with pytest.raises(KeyboardInterrupt), open_output(None, writer) as file:
         file.write(writer.rows([GOOD], first=True))
         raise KeyboardInterrupt
     assert json.loads(capsys.readouterr().out) == EXPECTED[:1]
@@ -109,13 +109,13 @@ def test_top_k_adds_and_changes_nothing_else() -> None:
 def test_an_output_file_appears_only_once_it_is_whole(tmp_path: Path, kind: Format) -> None:
     path, writer = tmp_path / "answers", Writer(kind)
     path.write_text("the last one\n")
-    with pytest.raises(KeyboardInterrupt), open_journal(path, writer) as file:
+    with pytest.raises(KeyboardInterrupt), open_output(path, writer) as file:
         file.write(writer.rows([GOOD], first=True))
         raise KeyboardInterrupt
     assert path.read_text() == "the last one\n"
     # What can be gone on with stays.
-    assert partial_of(path).exists() == kind.is_resumable
-    with open_journal(path, writer) as file:
+    assert partial_path(path).exists() == kind.is_resumable
+    with open_output(path, writer) as file:
         file.write(writer.rows([BAD], first=True))
     assert path.read_text() == written(kind, [BAD])
     assert list(tmp_path.iterdir()) == [path]
@@ -130,9 +130,9 @@ def test_a_partial_file_is_gone_on_with_after_its_last_whole_row(
     whole = (writer.header + writer.rows([GOOD, BAD, GOOD, BAD])).encode()
     left = (writer.header + writer.rows([GOOD, BAD, GOOD, BAD][: 4 - rows_lost])).encode()
     # Ten bytes into the next row, where there is one.
-    partial_of(path).write_bytes(whole[: len(left) + 10])
-    with open_journal(path, writer, resume=True) as file:
-        done = list(rows_done(path, writer))
+    partial_path(path).write_bytes(whole[: len(left) + 10])
+    with open_output(path, writer, resume=True) as file:
+        done = list(completed_rows(path, writer))
         told = [(GOOD.path, 2, 0.9, None), ("bad.png", None, None, "bad.png: the file is empty")]
         assert done == (told * 2)[: 4 - rows_lost]
         file.write(writer.rows([GOOD, BAD, GOOD, BAD][len(done) :]))
@@ -141,18 +141,18 @@ def test_a_partial_file_is_gone_on_with_after_its_last_whole_row(
 
 def test_a_partial_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    partial_of(path).write_text("something\nelse\n")
+    partial_path(path).write_text("something\nelse\n")
     for kind in (Format.JSONL, Format.CSV):
         with pytest.raises(UsageError, match=r"answers\.partial: not what this command writes"):
-            list(rows_done(path, Writer(kind)))
+            list(completed_rows(path, Writer(kind)))
 
 
 def test_two_programs_do_not_write_one_file(tmp_path: Path) -> None:
     writer = Writer(Format.JSONL)
     with (
-        open_journal(tmp_path / "answers", writer),
+        open_output(tmp_path / "answers", writer),
         pytest.raises(OutputError, match="another mnist-edge"),
-        open_journal(tmp_path / "answers", writer),
+        open_output(tmp_path / "answers", writer),
     ):
         pass
 
@@ -162,7 +162,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, kind: Format)
     path = tmp_path / "no" / "such" / "folder.csv"
     with (
         pytest.raises(OutputError, match=r"folder\.csv"),
-        open_journal(path, Writer(kind)),
+        open_output(path, Writer(kind)),
     ):
         pass
 

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from mnist_edge import DigitClassifier, OutputError, UsageError
-from mnist_edge.inputs.decode import ImageSource
 from mnist_edge.inputs.sources import Item
 from mnist_edge.outputs.preview import (
     names_for,
@@ -20,7 +19,8 @@ from mnist_edge.outputs.preview import (
     terminal_lines,
     wants_colour,
 )
-from mnist_edge.preprocess.pipeline import prepare
+from mnist_edge.preprocess.preprocessor import preprocess_one
+from mnist_edge.types import ImageSource
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -62,7 +62,7 @@ def test_a_prediction_has_what_the_network_saw(
     for prediction in (classifier.predict(chalk), seen[0], seen[2]):
         assert prediction.image is not None
         assert prediction.image.dtype == np.uint8
-        np.testing.assert_array_equal(prediction.image, prepare(chalk))
+        np.testing.assert_array_equal(prediction.image, preprocess_one(chalk))
         assert "image" not in prediction.to_dict()
     assert seen[2].digit is None  # withheld, not unread
     assert seen[1].image is None
@@ -70,7 +70,7 @@ def test_a_prediction_has_what_the_network_saw(
 
 class TestSideBySide:
     def test_the_right_half_is_the_image_ten_times(self, chalk: Path) -> None:
-        image = prepare(chalk)
+        image = preprocess_one(chalk)
         sheet = side_by_side(chalk, image, "7")
         right = np.asarray(sheet.crop((300, 10, 580, 290)))
         expected = np.kron(image, np.ones((10, 10), dtype=np.uint8))
@@ -78,7 +78,7 @@ class TestSideBySide:
 
     def test_a_picture_of_28_pixels_is_shown_pixel_by_pixel(self, samples: Path) -> None:
         path = samples / "7-mnist.png"
-        sheet = np.asarray(side_by_side(path, prepare(path), "7"))
+        sheet = np.asarray(side_by_side(path, preprocess_one(path), "7"))
         np.testing.assert_array_equal(sheet[10:290, 10:290], sheet[10:290, 300:580])
 
     def test_the_orientation_tag_is_followed(self) -> None:
@@ -133,7 +133,7 @@ class TestSideBySide:
 
 class TestTerminal:
     def test_half_blocks_hold_every_pixel(self, chalk: Path) -> None:
-        image = prepare(chalk)
+        image = preprocess_one(chalk)
         lines = terminal_lines(chalk, image, colour=True)
         assert len(lines) == 14
         for index, line in enumerate(lines):
@@ -204,7 +204,7 @@ class TestStream:
             saved = tmp_path / "new" / "folder" / f"{Path(picture).stem}.png"
             with Image.open(saved) as image:
                 assert image.mode == "L"
-                np.testing.assert_array_equal(np.asarray(image), prepare(picture))
+                np.testing.assert_array_equal(np.asarray(image), preprocess_one(picture))
             again = classifier.predict(saved)
             assert again.digit == prediction.digit
             np.testing.assert_array_equal(again.probabilities, prediction.probabilities)

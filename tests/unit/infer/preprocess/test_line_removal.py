@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnist_edge.preprocess.components import find_pieces
+from mnist_edge.preprocess.components import select_digit
 from mnist_edge.preprocess.line_removal import keep_thick, remove_lines
 
 
@@ -28,7 +28,7 @@ def page(angle: float, width: int = 1) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("angle", [0, 3, -7, 20])
 def test_squares_are_removed_and_the_ring_is_kept(clean, angle: float) -> None:  # type: ignore[no-untyped-def]
     mask, ring = page(angle)
-    cleaned = find_pieces(clean(mask))
+    cleaned = select_digit(clean(mask))
     assert (cleaned & ring).sum() > 0.9 * ring.sum()
     assert (cleaned & ~ring).sum() < 0.12 * (mask & ~ring).sum()
 

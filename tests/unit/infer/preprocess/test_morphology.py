@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from mnist_edge.preprocess.morphology import dilate, erode, opening
-from mnist_edge.preprocess.strokes import normalise_width, stroke_width
+from mnist_edge.preprocess.strokes import normalize_width, stroke_width
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 45), st.integers(0, 99))
@@ -39,6 +39,6 @@ def test_width_of_a_stroke(width: int) -> None:
 def test_thin_and_fat_strokes_come_nearer_to_mnists(width: int) -> None:
     strokes = np.zeros((90, 90), np.float32)
     strokes[5:85, 40 : 40 + width] = 1
-    before, after = (stroke_width(s > 0.5) for s in (strokes, normalise_width(strokes, 80)))
+    before, after = (stroke_width(s > 0.5) for s in (strokes, normalize_width(strokes, 80)))
     mnists = 8.3  # the median of the training images, in a digit 80 pixels high
     assert abs(after - mnists) < 0.75 * abs(before - mnists)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_edge import DigitClassifier, ImageError, NoDigitError
-from mnist_edge.preprocess.pipeline import are_mnist_form, is_mnist_form, prepare
+from mnist_edge.preprocess.mnist_form import is_mnist_form
+from mnist_edge.preprocess.preprocessor import preprocess_one
 from tests.conftest import Digits
 
 Bytes = npt.NDArray[np.uint8]
@@ -28,16 +29,16 @@ def test_many_are_told_as_each_is(train_digits: Digits) -> None:
         image[:] = np.roll(image, rng.integers(-2, 3, 2), (0, 1))
     images[::7] *= rng.integers(0, 2, (len(images[::7]), 28, 1), np.uint8)
     images[5] = 0
-    told = are_mnist_form(images)
+    told = is_mnist_form(images)
     assert told.tolist() == [is_mnist_form(image) for image in images]
     assert 0.1 < told.mean() < 0.9
 
 
 def test_mnist_form_passes_bit_for_bit_and_so_does_its_negative(train_digits: Digits) -> None:
     for image in train_digits[0][:500]:
-        np.testing.assert_array_equal(prepare(image), image)
-        np.testing.assert_array_equal(prepare(255 - image), image)
-        np.testing.assert_array_equal(prepare(Image.fromarray(image).convert("RGB")), image)
+        np.testing.assert_array_equal(preprocess_one(image), image)
+        np.testing.assert_array_equal(preprocess_one(255 - image), image)
+        np.testing.assert_array_equal(preprocess_one(Image.fromarray(image).convert("RGB")), image)
 
 
 def enlarged(image: Bytes) -> Image.Image:
@@ -117,7 +118,7 @@ def test_pictures_are_read_nearly_as_well_as_mnist_itself(
 
 def test_the_result_is_made_as_mnist_was(train_digits: Digits) -> None:
     for image in train_digits[0][:200]:
-        prepared = prepare(on_page(image, 30, 240))
+        prepared = preprocess_one(on_page(image, 30, 240))
         assert prepared.dtype == np.uint8
         assert prepared.max() == 255
         assert is_mnist_form(prepared)
@@ -128,7 +129,7 @@ def test_the_same_digit_in_either_polarity_gives_nearly_the_same_picture(
 ) -> None:
     for image in train_digits[0][:100]:
         page = np.asarray(on_page(image, 30, 240).resize((320, 240)))
-        dark, light = (prepare(picture).astype(int) for picture in (page, 255 - page))
+        dark, light = (preprocess_one(picture).astype(int) for picture in (page, 255 - page))
         # Light is made good for differently, so not to the last level.
         assert np.abs(dark - light).mean() <= 5
 
@@ -150,7 +151,7 @@ def test_dust_and_a_page_edge_are_no_part_of_the_digit(train_digits: Digits) -> 
 @pytest.mark.parametrize("shape", [(28, 28), (1, 1), (300, 200)])
 def test_a_flat_picture_has_no_digit(level: int, shape: tuple[int, int]) -> None:
     with pytest.raises(NoDigitError, match="no digit found"):
-        prepare(np.full(shape, level, dtype=np.uint8))
+        preprocess_one(np.full(shape, level, dtype=np.uint8))
 
 
 def test_blank_paper_has_no_digit() -> None:
@@ -158,7 +159,7 @@ def test_blank_paper_has_no_digit() -> None:
     grain = rng.normal(0, 2, (300, 400))
     lamp = np.linspace(140, 220, 400)
     with pytest.raises(NoDigitError):
-        prepare(np.clip(lamp + grain, 0, 255).astype(np.uint8))
+        preprocess_one(np.clip(lamp + grain, 0, 255).astype(np.uint8))
 
 
 @settings(max_examples=150, deadline=None)
@@ -173,7 +174,7 @@ def test_any_array_gives_a_picture_or_our_error(
 ) -> None:
     pixels = np.frombuffer(random.randbytes(height * width * channels), np.uint8)  # type: ignore[attr-defined]
     try:
-        prepared = prepare(pixels.reshape(height, width, channels))
+        prepared = preprocess_one(pixels.reshape(height, width, channels))
     except ImageError:
         return
     assert prepared.shape == (28, 28)
@@ -190,7 +191,7 @@ def test_any_bytes_give_a_picture_or_our_error(name: str, data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        prepared = prepare(bytes(content[: data.draw(st.integers(0, len(content)))]))
+        prepared = preprocess_one(bytes(content[: data.draw(st.integers(0, len(content)))]))
     except ImageError:
         return
     assert prepared.shape == (28, 28)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_edge import ImageReadError
-from mnist_edge.inputs.decode import ImageSource
-from mnist_edge.preprocess.pipeline import prepare_all_plain, prepare_plain
+from mnist_edge.preprocess.preprocessor import prepare_all_plain, prepare_plain
+from mnist_edge.types import ImageSource
 from tests.conftest import Digits
 
 Bytes = npt.NDArray[np.uint8]

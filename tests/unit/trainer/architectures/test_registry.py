@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from mnist_edge_trainer.architectures.registry import Committee, build
+from mnist_edge_trainer.architectures.registry import Ensemble, build
 
 
 def images(count: int = 8) -> torch.Tensor:
@@ -15,7 +15,7 @@ def images(count: int = 8) -> torch.Tensor:
 def test_a_committee_answers_the_mean_of_its_members() -> None:
     torch.manual_seed(0)
     committee = build("committee").eval()
-    assert isinstance(committee, Committee)
+    assert isinstance(committee, Ensemble)
     together = committee(images())
     committee.training = True  # of the committee alone: its batch norms keep to what they know
     apart = committee(images())

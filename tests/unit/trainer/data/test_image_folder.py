@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mnist_edge import DatasetError
-from mnist_edge.preprocess.pipeline import prepare
+from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge_trainer.data.image_folder import ClassFolders, has_pictures, load_folder
 from tests.conftest import SAMPLES, Digits
 
@@ -115,7 +115,7 @@ def test_folders_inside_a_class_belong_to_it(folder: Path) -> None:
     shutil.copy(SAMPLES / "0-card.jpg", inner)
     loaded, told = load(folder)
     assert told == []
-    assert bytes(prepare(SAMPLES / "0-card.jpg")) in map(bytes, loaded.images)
+    assert bytes(preprocess_one(SAMPLES / "0-card.jpg")) in map(bytes, loaded.images)
     assert Counter(loaded.classes.tolist()) == {0: PER_CLASS, 1: PER_CLASS, 2: PER_CLASS + 1}
 
 

@@ -80,7 +80,7 @@ def pictures(digits: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]) -> dic
         ),
         "predictions": lambda path: figures.draw_predictions(*answers, GARMENTS, path),
         "reliability": lambda path: figures.draw_reliability(probabilities, labels, path),
-        "attention": lambda path: figures.draw_attention(
+        "attention": lambda path: figures.draw_saliency(
             images[few], maps, labels[few], GARMENTS, path
         ),
         "filters": lambda path: figures.draw_filters(weights, path),

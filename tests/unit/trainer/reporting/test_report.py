@@ -306,7 +306,7 @@ def test_the_command_evaluates_what_was_not_and_writes_beside_the_run(
     training, validation = split_training(load_digits(SAMPLES, "train"), config.val_split)
     run = RunFolder(tmp_path)
     cpu = torch.device("cpu")
-    result = train(config, training[:5_000], validation, run, device=cpu, observer=_Silent())
+    result = train(config, training[:5_000], validation, run, device=cpu, callback=_Silent())
     report(tmp_path, data=SAMPLES, output=None)
     said = capsys.readouterr()
     assert said.out.startswith(f"wrote {tmp_path / 'report.html'} (")

@@ -13,26 +13,26 @@ from mnist_edge.model import Model
 from mnist_edge_trainer.data.splits import Digits as Labelled
 from mnist_edge_trainer.evaluation.rejection import THRESHOLDS, choose_threshold, rejection_curve
 from mnist_edge_trainer.evaluation.robustness import measure_robustness, naive
-from mnist_edge_trainer.synthetic.dataset import NO_DIGIT, PhotoPool
-from mnist_edge_trainer.synthetic.digit_variants import unusual_form
+from mnist_edge_trainer.synthetic.dataset import NEGATIVE, SyntheticDataset
+from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.render import (
-    AXES,
+    CORRUPTIONS,
     Scene,
-    any_scene,
     blank_page,
     photograph,
+    random_scene,
     stencil,
 )
 from tests.conftest import Digits
 
 
-@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("axis", CORRUPTIONS)
 def test_every_axis_makes_pictures_the_same_ones_for_a_seed(
     axis: str, train_digits: Digits
 ) -> None:
     for severity in range(3):
         first, again = (
-            photograph(train_digits[0][5], AXES[axis](rng, severity), rng)
+            photograph(train_digits[0][5], CORRUPTIONS[axis](rng, severity), rng)
             for rng in (np.random.default_rng(3), np.random.default_rng(3))
         )
         assert first.tobytes() == again.tobytes()
@@ -54,7 +54,7 @@ def test_a_pen_has_the_width_it_says(train_digits: Digits) -> None:
 def test_mixed_scenes_are_drawn_without_fail(train_digits: Digits) -> None:
     for seed, digit in enumerate(train_digits[0][:200]):
         rng = np.random.default_rng(seed)
-        assert photograph(digit, any_scene(rng), rng).width >= 1
+        assert photograph(digit, random_scene(rng), rng).width >= 1
 
 
 def test_the_thinnest_strokes_of_the_smallest_digits_have_a_place(train_digits: Digits) -> None:
@@ -78,7 +78,7 @@ def test_a_blank_page_is_the_picture_without_its_digit(train_digits: Digits) -> 
 
 
 def test_unusual_forms_are_told_apart_by_the_network_that_saw_them() -> None:
-    drawn = [unusual_form(np.random.default_rng([7, seed])) for seed in range(200)]
+    drawn = [digit_variant(np.random.default_rng([7, seed])) for seed in range(200)]
     images, labels = zip(*drawn, strict=True)
     assert set(labels) == {1, 3, 4, 7, 9}
     answers = Model.load().run(np.stack(images)).argmax(axis=1)
@@ -88,19 +88,19 @@ def test_unusual_forms_are_told_apart_by_the_network_that_saw_them() -> None:
 def test_a_chunk_is_made_once_and_is_the_same_again(tmp_path: Path, train_digits: Digits) -> None:
     images, labels = train_digits[0][:60], train_digits[1][:60].astype(np.int64)
     first, elsewhere = (
-        PhotoPool(images, labels, tmp_path / name).chunk(0) for name in ("one", "two")
+        SyntheticDataset(images, labels, tmp_path / name).chunk(0) for name in ("one", "two")
     )
     np.testing.assert_array_equal(first.images, elsewhere.images)
     (kept,) = (tmp_path / "one").glob("*.npz")
     before = kept.stat().st_mtime_ns
-    again = PhotoPool(images, labels, tmp_path / "one").chunk(0)
+    again = SyntheticDataset(images, labels, tmp_path / "one").chunk(0)
     np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.labels, again.labels)
     assert kept.stat().st_mtime_ns == before
     kept.write_bytes(kept.read_bytes()[:1000])
-    mended = PhotoPool(images, labels, tmp_path / "one").chunk(0)
+    mended = SyntheticDataset(images, labels, tmp_path / "one").chunk(0)
     np.testing.assert_array_equal(first.images, mended.images)
-    assert 0 < (first.labels == NO_DIGIT).sum() < 20
+    assert 0 < (first.labels == NEGATIVE).sum() < 20
     assert first.images.any(axis=(1, 2)).all()
 
 
@@ -108,7 +108,7 @@ def test_the_front_end_is_scored_beside_the_naive_way(train_digits: Digits) -> N
     digits = Labelled.of(train_digits[0][-25:], train_digits[1][-25:])
     seen: list[str] = []
     scores = measure_robustness(Model.load().run, digits, lambda axis: seen.append(axis.axis))
-    assert seen == [axis.axis for axis in scores] == list(AXES)
+    assert seen == [axis.axis for axis in scores] == list(CORRUPTIONS)
     middle = [axis.by_severity[1] for axis in scores]
     assert np.mean([score.front_end for score in middle]) >= 0.96
     assert np.mean([score.naive for score in middle]) <= 0.7

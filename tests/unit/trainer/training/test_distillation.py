@@ -15,7 +15,7 @@ from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
 from mnist_edge_trainer.training.augment import Augmentation
 from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.distillation import Lessons, load_teacher
+from mnist_edge_trainer.training.distillation import SoftLabelCache, load_teacher
 from mnist_edge_trainer.training.loop import StepReport, train
 
 DIGITS = tuple("0123456789")
@@ -41,9 +41,9 @@ def teacher() -> Model:
     return load_teacher("mnist-edge-int8", DIGITS)
 
 
-def lessons(parts: tuple[Digits, Digits], teacher: Model, cache: Path) -> Lessons:
+def lessons(parts: tuple[Digits, Digits], teacher: Model, cache: Path) -> SoftLabelCache:
     training, validation = parts
-    return Lessons(training, validation, 100, teacher, AUGMENTATION, count=3, cache=cache)
+    return SoftLabelCache(training, validation, 100, teacher, AUGMENTATION, count=3, cache=cache)
 
 
 def test_the_answers_are_to_the_pictures_shown(
@@ -92,8 +92,8 @@ def test_a_student_learns_what_the_teacher_knows_and_the_labels_do_not(
             validation,
             RunFolder(tmp_path / str(weight)),
             device=torch.device("cpu"),
-            observer=Silent(),
-            lessons=Lessons(
+            callback=Silent(),
+            lessons=SoftLabelCache(
                 mislabelled, mislabelled[:0], 0, teacher, AUGMENTATION, 3, tmp_path / "cache"
             ),
         ).best.val_accuracy
@@ -107,7 +107,7 @@ def test_photographs_that_show_no_digit_are_taught_too(
     parts: tuple[Digits, Digits], teacher: Model, tmp_path: Path
 ) -> None:
     blots = Digits(parts[0].images[:50].flip(2, 3), torch.full((50,), -1))
-    made = Lessons(parts[0][:50], blots, 50, teacher, None, 1, tmp_path).lesson(0)
+    made = SoftLabelCache(parts[0][:50], blots, 50, teacher, None, 1, tmp_path).lesson(0)
     assert (made.digits.labels[50:] == -1).all()
     assert torch.equal(made.digits.images[:50], parts[0].images[:50])
 

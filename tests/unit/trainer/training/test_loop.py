@@ -15,7 +15,7 @@ import torch
 from mnist_edge import TrainingError, UsageError
 from mnist_edge_trainer.architectures.registry import ARCHITECTURES, Architecture, build
 from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
-from mnist_edge_trainer.synthetic.dataset import NO_DIGIT, PhotoPool, Photos
+from mnist_edge_trainer.synthetic.dataset import NEGATIVE, Photos, SyntheticDataset
 from mnist_edge_trainer.training.checkpoint import (
     DataFacts,
     EpochRecord,
@@ -84,22 +84,22 @@ def test_resumed_after_an_interruption_it_ends_the_same(
 ) -> None:
     run(tmp_path / "whole", parts)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "broken", parts, observer=Quiet(interrupt_after=2))
+        run(tmp_path / "broken", parts, callback=Quiet(interrupt_after=2))
     assert load_checkpoint(tmp_path / "broken" / "last.pt").epoch == 2
-    observer = Quiet()
-    run(tmp_path / "broken", parts, observer=observer, resume=True)
-    assert {step.epoch for step in observer.steps} == {3}
+    callback = Quiet()
+    run(tmp_path / "broken", parts, callback=callback, resume=True)
+    assert {step.epoch for step in callback.steps} == {3}
     assert same_weights(tmp_path / "whole", tmp_path / "broken", "last.pt")
     assert same_weights(tmp_path / "whole", tmp_path / "broken", "best.pt")
 
 
-class _Shapes(PhotoPool):
+class _Shapes(SyntheticDataset):
     """Stands in for photographs, which take seconds to make: digits of white, and no digits."""
 
     def chunk(self, _: int) -> Photos:
         images = np.zeros((40, 28, 28), np.uint8)
         images[:20, 10:18] = 255
-        return Photos(images, np.repeat([0, NO_DIGIT], 20))
+        return Photos(images, np.repeat([0, NEGATIVE], 20))
 
 
 def test_photographs_are_learnt_and_what_is_no_digit_is_not_told_for_one(
@@ -115,7 +115,7 @@ def test_photographs_are_learnt_and_what_is_no_digit_is_not_told_for_one(
     assert float(blank.max()) < 0.3
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "broken", parts, config, photos=photos, observer=Quiet(interrupt_after=2))
+        run(tmp_path / "broken", parts, config, photos=photos, callback=Quiet(interrupt_after=2))
     run(tmp_path / "broken", parts, config, photos=photos, resume=True)
     assert same_weights(tmp_path / "whole", tmp_path / "broken", "last.pt")
 
@@ -174,7 +174,7 @@ def test_a_run_that_diverges_says_so_and_keeps_what_it_had(
                 parameter.data.fill_(float("nan"))
 
     with pytest.raises(TrainingError, match=r"no longer finite in epoch 2.*smaller --lr.*last\.pt"):
-        run(tmp_path, parts, observer=Poison())
+        run(tmp_path, parts, callback=Poison())
     assert load_checkpoint(tmp_path / "last.pt").epoch == 1
 
 

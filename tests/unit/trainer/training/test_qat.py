@@ -12,7 +12,7 @@ from torch import nn
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.export.export import to_onnx
 from mnist_edge_trainer.export.quantize import quantize
-from mnist_edge_trainer.training.qat import as_int8, with_int8_weights
+from mnist_edge_trainer.training.qat import fake_quantize, fake_quantized_weights
 
 
 def stored_weights(model: onnx.ModelProto) -> list[np.ndarray]:
@@ -44,7 +44,7 @@ def test_the_grid_is_that_of_the_exported_file(train_digits: tuple[np.ndarray, n
         gain = torch.ones(len(layer.weight))
         if index < len(norms):
             gain = norms[index].weight / torch.sqrt(norms[index].running_var + norms[index].eps)
-        expected = as_int8(layer.weight.detach()) * gain.detach().reshape(
+        expected = fake_quantize(layer.weight.detach()) * gain.detach().reshape(
             -1, *[1] * (stored.ndim - 1)
         )
         step = np.abs(stored).max() / 64
@@ -57,17 +57,17 @@ def test_weights_are_exact_again_and_gradients_are_of_the_rounded_ones() -> None
     layer = nn.Linear(5, 3)
     exact = layer.weight.detach().clone()
     inputs = torch.randn(4, 5)
-    with with_int8_weights(layer):
-        assert torch.equal(layer.weight, as_int8(exact))
+    with fake_quantized_weights(layer):
+        assert torch.equal(layer.weight, fake_quantize(exact))
         assert not torch.equal(layer.weight, exact)
         (layer(inputs) ** 2).sum().backward()
     assert torch.equal(layer.weight, exact)
-    by_hand = 2 * (inputs @ as_int8(exact).T + layer.bias).T @ inputs
+    by_hand = 2 * (inputs @ fake_quantize(exact).T + layer.bias).T @ inputs
     assert torch.allclose(layer.weight.grad, by_hand, atol=1e-5)
-    with pytest.raises(KeyError), with_int8_weights(layer):
+    with pytest.raises(KeyError), fake_quantized_weights(layer):
         raise KeyError
     assert torch.equal(layer.weight, exact)
 
 
 def test_a_channel_of_zeros_stays_so() -> None:
-    assert torch.equal(as_int8(torch.zeros(2, 3)), torch.zeros(2, 3))
+    assert torch.equal(fake_quantize(torch.zeros(2, 3)), torch.zeros(2, 3))

@@ -1,0 +1,43 @@
+"""Recognizes images that were already made as MNIST's were: they pass unchanged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mnist_edge.types import BOX, CENTER, SIDE, GrayImage, Mask
+
+__all__ = ["is_mnist_form"]
+
+_ONES = np.ones(SIDE, np.float32)
+_INDICES = np.arange(SIDE, dtype=np.float32)
+
+_OFF_CENTER = 0.52
+"""Pixels that a centre of mass may lie off the middle: half a pixel, and rounding."""
+
+
+def is_mnist_form(images: GrayImage) -> Mask:
+    """Whether each image has the properties that all 70,000 of MNIST have.
+
+    These are an exactly black background, a longer side of 19 or 20 pixels, and a centre of mass
+    within half a pixel of pixel 14, or a digit so lopsided that it touches the border instead.
+
+    Args:
+        images: uint8 ``[N, 28, 28]``.
+
+    Returns:
+        bool ``[N]``.
+    """
+    ink = images.astype(np.float32)
+    longest = np.zeros(len(images), np.intp)
+    is_centered = np.ones(len(images), bool)
+    # Sums along an axis as products with ones: the fastest way for so few.
+    for lines in (ink @ _ONES, _ONES @ ink):
+        inked = lines > 0
+        start, stop = inked.argmax(axis=1), SIDE - inked[:, ::-1].argmax(axis=1)
+        longest = np.maximum(longest, stop - start)
+        with np.errstate(invalid="ignore"):  # an image without ink has no centre
+            off = (lines @ _INDICES) / (lines @ _ONES) - CENTER
+        lopsided = np.where(off > 0, start == 0, stop == SIDE)
+        is_centered &= (np.abs(off) < _OFF_CENTER) | (lopsided & inked.any(axis=1))
+    is_centered &= (longest == BOX - 1) | (longest == BOX)
+    return is_centered

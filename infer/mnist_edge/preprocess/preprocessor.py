@@ -1,0 +1,121 @@
+"""Any picture a person has -> the 28 x 28 that a network was trained to see.
+
+A network trained on MNIST fails on pictures made another way, so every picture is made that way
+first: "the original black and white images were size normalized to fit in a 20x20 pixel box while
+preserving their aspect ratio [...] anti-aliasing [...] the images were centered in a 28x28 image
+by computing the center of mass of the pixels, and translating the image so as to position this
+point at the center" (LeCun, Bottou, Bengio, Haffner 1998, section III-A)::
+
+    decode -> gray plane -> find the digit -> crop -> 20 x 20 box -> 28 x 28
+
+A network for pictures of anything else gets the whole picture, resized. A model's file says which
+of the two it needs (see `Preprocessing`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from mnist_edge.errors import ImageError, NoDigitError
+from mnist_edge.inputs.decode import decode_all, source_name
+from mnist_edge.preprocess.mnist_form import is_mnist_form
+from mnist_edge.types import SIDE, GrayImage, ImageSource, Pixels, Preprocessing
+
+__all__ = ["PREPROCESSING_REVISION", "preprocess", "preprocess_one"]
+
+PREPROCESSING_REVISION = f"{Preprocessing.DIGIT.value}.1"
+"""To be raised by every change that makes another 28 x 28 of any picture, however slightly: what
+was kept in a cache to train on is then made again."""
+
+
+def preprocess(
+    pictures: Sequence[Pixels | ImageError],
+    names: Sequence[str | None],
+    kind: Preprocessing = Preprocessing.DIGIT,
+) -> list[GrayImage | ImageError]:
+    """Makes a network's input of each picture; an error takes the place of the picture it is about.
+
+    An image already in MNIST form passes bit for bit, its negative inverted.
+
+    Args:
+        pictures: decoded, uint8 ``[H, W]`` or ``[H, W, 3]``; an error is passed on.
+        names: what an error calls each; None = ``image``.
+        kind: what the network was trained to see.
+
+    Returns:
+        for each picture uint8 ``[28, 28]``: 0 = background and 255 = ink for digits, 0 = black and
+        255 = white for anything else; or a `NoDigitError`.
+    """
+    ready = _in_mnist_form(pictures) if kind is Preprocessing.DIGIT else {}
+    convert = _normalized if kind is Preprocessing.DIGIT else _resized
+    return [
+        ready[i]
+        if i in ready
+        else picture
+        if isinstance(picture, ImageError)
+        else convert(picture, name or "image")
+        for i, (picture, name) in enumerate(zip(pictures, names, strict=True))
+    ]
+
+
+def preprocess_one(
+    source: ImageSource, name: str | None = None, kind: Preprocessing = Preprocessing.DIGIT
+) -> GrayImage:
+    """Decodes and preprocesses one picture: a batch of one.
+
+    Args:
+        source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
+        name: what errors call it; None = its path, where it has one.
+        kind: what the network was trained to see.
+
+    Returns:
+        uint8 ``[28, 28]``, as `preprocess`.
+
+    Raises:
+        ImageReadError: it cannot be opened or decoded.
+        NoDigitError: nothing in it stands out from the background.
+    """
+    names = [name or source_name(source)]
+    (image,) = preprocess(decode_all([source], names), names, kind)
+    if isinstance(image, ImageError):
+        raise image
+    return image
+
+
+def _in_mnist_form(pictures: Sequence[Pixels | ImageError]) -> dict[int, GrayImage]:
+    """The images that need nothing done to them, or only to be inverted, by position.
+
+    Asked of all at once: data sets are made of such images, and numpy is slow to be called.
+    """
+    sized = {
+        i: picture
+        for i, picture in enumerate(pictures)
+        if not isinstance(picture, ImageError) and picture.shape == (SIDE, SIDE)
+    }
+    found: dict[int, GrayImage] = {}
+    for invert in (False, True):
+        left = {i: 255 - image if invert else image for i, image in sized.items() if i not in found}
+        if left:
+            found |= itertools.compress(left.items(), is_mnist_form(np.stack([*left.values()])))
+    return found
+
+
+def _normalized(picture: Pixels, name: str) -> GrayImage | ImageError:
+    # Most of the front end, which data sets have no use for.
+    from mnist_edge.preprocess.normalize import normalize
+
+    image = normalize(picture)
+    if image is None:
+        return NoDigitError(f"{name}: no digit found; nothing stands out from the background")
+    return image
+
+
+def _resized(picture: Pixels, _: str) -> GrayImage:
+    if picture.shape == (SIDE, SIDE):
+        return picture
+    from mnist_edge.preprocess.resize import resize_pad
+
+    return resize_pad(picture)
