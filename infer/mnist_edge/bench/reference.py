@@ -30,7 +30,7 @@ def reference_call(name: str) -> Call:
 
 def calibration_sum() -> str:
     """SHA-256 of the graph that runs are compared by."""
-    return sha256(_content("calibration"))
+    return hashlib.sha256(_content("calibration")).hexdigest()
 
 
 def _content(name: str) -> bytes:

@@ -1,6 +1,5 @@
-"""What the commands of the workstation do, for the command line to call: a module each.
+"""The command line of the trainer: a module for each command, its options beside the code it calls."""
 
-Results go to stdout, everything else to stderr.
-"""
+from mnist_edge_trainer.cli.options import commands
 
-from __future__ import annotations
+__all__ = ["commands"]
