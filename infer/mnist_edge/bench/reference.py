@@ -8,6 +8,7 @@ benchmarks in the repository, made both.
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from importlib.resources import files
 

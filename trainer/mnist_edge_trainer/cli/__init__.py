@@ -1,4 +1,4 @@
-"""The command line of the trainer: a module for each command, its options beside the code it calls."""
+"""The command line of the trainer: a module for each command, its options beside its code."""
 
 from mnist_edge_trainer.cli.options import commands
 
