@@ -6,13 +6,13 @@ is told and left out. Without torch, whose import would hold up every process th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,10 +22,10 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
+from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import DatasetError, ImageError, one_line
 from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.preprocess.preprocessor import preprocess_one
-from mnist_edge_trainer.synthetic.workers import workers
 
 __all__ = ["LEAST", "ClassFolders", "has_pictures", "load_folder"]
 
@@ -217,9 +217,11 @@ def _prepared(files: Sequence[_File]) -> list[tuple[bytes, Grey] | str]:
         [file.path for file in files[start : start + _BATCH]]
         for start in range(0, len(files), _BATCH)
     ]
-    with _mapping(len(files)) as mapped:
+    with contextlib.ExitStack() as stack:
         made = track(
-            mapped(_prepare_batch, batches),
+            map(_prepare_batch, batches)
+            if len(files) <= _FEW
+            else stack.enter_context(WorkerPool(_prepare_batch)).map(batches),
             "read pictures",
             total=len(batches),
             console=Console(stderr=True),
@@ -231,18 +233,6 @@ def _prepared(files: Sequence[_File]) -> list[tuple[bytes, Grey] | str]:
 
 _Batch = Sequence[str]
 _Outcomes = list[tuple[bytes, Grey] | str]
-
-
-@contextmanager
-def _mapping(
-    pictures: int,
-) -> Iterator[Callable[[Callable[[_Batch], _Outcomes], Sequence[_Batch]], Iterator[_Outcomes]]]:
-    """`map`, in processes of its own where there is enough to do."""
-    if pictures <= _FEW:
-        yield map
-    else:
-        with workers() as processes:
-            yield processes.map
 
 
 def _prepare_batch(paths: _Batch) -> _Outcomes:

@@ -6,7 +6,6 @@ end, and the way that nearly every MNIST project goes (see `naive`).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,16 +13,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
 from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.synthetic.render import CORRUPTIONS, SEVERITIES, photograph
-from mnist_edge_trainer.synthetic.workers import workers
 
 __all__ = ["CorruptionScores", "Scores", "measure_robustness", "naive"]
 
 Grey = npt.NDArray[np.uint8]
 Network = Callable[[Grey], npt.NDArray[np.float32]]
+
+_BATCH = 25
+"""Photographs that a worker makes at a time."""
 
 _SEED = 2027
 """Not the one that training photographs are made with."""
@@ -64,12 +66,16 @@ def measure_robustness(
     labels = digits.labels.numpy()
     images = list(digits.images[:, 0].numpy())
     scores = []
-    with workers() as pool:
+    with WorkerPool(_read_batch) as pool:
         for axis in CORRUPTIONS:
             cells = []
             for severity in range(len(SEVERITIES)):
-                work = functools.partial(_read, axis, severity)
-                read = list(pool.map(work, range(len(images)), images, chunksize=25))
+                batches = (
+                    [(axis, severity, i, images[i]) for i in range(start, stop)]
+                    for start in range(0, len(images), _BATCH)
+                    for stop in [min(len(images), start + _BATCH)]
+                )
+                read = [pictures for batch in pool.map(batches) for pictures in batch]
                 ours, theirs = (np.stack(pictures) for pictures in zip(*read, strict=True))
                 cells.append(
                     Scores(_accuracy(network, ours, labels), _accuracy(network, theirs, labels))
@@ -77,6 +83,10 @@ def measure_robustness(
             scores.append(CorruptionScores(axis, tuple(cells)))
             on_axis(scores[-1])
     return scores
+
+
+def _read_batch(batch: list[tuple[str, int, int, Grey]]) -> list[tuple[Grey, Grey]]:
+    return [_read(*photograph) for photograph in batch]
 
 
 def _read(axis: str, severity: int, index: int, digit: Grey) -> tuple[Grey, Grey]:

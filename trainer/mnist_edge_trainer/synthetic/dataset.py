@@ -7,10 +7,8 @@ training comes to need them, and are kept in the user's cache.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +19,14 @@ import numpy.typing as npt
 import PIL
 import scipy
 from PIL import Image
-from platformdirs import user_cache_path
 
+from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
-from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess_one
+from mnist_edge_trainer.cache import cache_folder, cached_arrays
 from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.negatives import printed_digit, sample_negative
 from mnist_edge_trainer.synthetic.render import blank_page, photograph, plain_scene, random_scene
-from mnist_edge_trainer.synthetic.workers import workers
 
 __all__ = [
     "CHUNK",
@@ -175,27 +172,20 @@ def _kept(
     """Photographs from the cache, or made now."""
     digest = hashlib.sha256(f"{_VERSIONS} {subject.__name__}".encode())
     digest.update(digits.tobytes() + labels.tobytes())
-    folder = cache or user_cache_path("mnist-edge") / "photos"
-    path = folder / f"{digest.hexdigest()[:16]}-{seed}.npz"
-    # A damaged file is made anew.
-    damages = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
-    with contextlib.suppress(*damages), path.open("rb") as stored, np.load(stored) as kept:
-        return Photos(kept["images"], kept["labels"])
-    photos = _render(subject, digits, labels, seed)
-    make_folder(folder)
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, images=photos.images, labels=photos.labels)
-    return photos
+    path = (cache or cache_folder("photos")) / f"{digest.hexdigest()[:16]}-{seed}.npz"
+    arrays = cached_arrays(path, lambda: vars(_render(subject, digits, labels, seed)))
+    return Photos(arrays["images"], arrays["labels"])
 
 
 def _render(subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int) -> Photos:
     """Photographs a subject for every digit, on all cores, in order."""
     work = functools.partial(_render_batch, subject, seed)
-    starts = range(0, len(digits), _BATCH)
-    batches = [(start, digits[start : start + _BATCH]) for start in starts]
-    batch_labels = [labels[start : start + _BATCH] for start in starts]
-    with workers() as processes:
-        made = list(processes.map(work, batches, batch_labels))
+    batches = (
+        (start, digits[start : start + _BATCH], labels[start : start + _BATCH])
+        for start in range(0, len(digits), _BATCH)
+    )
+    with WorkerPool(work) as pool:
+        made = list(pool.map(batches))
     return Photos(
         np.concatenate([images for images, _ in made]),
         np.concatenate([kept for _, kept in made]),
@@ -203,9 +193,9 @@ def _render(subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed:
 
 
 def _render_batch(
-    subject: Subject, seed: int, batch: tuple[int, Grey], labels: npt.NDArray[np.int64]
+    subject: Subject, seed: int, batch: tuple[int, Grey, npt.NDArray[np.int64]]
 ) -> tuple[Grey, npt.NDArray[np.int64]]:
-    start, digits = batch
+    start, digits, labels = batch
     images: list[Grey] = []
     kept: list[int] = []
     for index, (digit, label) in enumerate(zip(digits, labels, strict=True), start):

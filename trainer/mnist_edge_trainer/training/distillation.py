@@ -9,20 +9,18 @@ student's whole step, they are kept, with the pictures, in the user's cache.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model
-from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge_trainer.cache import cache_folder, cached_arrays
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.augment import Augmentation, to_unit_range
 
@@ -80,17 +78,13 @@ class SoftLabelCache:
         drawn = torch.randint(max(1, len(self.photos)), (self.photos_each,), generator=generator)
         shown = Digits.join([self.digits, self.photos[drawn]])
         path = self._path(shown, number)
-        # A damaged file is made anew.
-        damages = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
-        with contextlib.suppress(*damages), path.open("rb") as stored, np.load(stored) as kept:
-            images, answers = torch.from_numpy(kept["images"]), torch.from_numpy(kept["answers"])
-            return SoftLabels(Digits(images, shown.labels), answers.float())
-        images = self._distorted(shown.images, number)
-        answers = self._answers(images)
-        make_folder(path.parent)
-        with atomic_write(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, images=images.numpy(), answers=answers.numpy())
+        arrays = cached_arrays(path, lambda: self._made(shown.images, number))
+        images, answers = torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["answers"])
         return SoftLabels(Digits(images, shown.labels), answers.float())
+
+    def _made(self, images: Tensor, number: int) -> dict[str, npt.NDArray[Any]]:
+        images = self._distorted(images, number)
+        return {"images": images.numpy(), "answers": self._answers(images).numpy()}
 
     def _answers(self, images: Tensor) -> Tensor:
         """Log-probabilities float16 ``[N, C]``: three digits of them will do."""
@@ -112,7 +106,7 @@ class SoftLabelCache:
     def _path(self, shown: Digits, number: int) -> Path:
         digest = hashlib.sha256(f"{self.augmentation}{self.teacher.sha256}".encode())
         digest.update(shown.images.numpy().tobytes())
-        folder = self.cache or user_cache_path("mnist-edge") / "lessons"
+        folder = self.cache or cache_folder("lessons")
         return folder / f"{digest.hexdigest()[:16]}-{number}.npz"
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
+from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.inputs.decode import decode
 from mnist_edge.model import Model
 from mnist_edge.outputs.atomic import atomic_write
@@ -31,7 +32,6 @@ from mnist_edge_trainer.synthetic.render import (
     photograph,
     random_scene,
 )
-from mnist_edge_trainer.synthetic.workers import workers
 from mnist_edge_trainer.training.config import TrainConfig
 
 __all__ = ["main"]
@@ -57,8 +57,8 @@ def main(output: Path) -> None:
     network = Model.load()
     features: list[list[float]] = []
     is_good: list[bool] = []
-    with workers() as pool:
-        for i, (facts, pictures) in zip(chosen, pool.map(_read, jobs, chunksize=16), strict=True):
+    with WorkerPool(_read) as pool:
+        for i, (facts, pictures) in zip(chosen, pool.map(jobs), strict=True):
             if pictures:
                 features += facts
                 found = np.stack(pictures).any(axis=(1, 2))
