@@ -100,7 +100,7 @@ class Formatter:
         return "\n]\n" if self.kind is Format.JSON else ""
 
     def rows(self, predictions: Sequence[Prediction]) -> str:
-        """Text of one prediction or more."""
+        """Text of some predictions."""
         if self.kind is Format.TABLE:
             return "".join(map(self._table, predictions))
         texts = zip(predictions, probability_texts(predictions), strict=True)
@@ -111,7 +111,7 @@ class Formatter:
             csv.writer(file, lineterminator="\n").writerows(self._csv(*row) for row in texts)
             return file.getvalue()
         rows = (json_row(*row, self._more_fields(row[0])) for row in texts)
-        return ",\n".join(rows) if self.kind is Format.JSON else "\n".join(rows) + "\n"
+        return ",\n".join(rows) if self.kind is Format.JSON else "".join(f"{row}\n" for row in rows)
 
     def _more_fields(self, prediction: Prediction) -> dict[str, object]:
         """Fields of JSON that depend on the options and on the model."""

@@ -1,4 +1,4 @@
-"""The Python API, on real digits."""
+"""DigitClassifier on real digits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mnist_edge import DigitClassifier, ImageReadError, NoDigitError
+from mnist_edge.types import ImageSource
 from tests.conftest import Digits
 
 
@@ -18,7 +19,7 @@ def classifier() -> DigitClassifier:
     return DigitClassifier()
 
 
-def test_every_sample_is_read(classifier: DigitClassifier, samples: Path) -> None:
+def test_every_sample_is_predicted(classifier: DigitClassifier, samples: Path) -> None:
     pictures = sorted([*samples.glob("*.png"), *samples.glob("*.jpg")])
     assert len(pictures) == 30
     for picture, prediction in zip(pictures, classifier.stream(pictures), strict=True):
@@ -30,7 +31,14 @@ def test_every_sample_is_read(classifier: DigitClassifier, samples: Path) -> Non
 def test_path_bytes_file_image_and_array_agree(classifier: DigitClassifier, samples: Path) -> None:
     path = samples / "4-pen.png"
     with path.open("rb") as file, Image.open(path) as image:
-        sources = [path, str(path), path.read_bytes(), file, image, np.asarray(image)]
+        sources: list[ImageSource] = [
+            path,
+            str(path),
+            path.read_bytes(),
+            file,
+            image,
+            np.asarray(image),
+        ]
         predictions = [classifier.predict(source) for source in sources]
     for prediction in predictions:
         assert prediction.digit == 4
@@ -38,7 +46,7 @@ def test_path_bytes_file_image_and_array_agree(classifier: DigitClassifier, samp
     assert [p.path for p in predictions[:4]] == [str(path), str(path), None, str(path)]
 
 
-def test_a_prediction_holds_together(classifier: DigitClassifier, samples: Path) -> None:
+def test_fields_of_a_prediction_are_consistent(classifier: DigitClassifier, samples: Path) -> None:
     prediction = classifier.predict(samples / "8-card.jpg")
     assert prediction.probabilities is not None
     assert prediction.probabilities.dtype == np.float32
@@ -61,11 +69,13 @@ def test_predict_raises_and_stream_carries_on(
     with pytest.raises(ImageReadError):
         classifier.predict(missing)
     good = samples / "2-mnist.png"
-    answers = list(classifier.stream([good, blank, missing, good]))
-    assert [answer.digit for answer in answers] == [2, None, None, 2]
-    assert [answer.path for answer in answers] == [str(p) for p in (good, blank, missing, good)]
-    assert "no digit found" in (answers[1].error or "")
-    assert str(missing) in (answers[2].error or "")
+    predictions = list(classifier.stream([good, blank, missing, good]))
+    assert [prediction.digit for prediction in predictions] == [2, None, None, 2]
+    assert [prediction.path for prediction in predictions] == [
+        str(p) for p in (good, blank, missing, good)
+    ]
+    assert "no digit found" in (predictions[1].error or "")
+    assert str(missing) in (predictions[2].error or "")
 
 
 def test_stream_is_lazy_and_keeps_the_order(
@@ -73,29 +83,29 @@ def test_stream_is_lazy_and_keeps_the_order(
 ) -> None:
     images, labels = test_digits
     endless = itertools.cycle(images)
-    answers = list(itertools.islice(classifier.stream(endless), 200))
-    assert np.mean([a.digit == label for a, label in zip(answers, labels, strict=False)]) > 0.98
+    predictions = list(itertools.islice(classifier.stream(endless), 200))
+    assert np.mean([a.digit == label for a, label in zip(predictions, labels, strict=False)]) > 0.98
     alone = [classifier.predict(image).digit for image in images[:200]]
-    assert [answer.digit for answer in answers] == alone
+    assert [prediction.digit for prediction in predictions] == alone
 
 
-def test_an_unsure_answer_is_withheld(test_digits: Digits) -> None:
+def test_predictions_below_the_threshold_are_rejected(test_digits: Digits) -> None:
     images = test_digits[0][:1000]
     eager, careful = DigitClassifier(min_confidence=0), DigitClassifier(min_confidence=0.9)
-    withheld = 0
+    rejected = 0
     for free, held in zip(eager.stream(images), careful.stream(images), strict=True):
         assert free.confidence == held.confidence
         if free.confidence is not None and free.confidence < 0.9:
-            withheld += 1
+            rejected += 1
             assert held.digit is None
             assert held.probabilities is not None
             assert "unsure" in (held.error or "")
         else:
             assert held.digit == free.digit
-    assert withheld > 0
+    assert rejected > 0
 
 
-def test_the_model_says_what_confidence_is_too_low(test_digits: Digits) -> None:
+def test_rejection_threshold_defaults_to_the_models(test_digits: Digits) -> None:
     classifier = DigitClassifier()
     stated = float(classifier.model.metadata["min_confidence"])
     assert classifier.min_confidence == stated
@@ -105,7 +115,7 @@ def test_the_model_says_what_confidence_is_too_low(test_digits: Digits) -> None:
     assert len(unsure) <= 20
 
 
-def test_a_picture_without_pixels_costs_one_row(test_digits: Digits) -> None:
+def test_a_picture_without_pixels_fails_alone(test_digits: Digits) -> None:
     empty, digit = DigitClassifier().stream([Image.new("L", (0, 0)), test_digits[0][0]])
     assert "without pixels" in (empty.error or "")
     assert digit.digit == test_digits[1][0]

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -22,73 +23,75 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 @pytest.fixture
 def half() -> Image.Image:
     """Black on the left, white on the right, 40 x 30."""
-    return Image.fromarray(np.repeat(np.uint8([[0] * 20 + [255] * 20]), 30, axis=0))
+    return Image.fromarray(np.repeat(np.array([[0] * 20 + [255] * 20], np.uint8), 30, axis=0))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG", "PPM"])
-def test_formats(half: Image.Image, kind: str) -> None:
+def test_every_file_format_is_decoded(half: Image.Image, kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
-    grey = decode(encoded(half, kind, **options))
-    assert grey.shape == (30, 40)
-    assert grey[:, :18].max() <= 8
-    assert grey[:, 22:].min() >= 247
+    gray = decode(encoded(half, kind, **options))
+    assert gray.shape == (30, 40)
+    assert gray[:, :18].max() <= 8
+    assert gray[:, 22:].min() >= 247
 
 
 @pytest.mark.parametrize(
     "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"]
 )
-def test_modes(half: Image.Image, mode: str) -> None:
+def test_every_pillow_mode_is_decoded(half: Image.Image, mode: str) -> None:
     image = (
         half.convert("HSV" if mode == "HSV" else mode)
         if mode != "HSV"
         else half.convert("RGB").convert("HSV")
     )
-    grey = decode(image)
-    assert grey[:, :20].max() <= 2
-    assert grey[:, 20:].min() >= 253
+    gray = decode(image)
+    assert gray[:, :20].max() <= 2
+    assert gray[:, 20:].min() >= 253
 
 
-def test_sixteen_bits_use_the_range_that_is_there() -> None:
+def test_sixteen_bits_are_stretched_over_their_range() -> None:
     values = np.full((20, 20), 500, dtype=np.uint16)
     values[:, 10:] = 4_000
-    grey = decode(encoded(Image.fromarray(values), "PNG"))
-    assert grey[0, 0] == 0
-    assert grey[0, -1] == 255
+    gray = decode(encoded(Image.fromarray(values), "PNG"))
+    assert gray[0, 0] == 0
+    assert gray[0, -1] == 255
 
 
-def test_a_pixel_that_is_no_number_costs_itself_alone() -> None:
+def test_nan_pixels_leave_the_others_unchanged() -> None:
     values = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
     values[3, 3] = np.nan
-    grey = decode(encoded(Image.fromarray(values), "TIFF"))
-    assert (grey[0, 0], grey[-1, -1]) == (0, 255)
+    gray = decode(encoded(Image.fromarray(values), "TIFF"))
+    assert (gray[0, 0], gray[-1, -1]) == (0, 255)
 
 
-def test_first_frame_of_an_animation(half: Image.Image) -> None:
+def test_first_frame_of_an_animation_is_decoded(half: Image.Image) -> None:
     other = Image.new("L", half.size, 128)
-    grey = decode(encoded(half, "GIF", save_all=True, append_images=[other]))
-    assert grey[0, 0] < 8
-    assert grey[0, -1] > 247
+    gray = decode(encoded(half, "GIF", save_all=True, append_images=[other]))
+    assert gray[0, 0] < 8
+    assert gray[0, -1] > 247
 
 
-def test_turned_upright_by_exif(half: Image.Image) -> None:
+def test_exif_orientation_is_applied(half: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned a quarter clockwise
-    grey = decode(encoded(half, "JPEG", exif=exif))
-    assert grey.shape == (40, 30)
-    assert grey[2].max() < 8
-    assert grey[-3].min() > 247
+    gray = decode(encoded(half, "JPEG", exif=exif))
+    assert gray.shape == (40, 30)
+    assert gray[2].max() < 8
+    assert gray[-3].min() > 247
 
 
-@pytest.mark.parametrize(("stroke", "paper"), [(0, 255), (255, 0)])
-def test_strokes_on_nothing_get_the_opposite_paper(stroke: int, paper: int) -> None:
+@pytest.mark.parametrize(("stroke", "background"), [(0, 255), (255, 0)])
+def test_transparent_background_becomes_the_opposite_of_the_strokes(
+    stroke: int, background: int
+) -> None:
     pixels = np.zeros((20, 20, 4), dtype=np.uint8)
     pixels[8:12, 4:16] = (stroke, stroke, stroke, 255)
-    grey = decode(encoded(Image.fromarray(pixels), "PNG"))
-    assert grey[10, 10] == stroke
-    assert grey[0, 0] == paper
+    gray = decode(encoded(Image.fromarray(pixels), "PNG"))
+    assert gray[10, 10] == stroke
+    assert gray[0, 0] == background
 
 
-def test_holes_in_an_opaque_picture_get_its_paper() -> None:
+def test_holes_in_an_opaque_picture_get_its_background() -> None:
     pixels = np.full((40, 40, 4), 255, dtype=np.uint8)
     pixels[15:25, 15:25, :3] = 0
     pixels[:5, :5, 3] = 0  # a rounded corner, say
@@ -102,15 +105,15 @@ def test_a_huge_jpeg_is_decoded_small() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(30, 40), (30, 40, 1), (30, 40, 3), (30, 40, 4)])
-def test_arrays(dtype: type, shape: tuple[int, ...]) -> None:
+def test_arrays_are_decoded(dtype: type, shape: tuple[int, ...]) -> None:
     top = 255 if dtype is np.uint8 else 1
-    array = np.zeros(shape, dtype=dtype)
+    array: npt.NDArray[np.generic] = np.zeros(shape, dtype=dtype)
     array[:, 20:] = top
     if shape[-1] == 4:
         array[..., 3] = top
-    grey = decode(array)
-    assert grey[0, 0] == 0
-    assert grey[0, -1] == 255
+    gray = decode(array)
+    assert gray[0, 0] == 0
+    assert gray[0, -1] == 255
 
 
 @pytest.mark.parametrize(
@@ -123,13 +126,15 @@ def test_arrays(dtype: type, shape: tuple[int, ...]) -> None:
         (np.full((28, 28), np.nan), "0..1"),
     ],
 )
-def test_arrays_that_are_no_picture(array: np.ndarray, reason: str) -> None:
+def test_arrays_of_other_shapes_types_and_ranges_are_errors(
+    array: npt.NDArray[np.generic], reason: str
+) -> None:
     with pytest.raises(ImageReadError, match=reason):
         decode(array)
 
 
 @pytest.mark.parametrize("source", [None, 7, [[0, 1]]], ids=["None", "int", "list"])
-def test_what_is_no_picture_at_all_is_told_so(source: object) -> None:
+def test_other_objects_are_errors_that_name_their_type(source: object) -> None:
     with pytest.raises(ImageReadError, match=f"{type(source).__name__} is no picture"):
         decode(source)  # type: ignore[arg-type]
 
@@ -137,13 +142,13 @@ def test_what_is_no_picture_at_all_is_told_so(source: object) -> None:
 def test_path_bytes_and_file_agree(samples: Path) -> None:
     path = samples / "3-pen.png"
     with path.open("rb") as file:
-        grey = [decode(path), decode(str(path)), decode(path.read_bytes()), decode(file)]
-        grey += [decode(bytearray(path.read_bytes())), decode(memoryview(path.read_bytes()))]
-    for other in grey[1:]:
-        np.testing.assert_array_equal(grey[0], other)
+        gray = [decode(path), decode(str(path)), decode(path.read_bytes()), decode(file)]
+        gray += [decode(bytearray(path.read_bytes())), decode(memoryview(path.read_bytes()))]
+    for other in gray[1:]:
+        np.testing.assert_array_equal(gray[0], other)
 
 
-def test_the_callers_image_is_left_as_it_was(half: Image.Image) -> None:
+def test_the_callers_image_is_not_changed(half: Image.Image) -> None:
     before = half.tobytes()
     decode(half)
     assert half.tobytes() == before
@@ -187,7 +192,7 @@ def test_large_pictures_of_every_depth_are_reduced(mode: str) -> None:
     assert int(np.max(corner)) - int(np.max(middle)) > 200
 
 
-def test_heic_is_read_where_its_plugin_is_installed() -> None:
+def test_heic_is_decoded_where_its_plugin_is_installed() -> None:
     pillow_heif = pytest.importorskip("pillow_heif")
     page = Image.new("RGB", (120, 90), "white")
     page.paste("black", (40, 30, 60, 60))

@@ -1,26 +1,35 @@
-"""What is read ahead is what would be read later; whatever is not plain is left alone."""
+"""Prefetched pixels equal decoded ones; everything that is not a small gray PNG is left alone."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_edge.batch.worker_pool import _unpacked
+from mnist_edge.inputs import prefetch
 from mnist_edge.inputs.decode import decode
-from mnist_edge.inputs.prefetch import Pictures, ReadAhead, read_ahead
 from tests.conftest import Digits
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is read ahead there")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is prefetched there")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two cores, and nothing prefetched before or after the test."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(prefetch, "_pixels", {})
+    yield
+    prefetch.finish()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, test_digits: Digits) -> Path:
-    """Twenty of MNIST's, one of them in a folder inside, and what is not to be read."""
+    """Twenty MNIST images as PNG, one of them in a folder inside, and files of other kinds."""
     (tmp_path / "inside").mkdir()
     for number, image in enumerate(test_digits[0][:19]):
         Image.fromarray(image).save(tmp_path / f"{number:02}.png")
@@ -33,78 +42,59 @@ def folder(tmp_path: Path, test_digits: Digits) -> Path:
     return tmp_path
 
 
-def all_of(ahead: ReadAhead) -> Pictures:
-    """What it reads when it is given the time to read all."""
-    os.waitid(os.P_PID, ahead.process, os.WEXITED | os.WNOWAIT)
-    return ahead.pictures()
+def wait_for_prefetch() -> int:
+    """Waits until the second process has read everything; returns its number."""
+    assert prefetch._running is not None
+    process = prefetch._running[0]
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    return process
 
 
-def test_plain_pictures_are_read_as_they_are_decoded(folder: Path) -> None:
-    read = all_of(ReadAhead([str(folder)], recursive=True))
-    expected = [str(folder / f"{number:02}.png") for number in range(19)]
-    assert list(read.places) == [*expected, str(folder / "inside" / "19.png")]
-    pixels = np.frombuffer(read.pixels, np.uint8).reshape(-1, 28, 28)
-    for path, place in read.places.items():
-        np.testing.assert_array_equal(pixels[place], decode(path))
+@pytest.mark.parametrize("recursive", [False, True])
+def test_prefetched_pixels_equal_decoded_ones(folder: Path, recursive: bool) -> None:
+    paths = [folder / f"{number:02}.png" for number in range(19)]
+    paths += [folder / "inside" / "19.png"] * recursive
+    expected = {str(path): decode(path) for path in paths}
+    assert prefetch.start([str(folder)], recursive=recursive)
+    wait_for_prefetch()
+    prefetch.finish()
+    assert list(prefetch._pixels) == list(expected)
+    for path, pixels in expected.items():
+        np.testing.assert_array_equal(prefetch.lookup(path), pixels)
+    assert prefetch.lookup(str(folder / "photo.jpg")) is None
 
 
-def test_asked_at_once_it_gives_what_it_has(folder: Path) -> None:
-    ahead = ReadAhead([str(folder)], recursive=False)
-    read = [*ahead.pictures().places]
-    assert read == [str(folder / f"{number:02}.png") for number in range(len(read))]
+def test_decode_uses_prefetched_pixels(folder: Path) -> None:
+    path = folder / "03.png"
+    expected = decode(path)
+    prefetch.start([str(folder)], recursive=False)
+    wait_for_prefetch()
+    prefetch.finish()
+    path.unlink()
+    np.testing.assert_array_equal(decode(str(path)), expected)
+
+
+def test_finish_keeps_what_is_ready_and_ends_the_process(folder: Path) -> None:
+    prefetch.start([str(folder)], recursive=False)
+    assert prefetch._running is not None
+    process = prefetch._running[0]
+    prefetch.finish()
+    ready = list(prefetch._pixels)
+    assert ready == [str(folder / f"{number:02}.png") for number in range(len(ready))]
     with pytest.raises(ChildProcessError):
-        os.waitpid(ahead.process, 0)
+        os.waitpid(process, 0)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"paths": None},
-        {"paths": ["FOLDER"], "workers": 1},
-        {"paths": ["FOLDER", "FOLDER/00.png"]},
-        {"paths": ["nowhere"]},
-        {"paths": ["FOLDER"], "files_from": "list.txt"},
-    ],
-)
-@pytest.mark.usefixtures("_two_cores")
-def test_only_folders_are_read_ahead_and_only_for_many(
-    folder: Path, options: dict[str, object]
-) -> None:
-    paths = options.get("paths")
-    if isinstance(paths, list):
-        options = options | {"paths": [path.replace("FOLDER", str(folder)) for path in paths]}
-    assert read_ahead(options) is None
+def test_no_process_is_started_on_one_core(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert not prefetch.start([str(folder)], recursive=False)
+    prefetch.finish()
+    assert prefetch.lookup(str(folder / "00.png")) is None
 
 
-@pytest.fixture
-def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-
-
-@pytest.mark.usefixtures("_two_cores")
-def test_a_folder_is_read_ahead(folder: Path) -> None:
-    ahead = read_ahead({"paths": [str(folder)]})
-    assert ahead is not None
-    assert len(all_of(ahead).places) == 19
-
-
-@pytest.mark.usefixtures("_two_cores")
-def test_where_no_process_can_be_started_it_goes_without(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fork_that_fails_is_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
         raise BlockingIOError
 
     monkeypatch.setattr(os, "fork", refuse)
-    assert read_ahead({"paths": [str(folder)]}) is None
-
-
-def test_whoever_answers_finds_what_was_read(folder: Path) -> None:
-    read = all_of(ReadAhead([str(folder)], recursive=False))
-    paths = [str(folder / name) for name in ("03.png", "photo.jpg", "00.png")]
-    third, photo, first = _unpacked((paths, None), read)
-    assert (photo.name, photo.content) == (paths[1], None)
-    for item in (third, first):
-        assert isinstance(item.content, np.ndarray)
-        np.testing.assert_array_equal(item.content, decode(item.name))
-    assert [item.content for item in _unpacked((paths, None), None)] == [None] * 3
+    assert not prefetch.start([str(folder)], recursive=False)

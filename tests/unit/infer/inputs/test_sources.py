@@ -1,4 +1,4 @@
-"""What a command line names, in which order, and what is read of it."""
+"""Paths, folders, globs, lists and containers become pictures, in a fixed order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from mnist_edge import UsageError
-from mnist_edge.inputs import walk as listing_module
-from mnist_edge.inputs.sources import Item, count, named_in_list, read_all
+from mnist_edge.inputs import sources as sources_module
+from mnist_edge.inputs import walk as walk_module
+from mnist_edge.inputs.sources import Item, count, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk, in_order
 from tests.conftest import Digits
 
@@ -32,8 +33,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(*paths: object, recursive: bool = False) -> list[Item]:
-    items = read_all(map(str, paths), FolderWalk(recursive))
-    return [item for item in items if item is not None]
+    batches = read_batches([[*map(str, paths)]], FolderWalk(recursive))
+    return [item for batch in batches for item in batch]
+
+
+def stacked(items: list[Item]) -> np.ndarray:
+    contents = [item.content for item in items]
+    assert all(isinstance(content, np.ndarray) for content in contents)
+    return np.stack(contents)  # type: ignore[arg-type]
 
 
 def names(folder: Path, items: list[Item]) -> list[str]:
@@ -41,22 +48,22 @@ def names(folder: Path, items: list[Item]) -> list[str]:
 
 
 class TestFolders:
-    def test_pictures_come_by_name_and_the_rest_is_counted(self, folder: Path) -> None:
-        listing = FolderWalk(recursive=False)
-        items = [item for item in read_all([str(folder)], listing) if item is not None]
+    def test_pictures_are_sorted_by_name_and_other_files_counted(self, folder: Path) -> None:
+        walk = FolderWalk(recursive=False)
+        (items,) = read_batches([[str(folder)]], walk)
         assert names(folder, items) == ["a.JPG", "b.png"]
-        assert listing.skipped == 2
+        assert walk.skipped == 2
 
-    def test_recursive_goes_down_and_stays_out_of_what_is_hidden(self, folder: Path) -> None:
+    def test_recursive_skips_hidden_folders(self, folder: Path) -> None:
         assert names(folder, read(folder, recursive=True)) == ["a.JPG", "b.png", "sub/c.png"]
 
-    def test_links_in_a_circle_end(self, folder: Path) -> None:
+    def test_circular_links_end(self, folder: Path) -> None:
         (folder / "sub" / "up").symlink_to(folder)
         (folder / "sub" / "self").symlink_to(folder / "sub" / "self")
         (folder / "sub" / "gone.png").symlink_to(folder / "nowhere")
         assert names(folder, read(folder, recursive=True)) == ["a.JPG", "b.png", "sub/c.png"]
 
-    def test_a_folder_behind_a_link_is_looked_into(self, folder: Path, tmp_path: Path) -> None:
+    def test_linked_folders_are_walked(self, folder: Path, tmp_path: Path) -> None:
         elsewhere = tmp_path / ".elsewhere"
         elsewhere.mkdir()
         (elsewhere / "e.png").touch()
@@ -64,15 +71,17 @@ class TestFolders:
         found = names(folder, read(folder, recursive=True))
         assert found == ["a.JPG", "b.png", "link/e.png", "sub/c.png"]
 
-    def test_names_in_no_encoding(self, tmp_path: Path) -> None:
+    def test_names_that_are_not_text_are_kept(self, tmp_path: Path) -> None:
         odd = [b"\xff.png", b"a\nb.png", b" .png", "é.png".encode("latin-1")]
         for name in odd:
             Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
         found = {os.fsencode(Path(item.name).name) for item in read(tmp_path)}
         assert found == set(odd)
 
-    def test_more_names_than_are_held_in_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(listing_module, "_RUN", 100)
+    def test_more_names_than_fit_in_memory_are_sorted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(walk_module, "_RUN", 100)
         rng = np.random.default_rng(0)
         shuffled = [f"{number:05}\udcff.png" for number in rng.permutation(1234)]
         assert list(in_order(shuffled)) == sorted(shuffled)
@@ -86,7 +95,7 @@ class TestFolders:
 
 
 class TestNames:
-    def test_the_command_lines_order_is_kept(self, folder: Path) -> None:
+    def test_order_of_the_command_line_is_kept(self, folder: Path) -> None:
         given = [folder / "b.png", folder / "*.JPG", "missing.png"]
         assert [item.name for item in read(*given)] == [
             str(folder / "b.png"),
@@ -94,15 +103,15 @@ class TestNames:
             "missing.png",
         ]
 
-    def test_a_named_file_is_tried_whatever_it_is_called(self, folder: Path) -> None:
+    def test_a_named_file_is_read_whatever_its_extension(self, folder: Path) -> None:
         assert read(folder / "notes.txt") == [Item(str(folder / "notes.txt"))]
 
-    def test_a_name_that_looks_like_a_pattern_is_a_name_first(self, folder: Path) -> None:
+    def test_an_existing_file_named_like_a_glob_is_read(self, folder: Path) -> None:
         odd = folder / "digit[1].png"
         odd.touch()
         assert read(odd) == [Item(str(odd))]
 
-    def test_nothing_to_read_is_a_usage_error_that_names_it(self, folder: Path) -> None:
+    def test_no_picture_at_all_is_a_usage_error(self, folder: Path) -> None:
         empty = folder / "empty"
         empty.mkdir()
         with pytest.raises(UsageError, match="empty: no picture"):
@@ -110,7 +119,7 @@ class TestNames:
         with pytest.raises(UsageError, match=r"\*\.bmp, .*empty: no picture"):
             read(folder / "*.bmp", empty)
 
-    def test_an_empty_folder_among_others_is_one_bad_input(self, folder: Path) -> None:
+    def test_an_empty_folder_among_others_is_one_error(self, folder: Path) -> None:
         empty = folder / "empty"
         empty.mkdir()
         for paths in ((empty, folder / "b.png"), (folder / "b.png", empty)):
@@ -122,27 +131,43 @@ class TestNames:
 
 class TestLists:
     @pytest.mark.parametrize("separator", [b"\n", b"\0"])
-    def test_names_in_a_file(self, tmp_path: Path, separator: bytes) -> None:
+    def test_names_are_read_from_a_file(self, tmp_path: Path, separator: bytes) -> None:
         given = [b"a.png", b"\xff b.png", b"*.png", b"last.png"]
         for end in (b"", separator, separator * 2):
             (tmp_path / "list").write_bytes(separator.join(given) + end)
-            found = named_in_list(str(tmp_path / "list"), separator)
-            assert [os.fsencode(name) for name in found if name is not None] == given
+            groups = names_in_list(str(tmp_path / "list"), separator)
+            assert [os.fsencode(name) for names in groups for name in names] == given
 
-    def test_what_has_come_is_not_kept_waiting_for_what_has_not(self) -> None:
+    def test_names_that_arrived_are_not_held_back(self) -> None:
         ours, theirs = os.pipe()
         os.write(theirs, b"a.png\nb.png\nc.p")
-        found = named_in_list(f"/dev/fd/{ours}", b"\n")
-        assert [next(found) for _ in range(3)] == ["a.png", "b.png", None]
+        groups = names_in_list(f"/dev/fd/{ours}", b"\n")
+        assert [next(groups) for _ in range(2)] == [["a.png", "b.png"], []]
         os.write(theirs, b"ng\n")
-        assert [next(found) for _ in range(2)] == ["c.png", None]
+        assert [next(groups) for _ in range(2)] == [["c.png"], []]
         os.close(theirs)
-        assert list(found) == []
+        assert list(groups) == []
         os.close(ours)
 
-    def test_a_list_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_an_empty_batch_stands_for_each_wait(self) -> None:
+        groups = [["a.png", "b.png"], [], ["c.png"], []]
+        batches = list(read_batches(groups, FolderWalk(recursive=False), globs=False))
+        assert [[item.name for item in batch] for batch in batches] == groups
+
+    def test_batches_are_small_in_pictures_and_in_bytes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        many = [f"{number}.png" for number in range(300)]
+        walk = FolderWalk(recursive=False)
+        assert [len(batch) for batch in read_batches([many], walk)] == [128, 128, 44]
+        np.save(tmp_path / "x.npy", np.zeros((10, 100, 100), np.uint8))
+        monkeypatch.setattr(sources_module, "_LARGEST_CONTENT", 25_000)
+        sizes = [len(batch) for batch in read_batches([[str(tmp_path / "x.npy")]], walk)]
+        assert sizes == [3, 3, 3, 1]
+
+    def test_a_missing_list_is_a_usage_error(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"--files-from .*nowhere: cannot be read"):
-            list(named_in_list(str(tmp_path / "nowhere"), b"\n"))
+            list(names_in_list(str(tmp_path / "nowhere"), b"\n"))
 
 
 class TestContainers:
@@ -160,7 +185,9 @@ class TestContainers:
         yield from [("notes.txt", b"no"), ("__MACOSX/x.png", b"no"), ("digits/.x.png", b"no")]
 
     @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "tgz", "tar.xz", "tar.bz2"])
-    def test_archives(self, tmp_path: Path, encoded: list[bytes], suffix: str) -> None:
+    def test_archives_give_their_pictures(
+        self, tmp_path: Path, encoded: list[bytes], suffix: str
+    ) -> None:
         path = tmp_path / f"digits.{suffix}"
         if suffix == "zip":
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -168,19 +195,19 @@ class TestContainers:
                     archive.writestr(name, content)
         else:
             kind = {"tgz": "gz", "tar": ""}.get(suffix, suffix.removeprefix("tar."))
-            with tarfile.open(path, f"w:{kind}") as tar:
+            with tarfile.open(path, f"w:{kind}") as tar:  # type: ignore[call-overload]
                 for name, content in self.members(encoded):
                     member = tarfile.TarInfo(name)
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))
-        listing = FolderWalk(recursive=False)
-        items = list(read_all([str(path)], listing))
+        walk = FolderWalk(recursive=False)
+        (items,) = read_batches([[str(path)]], walk)
         expected = [Item(f"{path}/digits/{i}.png", content) for i, content in enumerate(encoded)]
         assert items == expected
-        assert listing.skipped == 3
+        assert walk.skipped == 3
 
     @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "npy"])
-    def test_what_breaks_off_gives_what_came_before(
+    def test_a_damaged_container_gives_the_pictures_before_the_damage(
         self, tmp_path: Path, train_digits: Digits, suffix: str
     ) -> None:
         path = tmp_path / f"x.{suffix}"
@@ -211,7 +238,7 @@ class TestContainers:
 
     @pytest.mark.parametrize("suffix", ["zip", "tar.gz", "npy", "idx3-ubyte", "idx3-ubyte.gz"])
     @pytest.mark.parametrize("content", [None, b"", b"this is text, whatever its name says\n" * 9])
-    def test_what_is_none_is_one_bad_input(
+    def test_a_file_that_is_no_container_is_one_error(
         self, tmp_path: Path, suffix: str, content: bytes | None
     ) -> None:
         path = tmp_path / f"x-{suffix}" if "idx" in suffix else tmp_path / f"x.{suffix}"
@@ -221,14 +248,16 @@ class TestContainers:
         assert (item.error or "").startswith(f"{path}: ")
 
     @pytest.mark.parametrize("packed", [False, True])
-    def test_idx(self, tmp_path: Path, train_digits: Digits, packed: bool) -> None:
+    def test_idx_files_give_their_images(
+        self, tmp_path: Path, train_digits: Digits, packed: bool
+    ) -> None:
         images = train_digits[0][:1100]
         content = struct.pack(">IIII", 0x803, *images.shape) + images.tobytes()
         path = tmp_path / f"some-idx3-ubyte{'.gz' if packed else ''}"
         path.write_bytes(gzip.compress(content) if packed else content)
         items = read(path)
         assert [item.name for item in items] == [f"{path}[{i}]" for i in range(1100)]
-        np.testing.assert_array_equal(np.stack([item.content for item in items]), images)
+        np.testing.assert_array_equal(stacked(items), images)
         path.write_bytes(gzip.compress(content[:-1]) if packed else content[:-1])
         *items, last = read(path)
         assert len(items) == 1099
@@ -238,15 +267,17 @@ class TestContainers:
         ("shape", "pictures"),
         [((9, 8), 1), ((9, 8, 3), 1), ((5, 9, 8), 5), ((5, 9, 8, 3), 5), ((5, 9, 8, 1), 5)],
     )
-    def test_numpy_arrays(self, tmp_path: Path, shape: tuple[int, ...], pictures: int) -> None:
+    def test_numpy_arrays_give_their_pictures(
+        self, tmp_path: Path, shape: tuple[int, ...], pictures: int
+    ) -> None:
         array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         np.save(tmp_path / "x.npy", array)
         items = read(tmp_path / "x.npy")
         assert len(items) == pictures
-        together = np.stack([item.content for item in items])
+        together = stacked(items)
         np.testing.assert_array_equal(together.reshape(shape), array)
 
-    def test_numpy_arrays_that_are_no_pictures(self, tmp_path: Path) -> None:
+    def test_numpy_arrays_of_other_shapes_are_errors(self, tmp_path: Path) -> None:
         for number, array in enumerate((np.zeros(9), np.array([{}]), np.zeros((2, 2, 2, 2, 2)))):
             np.save(tmp_path / f"{number}.npy", array)
             (item,) = read(tmp_path / f"{number}.npy")

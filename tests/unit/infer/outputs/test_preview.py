@@ -1,4 +1,4 @@
-"""What a person is shown is the picture, upright, and exactly what the network saw."""
+"""Previews show the picture, upright, beside exactly what the network saw."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_edge import DigitClassifier, OutputError, UsageError
+from mnist_edge import DigitClassifier, OutputError, Prediction, UsageError
+from mnist_edge.inputs.decode import open_picture
 from mnist_edge.inputs.sources import Item
 from mnist_edge.outputs.preview import (
+    Previews,
     names_for,
     side_by_side,
-    stream_with_previews,
     terminal_lines,
     wants_colour,
 )
@@ -44,7 +45,7 @@ def chalk(samples: Path) -> Path:
 
 
 def left_panel(source: ImageSource) -> Image.Image:
-    return side_by_side(source, None, "").crop((10, 10, 290, 290))
+    return side_by_side(open_picture(source), None, "").crop((10, 10, 290, 290))
 
 
 def red_above_blue() -> Image.Image:
@@ -53,7 +54,7 @@ def red_above_blue() -> Image.Image:
     return picture
 
 
-def test_a_prediction_has_what_the_network_saw(
+def test_a_prediction_has_the_image_that_the_network_saw(
     classifier: DigitClassifier, chalk: Path, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing.png"
@@ -64,21 +65,21 @@ def test_a_prediction_has_what_the_network_saw(
         assert prediction.image.dtype == np.uint8
         np.testing.assert_array_equal(prediction.image, preprocess_one(chalk))
         assert "image" not in prediction.to_dict()
-    assert seen[2].digit is None  # withheld, not unread
+    assert seen[2].digit is None  # rejected, not unreadable
     assert seen[1].image is None
 
 
 class TestSideBySide:
-    def test_the_right_half_is_the_image_ten_times(self, chalk: Path) -> None:
+    def test_right_half_is_the_network_image_enlarged_ten_times(self, chalk: Path) -> None:
         image = preprocess_one(chalk)
-        sheet = side_by_side(chalk, image, "7")
+        sheet = side_by_side(open_picture(chalk), image, "7")
         right = np.asarray(sheet.crop((300, 10, 580, 290)))
         expected = np.kron(image, np.ones((10, 10), dtype=np.uint8))
         np.testing.assert_array_equal(right, np.stack([expected] * 3, axis=2))
 
     def test_a_picture_of_28_pixels_is_shown_pixel_by_pixel(self, samples: Path) -> None:
         path = samples / "7-mnist.png"
-        sheet = np.asarray(side_by_side(path, preprocess_one(path), "7"))
+        sheet = np.asarray(side_by_side(open_picture(path), preprocess_one(path), "7"))
         np.testing.assert_array_equal(sheet[10:290, 10:290], sheet[10:290, 300:580])
 
     def test_the_orientation_tag_is_followed(self) -> None:
@@ -99,7 +100,7 @@ class TestSideBySide:
         for source in (str(path), content, file, red_above_blue()):
             assert left_panel(source).tobytes() == expected
 
-    def test_what_is_transparent_is_told_from_black_and_white(self) -> None:
+    def test_transparent_pixels_differ_from_black_and_white(self) -> None:
         picture = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
         picture.paste((0, 0, 0, 255), (0, 0, 10, 40))
         picture.paste((255, 255, 255, 255), (10, 0, 20, 40))
@@ -107,34 +108,34 @@ class TestSideBySide:
         assert [panel.getpixel((x, 140)) for x in (30, 110)] == [(0, 0, 0), (255, 255, 255)]
         assert panel.getpixel((220, 140)) == (128, 128, 128)
 
-    def test_sixteen_bits_are_no_white_sheet(self) -> None:
+    def test_sixteen_bits_are_shown_over_their_range(self) -> None:
         values = np.full((40, 40), 60_000, dtype=np.uint16)
         values[10:30, 18:22] = 20_000
         panel = left_panel(Image.fromarray(values))
         assert (panel.getpixel((140, 140)), panel.getpixel((30, 30))) == ((0,) * 3, (255,) * 3)
 
-    def test_the_whole_of_a_tall_picture_is_in_the_middle(self) -> None:
+    def test_a_tall_picture_is_shown_whole_in_the_middle(self) -> None:
         panel = np.asarray(left_panel(Image.new("RGB", (300, 600), RED)))
         red = (panel == RED).all(axis=2)
         assert red.any(axis=1).all()
         np.testing.assert_array_equal(np.flatnonzero(red.any(axis=0)), np.arange(70, 210))
 
-    def test_what_cannot_be_opened_leaves_its_panel_empty(self, tmp_path: Path) -> None:
+    def test_a_picture_that_cannot_be_opened_leaves_its_panel_empty(self, tmp_path: Path) -> None:
         fifo = tmp_path / "fifo"
         os.mkfifo(fifo)  # opening it would wait for ever
         for source in (b"", b"text", tmp_path / "missing.png", tmp_path, fifo):
             assert len(left_panel(source).getcolors() or []) == 1
 
     def test_any_caption_can_be_drawn(self, chalk: Path) -> None:
-        empty = side_by_side(chalk, None, "").tobytes()
+        empty = side_by_side(open_picture(chalk), None, "").tobytes()
         for caption in ("7", "七.png", "\udcff.png", "x" * 1000):
-            assert side_by_side(chalk, None, caption).tobytes() != empty
+            assert side_by_side(open_picture(chalk), None, caption).tobytes() != empty
 
 
 class TestTerminal:
     def test_half_blocks_hold_every_pixel(self, chalk: Path) -> None:
         image = preprocess_one(chalk)
-        lines = terminal_lines(chalk, image, colour=True)
+        lines = terminal_lines(open_picture(chalk), image, colour=True)
         assert len(lines) == 14
         for index, line in enumerate(lines):
             assert line.count("▀") == 2 * 28
@@ -159,10 +160,10 @@ class TestTerminal:
         (line,) = set(terminal_lines(Image.new("L", (50, 50), 0), None, colour=False))
         assert line == "@" * 28 + " | " + " " * 28
 
-    def test_nothing_is_drawn_of_nothing(self) -> None:
-        assert terminal_lines(b"text", None, colour=True) == []
+    def test_nothing_to_show_draws_nothing(self) -> None:
+        assert terminal_lines(open_picture(b"text"), None, colour=True) == []
 
-    def test_colour_only_where_it_can_be_seen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_colour_only_on_terminals_that_show_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NO_COLOR", raising=False)
         monkeypatch.setenv("TERM", "xterm-256color")
         assert wants_colour(Terminal())
@@ -176,32 +177,38 @@ class TestTerminal:
 
 
 class TestNames:
-    def test_each_has_its_own(self) -> None:
+    def test_names_are_unique_without_regard_to_case(self) -> None:
         pictures = ["a/1.png", "b/1.jpg", "1-2.png", "b/1.jpg", "-", "c/A.PNG", "c/a.png"]
         assert names_for(pictures) == ["1", "1-2", "1-2-2", "1-3", "stdin", "A", "a-2"]
 
     @pytest.mark.parametrize("pictures", [["7.png", "7-preview.png"], ["7-preview.png", "7.png"]])
-    def test_none_is_anothers_preview(self, pictures: list[str]) -> None:
+    def test_no_name_is_the_preview_of_another(self, pictures: list[str]) -> None:
         names = names_for(pictures)
         files = [*names, *(f"{name}-preview" for name in names)]
         assert len(set(files)) == 4
 
 
-def items(names: list[str]) -> list[Item]:
-    return [Item(name) for name in names]
+def predicted(
+    classifier: DigitClassifier, pictures: list[str], previews: Previews
+) -> list[Prediction]:
+    """Predictions of the pictures, each shown to `previews` as `predict` does."""
+    predictions = list(classifier.stream(pictures))
+    for picture, prediction in zip(pictures, predictions, strict=True):
+        previews(Item(picture), prediction)
+    return predictions
 
 
-class TestStream:
-    def test_saved_is_what_the_network_saw(
+class TestPreviews:
+    def test_saved_images_are_what_the_network_saw(
         self, classifier: DigitClassifier, samples: Path, tmp_path: Path
     ) -> None:
         pictures = [str(path) for path in sorted(samples.glob("*.*g"))]
         assert len(pictures) == 30
-        stream = stream_with_previews(
-            classifier, items(pictures), terminal=None, folder=tmp_path / "new" / "folder"
-        )
-        for picture, prediction in zip(pictures, stream, strict=True):
-            saved = tmp_path / "new" / "folder" / f"{Path(picture).stem}.png"
+        folder = tmp_path / "new" / "folder"
+        previews = Previews(pictures, terminal=None, folder=folder)
+        predictions = predicted(classifier, pictures, previews)
+        for picture, prediction in zip(pictures, predictions, strict=True):
+            saved = folder / f"{Path(picture).stem}.png"
             with Image.open(saved) as image:
                 assert image.mode == "L"
                 np.testing.assert_array_equal(np.asarray(image), preprocess_one(picture))
@@ -211,18 +218,15 @@ class TestStream:
             with Image.open(saved.with_stem(f"{saved.stem}-preview")) as preview:
                 assert preview.size == (590, 324)
 
-    def test_answers_are_those_without_previews(
+    def test_pictures_are_drawn_unless_they_cannot_be_opened(
         self, classifier: DigitClassifier, samples: Path, tmp_path: Path
     ) -> None:
         blank = tmp_path / "blank.png"
         Image.new("L", (50, 50), 255).save(blank)
         pictures = [str(samples / "4-pen.png"), "missing.png", str(blank)]
         terminal = Terminal()
-        previewed = stream_with_previews(
-            classifier, items(pictures), terminal=terminal, folder=tmp_path / "out"
-        )
-        plain = [prediction.to_dict() for prediction in classifier.stream(pictures)]
-        assert [prediction.to_dict() for prediction in previewed] == plain
+        previews = Previews(pictures, terminal=terminal, folder=tmp_path / "out")
+        predicted(classifier, pictures, previews)
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         assert names == ["4-pen-preview.png", "4-pen.png"]
         terminal.seek(0)
@@ -232,20 +236,18 @@ class TestStream:
         assert pictures[2] in drawn  # there is a picture to look at, if no digit
 
     @pytest.mark.parametrize("name", ["7.png", "7-preview.png", "7.PNG"])
-    def test_no_picture_is_overwritten(
-        self, classifier: DigitClassifier, tmp_path: Path, name: str
+    def test_a_folder_in_which_a_picture_would_be_overwritten_is_refused(
+        self, tmp_path: Path, name: str
     ) -> None:
-        pictures = ["elsewhere/7.jpg", str(tmp_path / name)]
         link = tmp_path / "link"
         link.symlink_to(tmp_path)
         with pytest.raises(UsageError, match="would overwrite"):
-            stream_with_previews(classifier, items(pictures), terminal=None, folder=link)
+            Previews(["elsewhere/7.jpg", str(tmp_path / name)], terminal=None, folder=link)
 
-    def test_what_cannot_be_written_is_said(
+    def test_a_file_that_cannot_be_written_is_an_error(
         self, classifier: DigitClassifier, chalk: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "7-chalk.png").mkdir()
-        pictures = [str(chalk)]
-        stream = stream_with_previews(classifier, items(pictures), terminal=None, folder=tmp_path)
+        previews = Previews([str(chalk)], terminal=None, folder=tmp_path)
         with pytest.raises(OutputError, match=r"7-chalk\.png: cannot be written"):
-            next(stream)
+            predicted(classifier, [str(chalk)], previews)
