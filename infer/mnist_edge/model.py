@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,6 @@ import onnxruntime
 
 from mnist_edge.errors import ModelError, one_line
 from mnist_edge.types import Preprocessing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -39,21 +35,17 @@ _CPU = "CPUExecutionProvider"
 _CHECKSUMS = "SHA256SUMS"
 
 
-def _models_dir() -> str:
+def _models_folder() -> Path:
     """``models`` inside the installed package, or beside ``infer`` in a checkout."""
-    package = os.path.dirname(os.path.abspath(__file__))
-    installed = os.path.join(package, "models")
-    checkout = os.path.join(os.path.dirname(os.path.dirname(package)), "models")
-    return installed if os.path.isdir(installed) else checkout
+    package = Path(__file__).resolve().parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parents[1] / "models"
 
 
-def bundled_models() -> dict[str, str]:
+def bundled_models() -> dict[str, Path]:
     """Paths of the released models that this installation carries, by name; the default first."""
-    folder = _models_dir()
-    with os.scandir(folder) as files:
-        names = [file.name.removesuffix(".onnx") for file in files if file.name.endswith(".onnx")]
-    names.sort(key=lambda name: (name != DEFAULT_MODEL, name))
-    return {name: os.path.join(folder, f"{name}.onnx") for name in names}
+    paths = sorted(_models_folder().glob("*.onnx"))
+    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)}
 
 
 def create_session(
@@ -92,6 +84,9 @@ def load_session(
 ) -> tuple[bytes, onnxruntime.InferenceSession]:
     """Reads any ONNX file, or a bundled model by its name, whose checksum is checked.
 
+    Returns:
+        the file's bytes, and a session.
+
     Raises:
         ModelError: missing, not ONNX, truncated; or a bundled file is not the released bytes.
     """
@@ -119,13 +114,20 @@ class Model:
         name: the path, or the name of the bundled model, that it was loaded by.
         content: the file's bytes.
         session: configured by `create_session`.
-        threads: within one operator.
+        threads: that the session uses within one operator.
+        metadata: ``metadata_props`` of the file: name, version, accuracy, recipe, licence, ...
+        labels: names of the C classes, all different, none empty; ``"0"``, ``"1"``, ... where the
+            file has none.
+        preprocessing: how a picture becomes what the network was trained to see.
     """
 
     name: str
     content: bytes
     session: onnxruntime.InferenceSession
     threads: int
+    metadata: dict[str, str]
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
 
     @classmethod
     def load(cls, source: str | Path | None = None, threads: int = 1) -> Model:
@@ -140,26 +142,20 @@ class Model:
                 labels, made for a newer version, or, for a bundled model, not the released bytes.
         """
         name = str(source) if source is not None else DEFAULT_MODEL
-        content, session = load_session(name, threads)
-        return cls._checked(name, content, session, threads)
+        return cls.from_bytes(_read(name), name, threads)
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str, threads: int = 1) -> Model:
         """Like `load`, of a file's bytes; `name` is what errors call it."""
-        return cls._checked(name, content, _open_session(content, name, threads), threads)
-
-    @classmethod
-    def _checked(
-        cls, name: str, content: bytes, session: onnxruntime.InferenceSession, threads: int
-    ) -> Model:
-        _check_contract(session, name)
-        model = cls(name, content, session, threads)
-        # What the file says wrongly is told now, not with the first answer.
-        _ = model.labels, model.preprocessing
-        return model
+        session = _open_session(content, name, threads)
+        classes = _check_contract(session, name)
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        labels = _labels(metadata.get("labels"), classes, name)
+        preprocessing = _preprocessing(metadata.get("preprocessing", ""), name)
+        return cls(name, content, session, threads, metadata, labels, preprocessing)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Classifies any number of pictures, at most 500 at a time.
+        """Classifies any number of images, at most 500 at a time.
 
         Args:
             images: uint8 ``[N, 28, 28]``, as `preprocessing` makes them.
@@ -181,50 +177,12 @@ class Model:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{self.name}: onnxruntime failed ({reason})") from error
 
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the C classes, all different, none empty; ``"0"``, ``"1"``, ... where the file
-        has none.
-
-        Raises:
-            ModelError: the file names more or fewer, or what is no name.
-        """
-        (classes,) = (node.shape[1] for node in self.session.get_outputs() if node.name == OUTPUT)
-        stated = self.metadata.get("labels")
-        labels = tuple(map(str, range(classes)) if stated is None else stated.split(","))
-        are_names = all(label.strip() and one_line(label) == label for label in labels)
-        if not are_names or len(labels) != classes or len(set(labels)) != classes:
-            raise ModelError(
-                f"{self.name}: its labels must be {classes} different names and are {stated!r}; "
-                "export it again with `mnist-edge export`"
-            )
-        return labels
-
-    @cached_property
-    def preprocessing(self) -> Preprocessing:
-        """What makes pictures into what the network was trained to see.
-
-        Raises:
-            ModelError: the file names one that this version does not have.
-        """
-        stated = self.metadata.get("preprocessing", "")
-        # Pictures are found better since "1", and are made no other way.
-        if stated in ("", "1"):
-            return Preprocessing.DIGIT
-        try:
-            return Preprocessing(stated)
-        except ValueError as error:
-            raise ModelError(
-                f"{self.name}: is of a newer version (its preprocessing is {stated!r}); upgrade "
-                "mnist-edge"
-            ) from error
-
     @property
     def min_confidence(self) -> float:
-        """Confidence below which an answer of this model is better withheld; 0 = none is.
+        """The rejection threshold that was chosen for this model; 0 = reject nothing.
 
         Raises:
-            ModelError: the file says something that is no such number.
+            ModelError: the file's value is no such number.
         """
         stated = self.metadata.get("min_confidence", "0")
         try:
@@ -236,12 +194,8 @@ class Model:
         return value
 
     @cached_property
-    def metadata(self) -> dict[str, str]:
-        """``metadata_props`` of the file: name, version, accuracy, recipe, licence, ..."""
-        return dict(self.session.get_modelmeta().custom_metadata_map)
-
-    @cached_property
     def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
 
     def executed_nodes(self) -> dict[str, int]:
@@ -264,13 +218,11 @@ class Model:
 
 
 def _read(name: str) -> bytes:
+    """A model file's bytes; those of a bundled model are held to its released checksum."""
     bundled = bundled_models()
-    if name in bundled:
-        content = _bytes_of(bundled[name])
-        _check_released(bundled[name], content)
-        return content
+    path = bundled.get(name) or Path(name)
     try:
-        content = _bytes_of(name)
+        content = path.read_bytes()
     except FileNotFoundError as error:
         known = ", ".join(bundled) or "none"
         raise ModelError(
@@ -280,26 +232,42 @@ def _read(name: str) -> bytes:
         raise ModelError(f"{name}: cannot be read ({error.strerror or error})") from error
     if not content:
         raise ModelError(f"{name}: the model file is empty")
+    if name in bundled:
+        sums = (path.parent / _CHECKSUMS).read_text("ascii").splitlines()
+        released = {file: digest for digest, file in (line.split() for line in sums)}
+        if released.get(path.name) != hashlib.sha256(content).hexdigest():
+            raise ModelError(
+                f"{path}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
+                "reinstall mnist-edge"
+            )
     return content
 
 
-def _bytes_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _check_released(path: str, content: bytes) -> None:
-    folder, name = os.path.split(path)
-    sums = _bytes_of(os.path.join(folder, _CHECKSUMS)).decode("ascii").splitlines()
-    released = {name: digest for digest, name in (line.split() for line in sums)}
-    if released.get(name) != hashlib.sha256(content).hexdigest():
+def _labels(stated: str | None, classes: int, name: str) -> tuple[str, ...]:
+    labels = tuple(map(str, range(classes)) if stated is None else stated.split(","))
+    are_names = all(label.strip() and one_line(label) == label for label in labels)
+    if not are_names or len(labels) != classes or len(set(labels)) != classes:
         raise ModelError(
-            f"{path}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
-            "reinstall mnist-edge"
+            f"{name}: its labels must be {classes} different names and are {stated!r}; "
+            "export it again with `mnist-edge export`"
         )
+    return labels
 
 
-def _check_contract(session: onnxruntime.InferenceSession, name: str) -> None:
+def _preprocessing(stated: str, name: str) -> Preprocessing:
+    # Digits are found better since "1", and normalized in no other way.
+    if stated in ("", "1"):
+        return Preprocessing.DIGIT
+    try:
+        return Preprocessing(stated)
+    except ValueError as error:
+        raise ModelError(
+            f"{name}: is of a newer version (its preprocessing is {stated!r}); upgrade mnist-edge"
+        ) from error
+
+
+def _check_contract(session: onnxruntime.InferenceSession, name: str) -> int:
+    """Checks inputs and outputs; returns the number of classes."""
     inputs = {node.name: (node.type, node.shape) for node in session.get_inputs()}
     outputs = {node.name: (node.type, node.shape) for node in session.get_outputs()}
     kind, shape = inputs.get(INPUT, ("", []))
@@ -319,3 +287,4 @@ def _check_contract(session: onnxruntime.InferenceSession, name: str) -> None:
         )
     if isinstance(inputs[INPUT][1][0], int):
         raise ModelError(f"{name}: not an mnist-edge model; its batch must be dynamic")
+    return classes

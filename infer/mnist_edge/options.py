@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Option", "option", "option_of"]
+__all__ = ["Option", "option"]
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,5 @@ class Option:
 
 
 def option(default: Any, help: str, *flags: str, **details: Any) -> Any:  # noqa: A002
-    """A field of a dataclass with its `Option`; `details` are further attributes of that."""
+    """A field of a dataclass; its ``metadata["option"]`` is an `Option` of these `details`."""
     return dataclasses.field(default=default, metadata={"option": Option(help, flags, **details)})
-
-
-def option_of(field: dataclasses.Field[Any]) -> Option:
-    """The `Option` of a field that `option` made."""
-    found: Option = field.metadata["option"]
-    return found

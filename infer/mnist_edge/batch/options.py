@@ -112,9 +112,14 @@ class PredictOptions:
             raise UsageError("--resume: goes with --output FILE and --format jsonl or csv")
         if self.link and self.sort_into is None:
             raise UsageError("--link: goes with --sort-into DIR")
-        if self.resume and (self.show or self.save_preprocessed):
+        if self.resume and self.has_previews:
             raise UsageError("--resume: does not go with --show or --save-preprocessed")
         if self.output is not None and self.output.is_dir():
             raise UsageError(f"--output {self.output}: is a folder; name a file in it")
         if self.files_from == STDIN and STDIN in (self.paths or ()):
             raise UsageError("--files-from -: stdin cannot be a list of names and a picture both")
+
+    @property
+    def has_previews(self) -> bool:
+        """Whether what the network sees is shown or saved."""
+        return self.show or self.save_preprocessed is not None

@@ -65,7 +65,7 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
     formatter = Formatter(kind, options.top_k, classifier.model.labels)
     summary = Summary(classifier.model.labels)
     previews = None
-    if options.show or options.save_preprocessed is not None:
+    if options.has_previews:
         previews, batches = _previews(options, batches, classifier.model.preprocessing)
     job = PredictJob(options, formatter, classifier, previews)
     with (

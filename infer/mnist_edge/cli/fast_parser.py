@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_edge.batch.options import PredictOptions
-from mnist_edge.options import option_of
+from mnist_edge.options import Option
 
 __all__ = ["parse_predict"]
 
@@ -58,7 +58,7 @@ def _flags() -> tuple[dict[str, dataclasses.Field[Any]], dict[str, tuple[str, bo
     fields: dict[str, dataclasses.Field[Any]] = {}
     switches: dict[str, tuple[str, bool]] = {}
     for field in dataclasses.fields(PredictOptions):
-        option = option_of(field)
+        option: Option = field.metadata["option"]
         for flags in option.flags or (f"--{field.name.replace('_', '-')}",):
             on, _, off = flags.partition("/")
             if field.default is not False:
@@ -72,7 +72,7 @@ def _flags() -> tuple[dict[str, dataclasses.Field[Any]], dict[str, tuple[str, bo
 
 def _parse(field: dataclasses.Field[Any], text: str) -> object:
     """The value of an option; None where it is none, or looks like another option."""
-    option = option_of(field)
+    option: Option = field.metadata["option"]
     if option.is_argument or (text.startswith("-") and (field.name, text) != ("files_from", "-")):
         return None
     try:

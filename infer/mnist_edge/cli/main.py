@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 from mnist_edge.cli.console import (
     ExitCode,
@@ -20,9 +19,6 @@ from mnist_edge.cli.console import (
 )
 from mnist_edge.cli.fast_parser import parse_predict
 from mnist_edge.inputs import prefetch
-
-if TYPE_CHECKING:
-    from mnist_edge.batch.options import PredictOptions
 
 __all__ = ["main"]
 
@@ -36,7 +32,10 @@ def main() -> None:
     try:
         code = exit_code_of(_fast_predict)
         if code is not None:
-            _exit_at_once(code)
+            # Skips the interpreter's clean-up: taking numpy and onnxruntime apart is 6 % of a run.
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            os._exit(code)
         with interruptible_imports():
             from mnist_edge.cli.app import app
 
@@ -54,20 +53,12 @@ def _fast_predict() -> int | None:
     options = parse_predict(sys.argv[1:])
     if options is None:
         return None
-    if _reads_folders_only(options):
-        prefetch.start(options.paths or (), recursive=options.recursive)
+    if options.paths and options.workers != 1 and not (options.files_from or options.has_previews):
+        prefetch.start(options.paths, recursive=options.recursive)
     with interruptible_imports():
         from mnist_edge.cli.predict import run
 
     return run(options)
-
-
-def _reads_folders_only(options: PredictOptions) -> bool:
-    """Whether there may be so many pictures that a second process pays."""
-    others = (options.files_from, options.show, options.save_preprocessed)
-    if options.workers == 1 or any(others) or not options.paths:
-        return False
-    return all(map(os.path.isdir, options.paths))
 
 
 def _prepare_stdout() -> None:
@@ -76,10 +67,3 @@ def _prepare_stdout() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     elif isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-
-
-def _exit_at_once(code: int) -> NoReturn:
-    """Skips the interpreter's clean-up: to take numpy and onnxruntime apart costs 6 % of a run."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    os._exit(code)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from mnist_edge.options import Option, option_of
+from mnist_edge.options import Option
 
 __all__ = ["with_options"]
 
@@ -42,7 +42,7 @@ def with_options(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[...,
 
 
 def _parameter(field: dataclasses.Field[Any]) -> Any:
-    option = option_of(field)
+    option: Option = field.metadata["option"]
     details: dict[str, Any] = {
         "help": option.help,
         "metavar": option.metavar,

@@ -52,10 +52,13 @@ def start(folders: Sequence[str], *, recursive: bool) -> bool:
         recursive: and from the folders inside.
 
     Returns:
-        whether one was started: on Linux, with two cores or more, if the system has room for it.
+        whether one was started: on Linux, with two cores or more, if the paths are all folders and
+        the system has room for it.
     """
     global _running
-    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+    if sys.platform != "linux" or not all(map(os.path.isdir, folders)):
+        return False
+    if len(os.sched_getaffinity(0)) < 2:
         return False
     memory = mmap.mmap(-1, _ALL)
     parent = os.getpid()

@@ -85,7 +85,10 @@ def read_batches(
                 empty, found = [], True
                 count += 1
                 batch.append(item)
-                size += _bytes_of(item)
+                if isinstance(item.content, bytes):
+                    size += len(item.content)
+                elif item.content is not None:
+                    size += item.content.nbytes
                 if len(batch) >= _LARGEST_BATCH or size >= _LARGEST_CONTENT:
                     yield batch
                     batch, size = [], 0
@@ -101,13 +104,6 @@ def read_batches(
         raise UsageError(f"{', '.join(empty) or 'nothing named'}: no picture to read{advice}")
 
 
-def _bytes_of(item: Item) -> int:
-    """Memory that an item takes."""
-    if item.content is None:
-        return 0
-    return len(item.content) if isinstance(item.content, bytes) else item.content.nbytes
-
-
 def _without_pictures(name: str, walk: FolderWalk) -> Item:
     advice = "" if walk.recursive else "; --recursive looks into the folders inside it"
     return Item(name, error=f"{name}: no picture in it{advice}")
@@ -117,7 +113,7 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
     """Pictures that paths stand for; None where that takes more than listing names."""
     total = 0
     for path in paths:
-        if path == STDIN or _is_container(path):
+        if path == STDIN or path.lower().endswith(_ARRAYS + _ARCHIVES):
             return None
         if os.path.isdir(path):
             total += sum(1 for _ in FolderWalk(recursive).pictures_in(path))
@@ -175,7 +171,7 @@ def _read(path: str, walk: FolderWalk, globs: bool) -> Iterator[Item]:
 
 
 def _read_file(path: str, walk: FolderWalk) -> Iterator[Item]:
-    if _is_container(path):
+    if path.lower().endswith(_ARRAYS + _ARCHIVES):
         from mnist_edge.inputs import archives
 
         is_array = path.lower().endswith(_ARRAYS)
@@ -183,10 +179,6 @@ def _read_file(path: str, walk: FolderWalk) -> Iterator[Item]:
         yield from (Item(*item) for item in read(path, walk.is_wanted))
     else:
         yield Item(path)
-
-
-def _is_container(path: str) -> bool:
-    return path.lower().endswith(_ARRAYS + _ARCHIVES)
 
 
 def _stdin() -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
@@ -48,6 +48,7 @@ class Formatter:
         kind: of the document.
         top_k: classes to list for each picture; above 1 adds a column, or a ``top`` field.
         labels: names of the model's classes; others than the ten digits add a ``label``.
+        is_named: the classes have names other than the ten digits.
 
     Raises:
         UsageError: the model has fewer classes than are to be listed.
@@ -56,17 +57,14 @@ class Formatter:
     kind: Format
     top_k: int = 1
     labels: tuple[str, ...] = DIGITS
+    is_named: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "is_named", self.labels != DIGITS)
         if self.top_k > len(self.labels):
             raise UsageError(
                 f"--top-k {self.top_k}: the model has {len(self.labels)} classes; name no more"
             )
-
-    @cached_property
-    def is_named(self) -> bool:
-        """Whether the classes have names other than the ten digits."""
-        return self.labels != DIGITS
 
     @cached_property
     def columns(self) -> list[str]:
@@ -143,10 +141,8 @@ class Formatter:
         ]
 
     def _table(self, prediction: Prediction) -> str:
-        others = "  ".join(
-            f"{self.labels[digit]} {percent(probability)}"
-            for digit, probability in prediction.top(self.top_k)[1:]
-        )
+        next_best = prediction.top(self.top_k)[1:] if self.top_k > 1 else ()
+        others = "  ".join(f"{self.labels[digit]} {percent(value)}" for digit, value in next_best)
         return self._table_row(
             prediction.label or "-",
             "-" if prediction.confidence is None else percent(prediction.confidence),

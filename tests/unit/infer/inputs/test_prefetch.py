@@ -92,6 +92,11 @@ def test_no_process_is_started_on_one_core(folder: Path, monkeypatch: pytest.Mon
     assert prefetch.lookup(str(folder / "00.png")) is None
 
 
+def test_only_folders_are_prefetched(folder: Path) -> None:
+    assert not prefetch.start([str(folder), str(folder / "00.png")], recursive=False)
+    assert not prefetch.start([str(folder / "nowhere")], recursive=False)
+
+
 def test_a_fork_that_fails_is_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
         raise BlockingIOError
