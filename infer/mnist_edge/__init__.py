@@ -1,4 +1,4 @@
-"""mnist-edge: tells handwritten digits on a low-power device.
+"""mnist-edge: handwritten digit recognition on a low-power device.
 
 >>> from mnist_edge import DigitClassifier
 >>> DigitClassifier().predict("photo.jpg").digit  # doctest: +SKIP

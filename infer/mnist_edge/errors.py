@@ -5,9 +5,9 @@ Each message is one line: what was wrong, with which file, and what to do about 
 ::
 
     MnistEdgeError
-    ├── ImageError               one picture could not be answered
+    ├── ImageError               one picture has no prediction
     │   ├── ImageReadError       it could not be opened or decoded
-    │   └── NoDigitError         it was decoded, and there is no ink in it
+    │   └── NoDigitError         it was decoded, and no digit was found in it
     ├── ModelError               the model file cannot be used
     ├── DatasetError             the MNIST files are missing or damaged
     ├── UsageError               the request makes no sense as it stands
@@ -15,7 +15,7 @@ Each message is one line: what was wrong, with which file, and what to do about 
     ├── OutputError              a result could not be written
     ├── TrainingError            a run or a checkpoint is missing, damaged, or diverged
     └── ExportError              the exported file failed a check
-        └── GateError            it does not tell the same digits as the network it came from
+        └── GateError            its predictions differ from those of the network it came from
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def one_line(message: str) -> str:
-    """Escapes what would end a line or steer a terminal: a file name may hold either."""
+    """Escapes characters that would end a line or steer a terminal: a file name may hold them."""
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", message)
 
 
@@ -48,7 +48,7 @@ class MnistEdgeError(Exception):
 
 
 class ImageError(MnistEdgeError):
-    """One picture could not be answered; the others of a batch still can."""
+    """One picture has no prediction; the others of a batch still can have one."""
 
 
 class ImageReadError(ImageError):
@@ -88,4 +88,4 @@ class ExportError(MnistEdgeError):
 
 
 class GateError(ExportError):
-    """The exported file does not tell the same digits as the network it came from."""
+    """Predictions of the exported file differ from those of the network it came from."""

@@ -1,7 +1,7 @@
 """Files that hold many pictures: zip and tar archives, IDX and NumPy arrays.
 
-One picture at a time is in memory, a few hundred of an array. A file that breaks off has given all
-that came before; the last item says what is wrong.
+One picture at a time is in memory, or a few hundred of an array. A file that breaks off gives all
+pictures before the break, and then an entry that says what is wrong.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from mnist_edge.types import Pixels
 __all__ = ["read_archive", "read_array"]
 
 Entry = tuple[str, bytes | Pixels | None, str | None]
-"""A picture's name, its content, and why there is none."""
+"""Name of a picture, its content, and why there is none."""
 
 _LARGEST = 1 << 28
-"""Bytes of a file in an archive: more is no picture."""
+"""Bytes that a picture in an archive may have at most."""
 
 _AT_A_TIME, _BLOCK = 512, 1 << 22
 """Pictures of an array that are read at once, and their bytes, one picture apart."""

@@ -1,4 +1,4 @@
-"""Folders and globs -> the files they stand for: in one order every time, in bounded memory."""
+"""Folders and globs -> the files that they stand for, sorted, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ _SUFFIXES = {
     *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"),
     *("ppm", "pgm", "pbm", "pnm", "heic", "heif", "avif", "jp2", "ico", "tga", "pcx", "xbm"),
 }
-"""Taken from a folder or an archive. A file that is named itself is tried whatever it is called."""
+"""Extensions of the files that are read from a folder or an archive; a file that is named on the
+command line is read whatever its extension."""
 
 _RUN = 10_000
 """Names that are sorted in memory; longer lists are sorted in runs on disk, and merged."""
-
 
 _BLOCK = 16_384
 
 
 @dataclass
 class FolderWalk:
-    """Lists folders, and remembers what it did not.
+    """Lists the pictures in folders, and counts the files that it skips.
 
     Attributes:
-        recursive: look into the folders inside a folder, through links too, each folder once.
-        skipped: files that are hidden or no picture by their name.
+        recursive: search the folders inside a folder, through links too, each folder once.
+        skipped: files that are hidden, or without the extension of a picture.
     """
 
     recursive: bool
     skipped: int = 0
 
     def is_wanted(self, name: str) -> bool:
-        """Whether a file of this name is taken for a picture; counts it where it is not."""
+        """Whether a file has the name of a picture; counts it as skipped where it has not."""
         stem, _, suffix = name.rpartition(".")
         wanted = stem != "" and stem[0] != "." and suffix.lower() in _SUFFIXES
         self.skipped += not wanted
         return wanted
 
     def pictures_in(self, folder: str) -> Iterator[str]:
-        """Paths of the pictures in a folder, by name; a folder's own at the place of its name.
+        """Paths of the pictures in a folder, sorted by name; those of a folder inside, at its name.
 
-        A folder that cannot be listed stands for itself: it is an input that cannot be answered.
+        A folder that cannot be listed is yielded itself: it is an input that cannot be read.
         """
         yield from self._below(folder, set())
 
     def _pictures_in(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
         here = os.stat(folder)
-        # A link may lead back up: whoever follows it twice never comes back.
+        # A link may lead back up: followed twice, it would never end.
         if (here.st_dev, here.st_ino) in seen:
             return
         seen.add((here.st_dev, here.st_ino))
@@ -74,15 +74,15 @@ class FolderWalk:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name
-                if _answers(entry.is_dir):
+                if _is_true(entry.is_dir):
                     if self.recursive and name[0] != ".":
                         yield name + os.sep
-                elif self.is_wanted(name) and _answers(entry.is_file):
+                elif self.is_wanted(name) and _is_true(entry.is_file):
                     yield name
 
 
-def _answers(question: Callable[[], bool]) -> bool:
-    """A link that leads to itself is neither a file nor a folder, and says so by failing."""
+def _is_true(question: Callable[[], bool]) -> bool:
+    """Answers False where the question fails: a link to itself is neither file nor folder."""
     try:
         return question()
     except OSError:
@@ -90,7 +90,7 @@ def _answers(question: Callable[[], bool]) -> bool:
 
 
 def matching(pattern: str) -> Iterator[str]:
-    """Files that a glob stands for, by name."""
+    """Files that a glob matches, sorted by name."""
     return in_order(match for match in glob.iglob(pattern) if os.path.isfile(match))
 
 
@@ -110,7 +110,7 @@ def in_order(names: Iterable[str]) -> Iterator[str]:
 def _on_disk(run: list[str]) -> Iterator[str]:
     import tempfile
 
-    # The file is closed, and gone, when the last name was read.
+    # The file is closed, and deleted, when the last name was read.
     file = tempfile.TemporaryFile()  # noqa: SIM115
     file.write(b"\0".join(map(os.fsencode, run)) + b"\0")
     file.seek(0)
@@ -123,7 +123,7 @@ def _read_back(file: IO[bytes]) -> Iterator[str]:
 
 
 def names_in(file: IO[bytes], separator: bytes) -> Iterator[str]:
-    """File names, one after the other; what follows the last separator is one too."""
+    """File names between separators; the text after the last separator is a name too."""
     rest = b""
     while block := file.read(_BLOCK):
         *whole, rest = (rest + block).split(separator)

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and the folder it goes into."""
+"""Writes a file completely or not at all, and makes the folder it goes into."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["atomic_write", "make_folder"]
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a name beside `path` to write to, which becomes `path` when the block ends well.
+    """Yields a name beside `path` to write to, which becomes `path` when the block ends well.
 
-    What is no regular file (a device, a pipe) cannot be replaced without destroying it: its own
-    name is given. A link stays, and what it points to is replaced.
+    A device or a pipe cannot be replaced without destroying it: its own name is yielded. A link
+    stays, and the file that it points to is replaced.
 
     Raises:
         OutputError: it cannot be written.
@@ -32,7 +32,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if target.exists() and not target.is_file():
             yield target
             return
-        # The process's own: two that write one file must not write one partial.
+        # With the process's number: two that write one file must not write one partial file.
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             yield partial
@@ -45,7 +45,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder and those above it, where they are missing.
+    """Makes a folder, and those above it, where they are missing.
 
     Raises:
         OutputError: it cannot be made.

@@ -32,7 +32,7 @@ class CompletedRow(NamedTuple):
 
 
 class RowWriter:
-    """Writes rows, with what stands between them, at once: whoever reads along is not kept waiting.
+    """Writes rows, and what stands between them, without delay.
 
     Args:
         file: to write to.

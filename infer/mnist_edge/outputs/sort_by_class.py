@@ -1,4 +1,4 @@
-"""Pictures sorted into a folder for each class, those without an answer apart."""
+"""Copies or links pictures into a folder for each class; rejected ones into one of their own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mnist_edge.inputs.sources import STDIN, Item
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.types import DIGITS
 
-__all__ = ["UNANSWERED", "folder_names", "sort_by_class"]
+__all__ = ["REJECTED", "folder_names", "sort_by_class"]
 
-UNANSWERED = "unsure"
-"""The folder of pictures that were not answered: unsure ones, and those without a digit in them."""
+REJECTED = "unsure"
+"""Folder of pictures without a prediction: rejected ones, and those without a digit in them."""
 
 _UNSAFE = re.compile(r'[/\\<>:"|?*]|^\.+|[. ]+$')
-"""What no folder's name may have in it, here or on Windows, or would hide it."""
+"""Characters that a folder's name may not have, here or on Windows, or that would hide it."""
 
 
 def sort_by_class(
@@ -32,22 +32,22 @@ def sort_by_class(
 ) -> None:
     """Puts a picture into ``FOLDER/CLASS``, or ``FOLDER/unsure``, under its own name.
 
-    A name that is taken by another picture gets a number; one that is there already, from an
-    earlier run, stays as it is. What cannot be read is left where it is.
+    A name that is taken by another picture gets a number; a picture that is there already, from an
+    earlier run, stays as it is. A picture that cannot be read is not copied.
 
     Args:
         folder: made where it is missing.
         item: the picture.
-        digit: the answer; None = there is none.
-        labels: names of the classes, which `folder_names` makes folders of.
-        link: make a symbolic link to a file rather than copy it.
+        digit: the predicted class; None = there is none.
+        labels: names of the classes (see `folder_names`).
+        link: make a symbolic link instead of a copy.
 
     Raises:
         OutputError: it cannot be written.
     """
     if item.error is not None or (item.content is None and not os.path.isfile(item.name)):
         return
-    place = folder / (UNANSWERED if digit is None else folder_names(labels)[digit])
+    place = folder / (REJECTED if digit is None else folder_names(labels)[digit])
     make_folder(place)
     for target in _names(place, item):
         if os.path.lexists(target):
@@ -60,12 +60,12 @@ def sort_by_class(
 
 @functools.cache
 def folder_names(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """A folder's name for each class: its own, ``_`` for what may not be in one.
+    """Folder name for each class: its label, with ``_`` for characters that may not be in one.
 
-    One that is taken, by another class or by what was not answered, gets a number; so does one
-    that differs by case alone.
+    A name that is taken, by another class or by `REJECTED`, gets a number; so does one that
+    differs from another by case alone.
     """
-    taken = {UNANSWERED}
+    taken = {REJECTED}
     names = []
     for label in labels:
         safe = _UNSAFE.sub(lambda found: "_" * len(found[0]), label)
