@@ -27,24 +27,6 @@ class PredictOptions:
         metavar="PATH...",
         is_argument=True,
     )
-    model: str | None = option(
-        None,
-        "An .onnx file, or the name of a bundled model.",
-        shown_default="mnist-edge-int8",
-        panel="Prediction",
-    )
-    min_confidence: float | None = option(
-        None,
-        "Reject predictions below this confidence.",
-        minimum=0,
-        maximum=1,
-        shown_default="the model's own",
-        parse=float,
-        panel="Prediction",
-    )
-    top_k: int = option(
-        1, "Classes to list for each image.", minimum=1, parse=int, panel="Prediction"
-    )
     recursive: bool = option(
         False,
         "Search folders inside folders.",
@@ -57,7 +39,32 @@ class PredictOptions:
     null: bool = option(
         False, "Names are separated by NUL bytes, not lines.", "--null", "-0", panel="Input"
     )
-    format: str = option("table", "table, json, jsonl or csv.", panel="Output")
+    model: str | None = option(
+        None,
+        "An .onnx file, or the name of a bundled model.",
+        metavar="MODEL",
+        shown_default="mnist-edge-int8",
+        panel="Prediction",
+    )
+    min_confidence: float | None = option(
+        None,
+        "Reject predictions below this confidence.",
+        metavar="FLOAT",
+        minimum=0,
+        maximum=1,
+        shown_default="the model's own",
+        parse=float,
+        panel="Prediction",
+    )
+    top_k: int = option(
+        1,
+        "Classes to list for each image.",
+        metavar="N",
+        minimum=1,
+        parse=int,
+        panel="Prediction",
+    )
+    format: str = option("table", "table, json, jsonl or csv.", metavar="FORMAT", panel="Output")
     output: Path | None = option(
         None,
         "Write to this file; it appears when it is complete.",
@@ -92,6 +99,7 @@ class PredictOptions:
     workers: int | None = option(
         None,
         "Processes that share the work.",
+        metavar="N",
         minimum=1,
         maximum=256,
         shown_default="one per core",
@@ -101,6 +109,7 @@ class PredictOptions:
     threads: int = option(
         1,
         "CPU threads for the network, in each process.",
+        metavar="N",
         minimum=1,
         maximum=256,
         parse=int,
