@@ -1,1 +1,1 @@
-"""The networks, by name."""
+"""The networks: building blocks, our own shapes, classic shapes, and the registry of all."""

@@ -111,7 +111,7 @@ def models(as_json: _Json = False) -> None:
 
 `mnist-edge train --dataset fashion-mnist --arch resnet --epochs 20`
 
-`mnist-edge train --from runs/quick --data my-pictures`
+`mnist-edge train --init-from runs/quick --data my-pictures`
 """
 )
 def train(
@@ -192,9 +192,10 @@ def train(
         int | None,
         typer.Option(help="Of everything random.", show_default="0", rich_help_panel=_RECIPE),
     ] = None,
-    start_from: Annotated[
+    init_from: Annotated[
         Path | None,
         typer.Option(
+            "--init-from",
             "--from",
             metavar="RUN",
             help="Fine-tune this run's network.",
@@ -205,7 +206,8 @@ def train(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Learn from its answers too: an .onnx file, or a bundled model's name.",
+            help="Learn from its answers too: mnist-edge-ensemble-int8, a bundled model's name, "
+            "or an .onnx file.",
             rich_help_panel=_RECIPE,
         ),
     ] = None,
@@ -214,7 +216,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="All of the above from a recipe that comes with mnist-edge: nano, small, large, "
-            "committee (how the released models were made), fast or classic.",
+            "ensemble (how the released models were made), fast or classic.",
             rich_help_panel=_RECIPE,
         ),
     ] = None,
@@ -259,7 +261,7 @@ def train(
     options = {
         "arch": arch,
         "dataset": dataset,
-        "start_from": None if start_from is None else str(start_from),
+        "init_from": None if init_from is None else str(init_from),
         "epochs": epochs,
         "batch_size": batch_size,
         "optimizer": optimizer,

@@ -14,23 +14,25 @@ from rich.console import Console
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model
+from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.architectures.registry import build, count_macs, count_parameters
 from mnist_edge_trainer.data.datasets import OWN, Dataset, load_again, load_dataset, validation_size
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.evaluation.plots import draw_curves
 from mnist_edge_trainer.synthetic.photo_sets import held_out_photos, training_photos
-from mnist_edge_trainer.training.callbacks import LiveDisplay
+from mnist_edge_trainer.training.callbacks import LiveDisplay, with_tensorboard
 from mnist_edge_trainer.training.checkpoint import (
     Checkpoint,
     RunFolder,
     history_of,
     load_checkpoint,
 )
-from mnist_edge_trainer.training.config import TrainConfig, load_recipe, named_recipe, option
+from mnist_edge_trainer.training.config import TrainConfig, flag, load_recipe, named_recipe
+from mnist_edge_trainer.training.device import pick_device
 from mnist_edge_trainer.training.distillation import SoftLabelCache, load_teacher
-from mnist_edge_trainer.training.loop import PhotoSet, TrainResult, pick_device
+from mnist_edge_trainer.training.loop import TrainResult
 from mnist_edge_trainer.training.loop import train as run_training
-from mnist_edge_trainer.training.tensorboard import with_tensorboard
+from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData
 
 __all__ = ["recipe_for", "train"]
 
@@ -61,7 +63,7 @@ def train(
         resume: continue what is in it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
-    options = _recipe(recipe, config) | options
+    options = current_fields(_recipe(recipe, config) | options)
     target = pick_device(device)
     if resume:
         run = RunFolder.latest() if out is None else RunFolder(out)
@@ -78,26 +80,22 @@ def train(
     teacher = load_teacher(chosen.teacher, dataset.labels) if chosen.teacher else None
     _announce(chosen, dataset, training, validation, target, run)
     try:
-        photos = lessons = None
+        photos = soft_labels = None
         if chosen.photos:
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
         if teacher is not None:
-            lessons = _lessons(chosen, teacher, training, photos)
+            soft_labels = _soft_labels(chosen, teacher, training, photos)
         with (
             LiveDisplay(chosen, Console(stderr=True)) as display,
             with_tensorboard(display, run) as callback,
         ):
             result = run_training(
                 chosen,
-                training,
-                validation,
+                TrainingData(training, validation, photos, soft_labels, dataset.facts),
                 run,
                 device=target,
                 callback=callback,
-                photos=photos,
-                lessons=lessons,
-                data=dataset.facts,
-                start_from=start,
+                init_from=start,
                 resume=resume,
             )
     except KeyboardInterrupt:
@@ -130,10 +128,10 @@ def _announce(
     )
 
 
-def _lessons(
+def _soft_labels(
     config: TrainConfig, teacher: Model, training: Digits, photos: PhotoSet | None
 ) -> SoftLabelCache:
-    """All photographs at once: a lesson draws from the whole of them."""
+    """All photographs at once: a view draws from all of them."""
     chunks = [] if photos is None else map(photos.training.chunk, range(photos.training.chunks))
     made = [Digits.of(chunk.images, chunk.labels) for chunk in chunks]
     return SoftLabelCache(
@@ -142,7 +140,7 @@ def _lessons(
         config.photos,
         teacher,
         config.augmentation,
-        config.lessons,
+        config.distill_views,
     )
 
 
@@ -165,7 +163,7 @@ def _recipe(name: str | None, file: Path | None) -> dict[str, Any]:
 
 
 def _start(options: dict[str, Any]) -> Checkpoint | None:
-    name = options.get("start_from")
+    name = options.get("init_from")
     return load_checkpoint(RunFolder(Path(name)).best) if name else None
 
 
@@ -219,7 +217,7 @@ def _require_the_same(dataset: Dataset, run: RunFolder) -> None:
     if load_checkpoint(run.last).data.sha256 != dataset.sha256:
         raise UsageError(
             f"{run.path}: its training images are not those that it began with; start a new run, "
-            f"with --from {quote(str(run.path))} to keep what it learnt"
+            f"with --init-from {quote(str(run.path))} to keep what it learnt"
         )
 
 
@@ -228,7 +226,7 @@ def _resumed(run: RunFolder, options: dict[str, Any]) -> TrainConfig:
     config = dataclasses.asdict(stored)
     differing = [name for name, value in options.items() if config[name] != value]
     if differing:
-        names = ", ".join(map(option, differing))
+        names = ", ".join(map(flag, differing))
         raise UsageError(
             f"{names}: a resumed run keeps the options it was started with (see {run.config}); "
             "leave them out, or start a new run"

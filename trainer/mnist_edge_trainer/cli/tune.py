@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from mnist_edge.cli.console import log
 from mnist_edge.errors import MissingExtraError, UsageError
 from mnist_edge.outputs.tables import print_table
+from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.cli.train import recipe_for
 from mnist_edge_trainer.data.datasets import load_dataset
 from mnist_edge_trainer.data.splits import split_training
 from mnist_edge_trainer.synthetic.photo_sets import held_out_photos, training_photos
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import PhotoSet, pick_device
+from mnist_edge_trainer.training.device import pick_device
+from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData
 
 try:
     from mnist_edge_trainer.training.search import SEARCH_SPACE, TuneResult, recipe
@@ -59,7 +61,7 @@ def tune(
     if trials < 1:
         raise UsageError(f"--trials {trials}: must be a number greater than zero")
     dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data)
-    base = recipe_for(dataset, options, data)
+    base = recipe_for(dataset, current_fields(options), data)
     build(base.arch)
     target = pick_device(device)
     study = study or base.arch
@@ -74,14 +76,11 @@ def tune(
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
         result = search(
             base,
-            training,
-            validation,
+            TrainingData(training, validation, photos, facts=dataset.facts),
             trials=trials,
             storage=storage,
             study=study,
             device=target,
-            photos=photos,
-            data=dataset.facts,
             on_trial=lambda trial, finished: log(f"{finished:>3}/{trials}  {_line(base, trial)}"),
         )
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from mnist_edge_trainer.architectures.registry import SpaceToDepth1d
+from mnist_edge_trainer.architectures.blocks import SpaceToDepth1d
 
 __all__ = ["first_layer", "occlusion"]
 

@@ -1,4 +1,4 @@
-"""What is done to an ONNX graph between the exporter, the quantizer and the file."""
+"""Passes over an ONNX graph: clean it, fuse its input scaling, make it compact, check it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from mnist_edge.errors import ExportError
 
 __all__ = ["check", "clean", "compact", "fuse_input_scaling", "quantized_operators", "set_metadata"]
 
+_SCALING = ("Cast", "Mul", "QuantizeLinear", "DequantizeLinear")
+_REARRANGING = ("Reshape", "Transpose")
+_HEAVY = ("Conv", "Gemm", "MatMul")
+
 
 def clean(model: ModelProto) -> ModelProto:
-    """Removes what exporter and quantizer leave behind.
+    """Removes the debris of exporter and quantizer, in place.
 
-    Stack traces, documentation, value types, node names, operator sets that no node is of.
+    Stack traces, documentation, value types, node names, metadata, operator sets without a node.
+
+    Returns:
+        `model` itself.
     """
     model.producer_name, model.producer_version = "mnist-edge", __version__
     model.doc_string = ""
-    for described in (
+    for part in (
         model.graph,
         *model.graph.node,
         *model.graph.initializer,
         *model.graph.input,
         *model.graph.output,
     ):
-        described.doc_string = ""
-        del described.metadata_props[:]
+        part.doc_string = ""
+        del part.metadata_props[:]
     for node in model.graph.node:
         node.name = ""
     del model.graph.value_info[:]
@@ -41,12 +48,20 @@ def clean(model: ModelProto) -> ModelProto:
 
 
 def set_metadata(model: ModelProto, values: Mapping[str, str]) -> ModelProto:
+    """Sets the file's ``metadata_props``, in place; returns `model` itself."""
     onnx.helper.set_model_props(model, dict(values))
     return model
 
 
 def check(model: ModelProto) -> ModelProto:
-    """Raises ExportError where the model is not valid ONNX or not all in one file."""
+    """Checks that a model is valid ONNX and complete in one file.
+
+    Returns:
+        `model` itself.
+
+    Raises:
+        ExportError: it is not.
+    """
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -58,20 +73,24 @@ def check(model: ModelProto) -> ModelProto:
 
 
 def fuse_input_scaling(model: ModelProto) -> ModelProto:
-    """Reads the uint8 picture as the first int8 operand itself.
+    """Makes the uint8 image itself the first int8 operand, in place.
 
-    The quantizer turns ``image -> Cast -> Mul(1/255) -> QuantizeLinear -> DequantizeLinear`` into
-    five steps that end with the very bytes they began with. One DequantizeLinear of scale 1/255
-    and zero point 0 says the same exactly, and onnxruntime fuses it into the first layer. What only
-    rearranges pixels in between is done to the bytes. A committee does so on several ways at once.
+    The quantizer writes ``image -> Cast -> Mul(1/255) -> QuantizeLinear -> DequantizeLinear``,
+    whose third step gives the very bytes of the image. One DequantizeLinear with scale 1/255 and
+    zero point 0 is exactly equivalent, and onnxruntime fuses it into the first layer. Nodes in
+    between that only rearrange pixels work on the bytes. An ensemble has several such branches.
+
+    Returns:
+        `model` itself.
 
     Raises:
         ExportError: the graph does not begin like that.
     """
     graph = model.graph
-    picture = graph.input[0].name
-    bytes_of = {picture: picture}  # of what is the picture, scaled and perhaps rearranged
-    scaled: dict[str, str] = {}  # the bytes, once dequantized
+    image = graph.input[0].name
+    # The image scaled, and perhaps rearranged -> the same as bytes -> the bytes dequantized.
+    bytes_of = {image: image}
+    scaled: dict[str, str] = {}
     parameters: list[str] = []
     for node in list(graph.node):
         source = bytes_of.get(node.input[0]) if node.input else None
@@ -101,10 +120,6 @@ def fuse_input_scaling(model: ModelProto) -> ModelProto:
     return _drop_unused_constants(model)
 
 
-_SCALING = ("Cast", "Mul", "QuantizeLinear", "DequantizeLinear")
-_REARRANGING = ("Reshape", "Transpose")
-
-
 def _drop_unused_constants(model: ModelProto) -> ModelProto:
     used = {name for node in model.graph.node for name in node.input}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
@@ -113,9 +128,12 @@ def _drop_unused_constants(model: ModelProto) -> ModelProto:
 
 
 def compact(model: ModelProto) -> ModelProto:
-    """Makes a quantized file small: short names, nothing said that goes without saying.
+    """Makes a quantized file small, in place: short names, no defaults spelled out.
 
-    In a network of ten thousand weights, what the quantizer adds is a third of the file.
+    In a network of ten thousand weights, the quantizer's additions are a third of the file.
+
+    Returns:
+        `model` itself.
     """
     _drop_zero_points(model)
     _drop_defaults(model)
@@ -124,14 +142,14 @@ def compact(model: ModelProto) -> ModelProto:
 
 
 def _drop_zero_points(model: ModelProto) -> None:
-    """Of weights and biases; but of Gemm's weights onnxruntime wants it, or does not fuse them."""
+    """Drops zero points of weights and biases, except those of Gemm, which onnxruntime needs."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    of_gemm = {node.input[1] for node in model.graph.node if node.op_type == "Gemm"}
+    gemm_weights = {node.input[1] for node in model.graph.node if node.op_type == "Gemm"}
     for node in model.graph.node:
         if (
             node.op_type == "DequantizeLinear"
             and node.input[0] in constants
-            and node.output[0] not in of_gemm
+            and node.output[0] not in gemm_weights
             and not numpy_helper.to_array(constants[node.input[2]]).any()
         ):
             del node.input[2:]
@@ -141,24 +159,25 @@ def _drop_defaults(model: ModelProto) -> None:
     (opset,) = model.opset_import
     for node in model.graph.node:
         defaults = onnx.defs.get_schema(node.op_type, opset.version).attributes
-        for own in list(node.attribute):
-            default = defaults[own.name].default_value
-            is_default = default.name == own.name and default == own
-            if is_default or (own.name == "dilations" and set(own.ints) == {1}):
-                node.attribute.remove(own)
+        for attribute in list(node.attribute):
+            default = defaults[attribute.name].default_value
+            is_default = default.name == attribute.name and default == attribute
+            if is_default or (attribute.name == "dilations" and set(attribute.ints) == {1}):
+                node.attribute.remove(attribute)
 
 
 def _short_names(model: ModelProto) -> dict[str, str]:
-    """``conv1`` for what a layer gives; ``conv1.w``, its weights, of ``conv1.wq`` and ``conv1.ws``.
+    """New names of all tensors: by layer, else numbered.
 
-    What is between layers is numbered.
+    ``conv1`` is a layer's output; ``conv1.w`` are its weights, dequantized from ``conv1.wq`` with
+    the scale ``conv1.ws``.
     """
     made_by = {output: node for node in model.graph.node for output in node.output}
-    outside = {value.name for value in (*model.graph.input, *model.graph.output)}
-    names = {name: name for name in ("", *outside)}  # an input that is left out has no name
+    interface = {value.name for value in (*model.graph.input, *model.graph.output)}
+    names = {name: name for name in ("", *interface)}  # an omitted input has an empty name
     layers = 0
     for node in model.graph.node:
-        if node.op_type in ("Conv", "Gemm", "MatMul"):
+        if node.op_type in _HEAVY:
             layers += 1
             layer = f"{node.op_type.lower()}{layers}"
             names.setdefault(node.output[0], layer)
@@ -182,12 +201,12 @@ def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
 
 
 def quantized_operators(model: ModelProto) -> tuple[int, int]:
-    """How many convolutions and linear layers compute on int8, and how many there are."""
+    """Counts the convolutions and linear layers that compute in int8, and all of them."""
     dequantized = {
         output
         for node in model.graph.node
         if node.op_type == "DequantizeLinear"
         for output in node.output
     }
-    heavy = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    heavy = [node for node in model.graph.node if node.op_type in _HEAVY]
     return sum(all(name in dequantized for name in node.input[:2]) for node in heavy), len(heavy)

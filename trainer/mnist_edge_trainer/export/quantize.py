@@ -42,12 +42,23 @@ SCHEME = (
 
 _BATCH = 100
 _OPERATORS = [
-    *("Conv", "Relu", "Gemm", "MatMul", "Add"),
-    *("AveragePool", "GlobalAveragePool", "ReduceMean", "MaxPool", "Reshape", "Flatten"),
+    "Conv",
+    "Relu",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "AveragePool",
+    "GlobalAveragePool",
+    "ReduceMean",
+    "MaxPool",
+    "Reshape",
+    "Flatten",
 ]
 
 
-class _TrainingImages(CalibrationDataReader):  # type: ignore[misc]  # has no types
+class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # has no types
+    """Feeds calibration images to onnxruntime's quantizer, batch by batch."""
+
     def __init__(self, name: str, images: npt.NDArray[np.uint8]) -> None:
         self._batches: Iterator[npt.NDArray[np.uint8]] = iter(
             np.split(images, range(_BATCH, len(images), _BATCH))
@@ -63,44 +74,45 @@ def quantize(model: ModelProto, calibration: npt.NDArray[np.uint8]) -> ModelProt
     """Quantizes every convolution and linear layer.
 
     Args:
-        model: fp32, beginning with the scaling of a uint8 picture.
-        calibration: training images uint8 ``[N, 1, 28, 28]``, to measure activations on.
+        model: fp32 graph that begins with the scaling of a uint8 image.
+        calibration: training images uint8 ``[N, 1, 28, 28]``, to measure the ranges of
+            activations on.
 
     Returns:
-        the int8 model, cleaned, without metadata.
+        the int8 graph, cleaned, without metadata.
 
     Raises:
-        ExportError: some layer was left in fp32.
+        ExportError: some layer was not quantized.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, result = (Path(folder) / name for name in ("fp32", "prepared", "int8"))
         onnx.save(model, source)
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        # onnxruntime announces each of its defaults on the root logger.
+        # onnxruntime logs each of its defaults on the root logger.
         logging.disable(logging.WARNING)
         try:
             quantize_static(
                 prepared,
                 result,
-                _TrainingImages(model.graph.input[0].name, calibration),
+                _CalibrationImages(model.graph.input[0].name, calibration),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                # Activations follow a ReLU: uint8 gives all 256 levels to what is left of them,
-                # and lets the uint8 picture itself be the first operand.
+                # Activations follow a ReLU: uint8 has all its 256 levels above zero, and lets the
+                # uint8 image itself be the first operand.
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 # x86 without VNNI adds two uint8 x int8 products in 16 bits, which saturates;
-                # weights in 7 bits cannot. The file must tell the same digits on every CPU.
+                # weights in 7 bits cannot. The file must give the same predictions on every CPU.
                 reduce_range=True,
                 calibrate_method=CalibrationMethod.MinMax,
                 op_types_to_quantize=_OPERATORS,
-                # Logits stay fp32: quantized, they would leave 256 possible confidences.
+                # Logits stay fp32: quantized, they would allow only 256 different confidences.
                 extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
             )
         finally:
             logging.disable(logging.NOTSET)
         quantized = fuse_input_scaling(clean(onnx.load(result)))
-    done, of = quantized_operators(quantized)
-    if done != of:
-        raise ExportError(f"only {done} of {of} layers were quantized")
+    done, total = quantized_operators(quantized)
+    if done != total:
+        raise ExportError(f"only {done} of {total} layers were quantized")
     return compact(quantized)

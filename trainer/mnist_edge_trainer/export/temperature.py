@@ -1,7 +1,7 @@
-"""Temperature scaling: makes a confidence of 0.9 right nine times in ten.
+"""Temperature scaling: calibrates the confidences, so that 90 % of those at 0.9 are right.
 
 Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (2017): logits are divided
-by one number, fitted on held-out images, which changes no answer.
+by one number, fitted on held-out images, which changes no prediction.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from torch import Tensor, nn
 
 __all__ = ["fit_temperature", "with_temperature"]
 
-_FEWEST = 100
-"""Images."""
+_FEWEST_IMAGES = 100
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature with the lowest cross-entropy.
+    """Finds the temperature with the lowest cross-entropy.
 
     Args:
-        logits: float32 ``[N, C]`` of images that no weight was trained on.
+        logits: float32 ``[N, C]``, of images that no weight was trained on.
         labels: int64 ``[N]``.
 
     Returns:
-        above 1 where the network was overconfident, below 1 where it was not confident enough. 1
-        where there are too few images to tell, or every one is told right, for which no
-        temperature is too low.
+        above 1 where the network is overconfident, below 1 where it is underconfident. 1 where
+        there are too few images, or all predictions are right, for which no temperature is too
+        low.
     """
-    if len(labels) < _FEWEST or (logits.argmax(dim=1) == labels).all():
+    if len(labels) < _FEWEST_IMAGES or (logits.argmax(dim=1) == labels).all():
         return 1.0
     result = minimize_scalar(
         lambda temperature: float(F.cross_entropy(logits / temperature, labels)),
@@ -40,9 +39,9 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def with_temperature(network: nn.Module, temperature: float) -> nn.Module:
-    """Divides the logits by folding the temperature into the last linear layer, in place.
+    """Divides the logits, by folding the temperature into the last linear layer, in place.
 
-    Folded, it costs no node of the exported graph.
+    This way the exported graph needs no further node.
 
     Returns:
         `network` itself.

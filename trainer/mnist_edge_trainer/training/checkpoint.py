@@ -1,8 +1,9 @@
-"""Checkpoints, of tensors and plain values only, and the folder of a run."""
+"""Checkpoints, which hold tensors and plain values only, and the folder of a run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import csv
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -25,6 +26,7 @@ __all__ = [
     "TrainerState",
     "history_of",
     "load_checkpoint",
+    "write_history",
 ]
 
 
@@ -62,9 +64,10 @@ MNIST = DataFacts(
 
 
 class EpochRecord(TypedDict):
-    """One row of ``history.csv``. Losses are cross-entropy in nats, accuracies fractions.
+    """One row of ``history.csv``.
 
-    `val_photo_accuracy` is that of photographs of held-out digits, None where there were none.
+    Losses are cross-entropy in nats, accuracies fractions. `val_photo_accuracy` is measured on
+    photographs of held-out digits; None = there were none.
     """
 
     epoch: int
@@ -78,7 +81,7 @@ class EpochRecord(TypedDict):
 
 
 class TrainerState(TypedDict):
-    """What ``last.pt`` holds beyond the weights, so that a run continues to the same result."""
+    """The part of ``last.pt`` that lets a run resume to the same weights."""
 
     network: dict[str, Tensor]
     average: dict[str, Tensor]
@@ -92,13 +95,13 @@ class Checkpoint:
     """A trained network.
 
     Attributes:
-        config: how it was trained.
-        epoch: after how many epochs.
+        config: the recipe that it was trained with.
+        epoch: epochs that it was trained for.
         val_loss: cross-entropy on the validation split, nats.
         val_accuracy: top-1 on the validation split, fraction.
-        data: what it was trained on.
-        weights: the averaged weights, ready for `models.build(config.arch)`.
-        trainer: the rest of the trainer's state; only in ``last.pt``.
+        data: facts of the dataset that it was trained on.
+        weights: state dict of the moving average, for the network that `build` makes.
+        trainer: the trainer's state; only in ``last.pt``.
     """
 
     config: TrainConfig
@@ -110,12 +113,12 @@ class Checkpoint:
     trainer: TrainerState | None = None
 
     def save(self, path: Path) -> None:
-        """Writes the file whole or not at all.
+        """Writes the file atomically.
 
         Raises:
             OutputError: it cannot be written.
         """
-        values = {field: getattr(self, field) for field in self.__dataclass_fields__}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         with atomic_write(path) as partial:
             try:
                 torch.save(
@@ -125,10 +128,10 @@ class Checkpoint:
                 raise OSError(str(error).splitlines()[0]) from error
 
     def network(self) -> nn.Module:
-        """The trained network, on the CPU, in evaluation mode.
+        """Builds the trained network, on the CPU, in evaluation mode.
 
         Raises:
-            TrainingError: there is no such architecture, or the weights are not of it.
+            TrainingError: there is no such architecture, or the weights do not fit it.
         """
         try:
             network = build(self.config.arch, len(self.data.labels))
@@ -145,13 +148,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint, running no code from it.
 
     Raises:
-        UsageError: there is none.
-        TrainingError: it is damaged or something else.
+        UsageError: there is no such file.
+        TrainingError: the file is damaged, or not a checkpoint.
     """
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        # Runs of 0.1 saw no photographs and did not log so; up to 0.3 there was MNIST alone.
-        config = TrainConfig(**{"photos": 0} | values.pop("config"))
+        # Release 0.1 had no photographs; up to 0.3, MNIST was the only dataset.
+        config = TrainConfig.from_dict({"photos": 0} | values.pop("config"))
         values.pop("dataset_sha256", None)
         data = values.pop("data", None)
         facts = MNIST if data is None else DataFacts(**data)
@@ -163,52 +166,77 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         # A file of arbitrary bytes fails in arbitrary ways on its way through pickle and zip.
         raise TrainingError(
-            f"{path}: damaged, or no checkpoint of this version of mnist-edge; use another run"
+            f"{path}: damaged, or not a checkpoint of mnist-edge; use another run"
         ) from error
 
 
 def history_of(run: RunFolder) -> list[EpochRecord]:
-    """Of the epochs that a run has finished; errors as `load_checkpoint`."""
+    """Reads the records of the epochs that a run has finished.
+
+    Raises:
+        UsageError, TrainingError: as `load_checkpoint`.
+    """
     state = load_checkpoint(run.last).trainer
     return [] if state is None else state["history"]
 
 
+def write_history(run: RunFolder, history: list[EpochRecord]) -> None:
+    """Writes ``history.csv`` atomically.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with (
+        atomic_write(run.history) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, fieldnames=list(EpochRecord.__annotations__))
+        writer.writeheader()
+        writer.writerows(history)
+
+
 @dataclass(frozen=True)
 class RunFolder:
-    """``runs/NAME``: where everything about one training run lies."""
+    """The folder of one training run, ``runs/NAME``, and the files in it."""
 
     path: Path
 
     @property
     def best(self) -> Path:
+        """Checkpoint of the epoch with the lowest validation loss."""
         return self.path / "best.pt"
 
     @property
     def last(self) -> Path:
+        """Checkpoint of the last epoch, with the trainer's state."""
         return self.path / "last.pt"
 
     @property
     def config(self) -> Path:
+        """The recipe as JSON."""
         return self.path / "config.json"
 
     @property
     def recipe(self) -> Path:
+        """The recipe as TOML, for `mnist-edge train --config`."""
         return self.path / "recipe.toml"
 
     @property
     def history(self) -> Path:
+        """An `EpochRecord` in each row, as CSV."""
         return self.path / "history.csv"
 
     @property
     def curves(self) -> Path:
+        """Plot of the history."""
         return self.path / "curves.png"
 
     @classmethod
     def latest(cls, root: Path = Path("runs")) -> RunFolder:
-        """The run under `root` that was written to last.
+        """Finds the run under `root` whose ``last.pt`` is the newest.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is no run.
         """
         checkpoints = sorted(root.glob("*/last.pt"), key=lambda path: path.stat().st_mtime)
         if not checkpoints:

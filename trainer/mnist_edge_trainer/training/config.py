@@ -1,6 +1,7 @@
 """Every hyperparameter of a training run, in one place, with its unit.
 
-A recipe is a TOML file of them: every run writes its own, and the package brings some by name.
+A recipe is a TOML file of hyperparameters: every run writes its own, and the package contains some
+by name. Fields and names of earlier releases are still read (see `mnist_edge_trainer.aliases`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tomli_w
 
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge_trainer.aliases import current_fields, current_name
 from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
 from mnist_edge_trainer.training.augment import Augmentation
 
@@ -28,59 +30,76 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "TrainConfig",
+    "flag",
     "load_recipe",
     "named_recipe",
     "named_recipes",
-    "option",
 ]
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
 
+_DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
+_POSITIVE = (
+    "epochs",
+    "batch_size",
+    "lr",
+    "val_split",
+    "patience",
+    "teacher_temperature",
+    "distill_views",
+)
+_NOT_NEGATIVE = ("weight_decay", "photos", *_DISTORTIONS)
+_FRACTIONS = ("warmup", "momentum", "ema_decay", "label_smoothing")
+_CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What decides the weights that a run ends with.
+    """The recipe: everything that decides the weights of a run.
 
     Attributes:
         arch: name in `mnist_edge_trainer.architectures.registry.ARCHITECTURES`.
-        dataset: name of a published dataset; ``own`` for a folder of one's own pictures.
-        data: folder that it lies in; empty = wherever a published one does by default.
-        start_from: run whose weights to start from; empty = random ones.
+        dataset: name of a published dataset; ``own`` for a folder of the user's pictures.
+        data: folder of the dataset; empty = the default one of a published dataset.
+        init_from: folder of the run whose weights are the initial ones; empty = random weights.
         epochs: passes over the training images.
         batch_size: images per step.
         optimizer: ``adamw``, ``adam``, or ``sgd`` with Nesterov's momentum.
         lr: peak learning rate.
-        schedule: ``one-cycle``: the peak is reached after `warmup` and annealed to zero along a
-            cosine; ``constant``: the peak all the way.
-        warmup: fraction of all steps spent rising to the peak.
+        schedule: ``one-cycle``: rises to the peak during `warmup`, then falls to zero along a
+            cosine; ``constant``: the peak in every step.
+        warmup: fraction of all steps in which the learning rate rises to the peak.
         momentum: of ``sgd``.
         weight_decay: decoupled in AdamW, added to the gradient in the others.
-        precision: of the products while training: ``fp32``; ``bf16``, as torch's autocast has it
-            (weights, batch norm's sums and the loss stay fp32); or ``auto``, the latter where the
-            device multiplies bf16 faster.
-        quantization_aware: every step computes with the weights as int8 will have them.
-        ema_decay: of the moving average of the weights, per step; the average is what is
+        precision: of the products while training: ``fp32``; ``bf16``, by torch's autocast (weights,
+            batch norm's sums and the loss stay fp32); or ``auto``: bf16 where the device multiplies
+            it faster.
+        quantization_aware: compute every step with weights rounded as in the int8 file.
+        ema_decay: of the exponential moving average of the weights, per step. The average is
             validated, kept and exported. 0 = the last weights themselves.
-        label_smoothing: probability mass spread over the other classes in the loss.
-        augment: distort every training image afresh.
-        rotation, scale, shear, shift, elastic: how far (see `Augmentation`).
-        teacher: model to learn from, a bundled one's name or a file's path; empty = the labels
-            alone. See `mnist_edge_trainer.training.distillation`.
-        teacher_weight: of its answers in the loss; the rest is the labels'.
-        teacher_temperature: that its logits and the student's are divided by to be compared.
-        lessons: distorted copies of the training pictures that it answers; epochs take turns.
-        photos: simulated photographs shown in every epoch beside the training images; 0 = none.
-        val_split: training images held out for early stopping and calibration.
-        patience: epochs without a better validation loss before stopping early.
+        label_smoothing: probability spread over all classes in the loss, 0..1.
+        augment: distort every training image anew in each epoch.
+        rotation, scale, shear, shift, elastic: largest distortions (see `Augmentation`).
+        teacher: model to distil: a released teacher's or a bundled model's name, or an ``.onnx``
+            file; empty = labels alone. See `mnist_edge_trainer.training.distillation`.
+        teacher_weight: weight of the teacher's soft labels in the loss, 0..1; the labels have the
+            rest.
+        teacher_temperature: both networks' logits are divided by it before they are compared.
+        distill_views: distorted copies of the training images that the teacher labels; the epochs
+            use one after the other.
+        photos: simulated photographs in every epoch beside the training images; 0 = none.
+        val_split: training images held out for early stopping and temperature scaling.
+        patience: epochs without a lower validation loss before the training stops early.
         seed: of initialisation, order and augmentation.
     """
 
     arch: str = DEFAULT_ARCHITECTURE
     dataset: str = "mnist"
     data: str = ""
-    start_from: str = ""
+    init_from: str = ""
     epochs: int = 60
     batch_size: int = 128
     optimizer: str = "adamw"
@@ -102,30 +121,23 @@ class TrainConfig:
     teacher: str = ""
     teacher_weight: float = 0.9
     teacher_temperature: float = 2.0
-    lessons: int = 24
+    distill_views: int = 24
     photos: int = 27_500
     val_split: int = 5_000
     patience: int = 25
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (
-            *("epochs", "batch_size", "lr", "val_split", "patience"),
-            *("teacher_temperature", "lessons"),
-        ):
+        for name in _POSITIVE:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 self._refuse(name, "must be a number greater than zero")
-        for name in ("weight_decay", "photos", *_DISTORTIONS):
+        for name in _NOT_NEGATIVE:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 self._refuse(name, "must be zero or more")
-        for name in ("warmup", "momentum", "ema_decay", "label_smoothing"):
+        for name in _FRACTIONS:
             if not 0 <= getattr(self, name) < 1:
                 self._refuse(name, "must be at least zero and less than one")
-        for name, known in (
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-        ):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 self._refuse(name, f"unknown; choose one of {', '.join(known)}")
         if not 0 <= self.teacher_weight <= 1:
@@ -134,17 +146,27 @@ class TrainConfig:
             self._refuse("seed", f"must lie between 0 and {2**32 - 1}")
 
     def _refuse(self, name: str, why: str) -> None:
-        raise UsageError(f"{option(name)} {getattr(self, name)}: {why}")
+        raise UsageError(f"{flag(name)} {getattr(self, name)}: {why}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """The config that this or an earlier release wrote into a file.
+
+        Raises:
+            TypeError: there is no such field.
+            UsageError: a value is out of its range.
+        """
+        return cls(**current_fields(values))
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """What to do to every training image; None = nothing."""
+        """The distortion of every training image; None = none."""
         if not self.augment:
             return None
         return Augmentation(**{name: getattr(self, name) for name in _DISTORTIONS})
 
-    def differing(self) -> dict[str, Any]:
-        """The fields that are not what they are by default; but where the data lies."""
+    def non_defaults(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, except `data`, which is a place."""
         default = asdict(TrainConfig())
         return {
             name: value
@@ -152,20 +174,28 @@ class TrainConfig:
             if value != default[name] and name != "data"
         }
 
-    def described(self) -> dict[str, Any]:
-        """The recipe's name, where it is one that the package brings; else what is `differing`."""
-        own = {"seed": self.seed, "data": self.data}
+    def summary(self) -> dict[str, Any]:
+        """The name of the package's recipe, if it is one of them; else `non_defaults`."""
+        varying = {"seed": self.seed, "data": self.data}
         for name in named_recipes():
-            if TrainConfig(**named_recipe(name) | own) == self:
+            if TrainConfig(**named_recipe(name) | varying) == self:
                 return {"recipe": name}
-        return self.differing()
+        return self.non_defaults()
 
     def save(self, path: Path) -> None:
-        """Writes JSON. Raises OutputError where it cannot."""
+        """Writes JSON.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         _write(path, json.dumps(asdict(self), indent=2) + "\n")
 
     def save_recipe(self, path: Path, comment: str = "") -> None:
-        """Writes TOML that `load_recipe` reads, under a line of comment; errors as `save`."""
+        """Writes TOML for `load_recipe`, with a comment in the first line.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         _write(path, (f"# {comment}\n" if comment else "") + tomli_w.dumps(asdict(self)))
 
 
@@ -175,19 +205,19 @@ def _write(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-_DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
-
-
-def option(name: str) -> str:
-    """What the command line calls a field of `TrainConfig`."""
-    return "--from" if name == "start_from" else "--" + name.replace("_", "-")
+def flag(name: str) -> str:
+    """The command-line flag of a field of `TrainConfig`."""
+    return "--" + name.replace("_", "-")
 
 
 def load_recipe(path: Path) -> dict[str, Any]:
     """Reads fields of `TrainConfig` from a TOML file.
 
+    Returns:
+        the fields that the file sets, under today's names.
+
     Raises:
-        UsageError: there is none, or it holds something that is no field, or no value of one.
+        UsageError: the file cannot be read, or something in it is not a field or not a value of it.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -195,27 +225,31 @@ def load_recipe(path: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"--config {path}: cannot be read ({reason.lower()})") from error
     try:
-        return _checked(tomllib.loads(text), path)
+        return _checked(current_fields(tomllib.loads(text)), path)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"--config {path}: not TOML ({error})") from error
 
 
 def named_recipe(name: str) -> dict[str, Any]:
-    """The same from a recipe that comes with the package.
+    """Reads fields of `TrainConfig` from a recipe of the package.
+
+    Args:
+        name: one of `named_recipes`, or its name in an earlier release.
 
     Raises:
-        UsageError: there is none of that name; the message names the nearest.
+        UsageError: there is no recipe of that name; the message names the nearest.
     """
     recipes = named_recipes()
-    if name not in recipes:
+    text = recipes.get(current_name(name))
+    if text is None:
         near = difflib.get_close_matches(name, recipes, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"--recipe {name}: unknown; {hint}there are: {', '.join(recipes)}")
-    return tomllib.loads(recipes[name])
+    return tomllib.loads(text)
 
 
 def named_recipes() -> dict[str, str]:
-    """The recipes that come with the package: text, by name."""
+    """The recipes of the package: TOML text by name, in alphabetical order."""
     folder = resources.files("mnist_edge_trainer.training") / "recipes"
     files = sorted(folder.iterdir(), key=lambda file: file.name)
     return {
@@ -226,22 +260,22 @@ def named_recipes() -> dict[str, str]:
 
 
 def _checked(values: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    kinds = {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)}
+    """The values, whole numbers made floats where a field is one; raises UsageError."""
+    types = {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)}
     checked: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kinds)}"
-            raise UsageError(f"--config {source}: {name!r} is no part of a recipe; {hint}")
-        kind = kinds[name]
+        if name not in types:
+            near = difflib.get_close_matches(name, types, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(types)}"
+            raise UsageError(f"--config {source}: {name!r} is not part of a recipe; {hint}")
+        expected = types[name]
         if type(value) is int and value.bit_length() > 63:
             raise UsageError(f"--config {source}: {name} is too large a number")
-        if kind is float and type(value) is int:
+        if expected is float and type(value) is int:
             value = float(value)
-        if type(value) is not kind:
-            raise UsageError(f"--config {source}: {name} = {value!r} must be {_NAMES[kind]}")
+        if type(value) is not expected:
+            raise UsageError(
+                f"--config {source}: {name} = {value!r} must be {_TYPE_NAMES[expected]}"
+            )
         checked[name] = value
     return checked
-
-
-_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -1,16 +1,19 @@
-"""What a teacher says of distorted training pictures: made once, kept, learnt from for many epochs.
+"""Distillation: a teacher's soft labels for distorted training images, computed once and cached.
 
 Knowledge distillation (Hinton, Vinyals and Dean, arXiv:1503.02531), patient and consistent (Beyer
 et al., arXiv:2106.05237): the student learns from the teacher's probabilities for the very pixels
-that it is shown itself, over many more distortions and epochs than labels alone would bear. The
-teacher is a model file like any other, run by onnxruntime. Since its answers take longer than the
-student's whole step, they are kept, with the pictures, in the user's cache.
+that it sees itself, over many more distortions and epochs than labels alone would bear. The
+teacher is a model file like any other, run by onnxruntime. Its predictions take longer than the
+student's whole step, so they are kept, with the images, in the user's cache.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -18,80 +21,87 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mnist_edge.errors import UsageError
+from mnist_edge.errors import ModelError, UsageError
 from mnist_edge.model import Model
+from mnist_edge_trainer.aliases import current_name
 from mnist_edge_trainer.cache import cache_folder, cached_arrays
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.augment import Augmentation, to_unit_range
 
-__all__ = ["SoftLabelCache", "SoftLabels", "load_teacher"]
+__all__ = ["SoftLabelCache", "SoftLabels", "load_teacher", "released_teachers"]
 
 _BATCH = 500
 
-_LEAST = 1e-9
-"""Probability that a teacher is taken to give at least: its logarithm is asked for."""
+_LOWEST_PROBABILITY = 1e-9
+"""Lower probabilities of a teacher are raised to this: their logarithm is taken."""
+
+_CHECKSUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """One distorted copy of the training pictures.
+    """One view: a distorted copy of the training images, with a teacher's soft labels.
 
     Attributes:
-        digits: as distorted, with their true labels.
-        answers: the teacher's log-probabilities for them, float32 ``[N, C]``.
+        digits: the distorted images, with their true labels.
+        log_probabilities: the teacher's, float32 ``[N, C]``.
     """
 
     digits: Digits
-    answers: Tensor
+    log_probabilities: Tensor
 
 
 @dataclass(frozen=True)
 class SoftLabelCache:
-    """A number of lessons, each the same in every run.
+    """A number of views of the training images; view n is the same in every run.
 
     Attributes:
         digits: the training images.
-        photos: photographs that each lesson draws `photos_each` from; empty for none.
-        photos_each: so many.
-        teacher: answers.
-        augmentation: how pictures are distorted; None = they are not, and all lessons are alike.
-        count: how many lessons there are.
+        photos: photographs that each view draws from; empty = none.
+        photos_per_view: number of photographs drawn.
+        teacher: model that labels the images.
+        augmentation: distortion of the images; None = none, and all views are alike.
+        views: number of views.
         cache: folder to keep them in; None = the user's cache.
     """
 
     digits: Digits
     photos: Digits
-    photos_each: int
+    photos_per_view: int
     teacher: Model
     augmentation: Augmentation | None
-    count: int
+    views: int
     cache: Path | None = None
 
-    def lesson(self, number: int) -> SoftLabels:
-        """Lesson `number`, 0 to `count` - 1, from the cache or made now.
+    def view(self, number: int) -> SoftLabels:
+        """Reads a view from the cache, or makes it.
+
+        Args:
+            number: 0 to `views` - 1.
 
         Raises:
             OutputError: the cache cannot be written to.
             ModelError: the teacher failed.
         """
         generator = torch.Generator().manual_seed(number)
-        drawn = torch.randint(max(1, len(self.photos)), (self.photos_each,), generator=generator)
-        shown = Digits.join([self.digits, self.photos[drawn]])
-        path = self._path(shown, number)
-        arrays = cached_arrays(path, lambda: self._made(shown.images, number))
-        images, answers = torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["answers"])
-        return SoftLabels(Digits(images, shown.labels), answers.float())
+        size = (self.photos_per_view,)
+        drawn = torch.randint(max(1, len(self.photos)), size, generator=generator)
+        originals = Digits.join([self.digits, self.photos[drawn]])
+        arrays = cached_arrays(
+            self._path(originals, number), lambda: self._make(originals.images, number)
+        )
+        images = torch.from_numpy(arrays["images"])
+        log_probabilities = torch.from_numpy(arrays["log_probabilities"]).float()
+        return SoftLabels(Digits(images, originals.labels), log_probabilities)
 
-    def _made(self, images: Tensor, number: int) -> dict[str, npt.NDArray[Any]]:
-        images = self._distorted(images, number)
-        return {"images": images.numpy(), "answers": self._answers(images).numpy()}
-
-    def _answers(self, images: Tensor) -> Tensor:
-        """Log-probabilities float16 ``[N, C]``: three digits of them will do."""
+    def _make(self, originals: Tensor, number: int) -> dict[str, npt.NDArray[Any]]:
+        images = self._distort(originals, number)
         probabilities = torch.from_numpy(self.teacher.run(images[:, 0].numpy()))
-        return probabilities.clamp(min=_LEAST).log().half()
+        # float16: three digits of a logarithm are enough.
+        log_probabilities = probabilities.clamp(min=_LOWEST_PROBABILITY).log().half()
+        return {"images": images.numpy(), "log_probabilities": log_probabilities.numpy()}
 
-    def _distorted(self, images: Tensor, number: int) -> Tensor:
+    def _distort(self, images: Tensor, number: int) -> Tensor:
         if self.augmentation is None:
             return images
         with torch.random.fork_rng(devices=[]):
@@ -103,24 +113,56 @@ class SoftLabelCache:
                 ]
             )
 
-    def _path(self, shown: Digits, number: int) -> Path:
+    def _path(self, originals: Digits, number: int) -> Path:
         digest = hashlib.sha256(f"{self.augmentation}{self.teacher.sha256}".encode())
-        digest.update(shown.images.numpy().tobytes())
-        folder = self.cache or cache_folder("lessons")
+        digest.update(originals.images.numpy().tobytes())
+        folder = self.cache or cache_folder("soft-labels")
         return folder / f"{digest.hexdigest()[:16]}-{number}.npz"
 
 
+def released_teachers() -> Mapping[str, Traversable]:
+    """The teachers of the package, by name: large networks, which no device needs."""
+    folder = resources.files("mnist_edge_trainer") / "teachers"
+    return {
+        file.name.removesuffix(".onnx"): file
+        for file in folder.iterdir()
+        if file.name.endswith(".onnx")
+    }
+
+
 def load_teacher(name: str, labels: tuple[str, ...]) -> Model:
-    """A model file or a bundled model that tells these classes.
+    """Loads the model whose soft labels a student learns from.
+
+    Args:
+        name: a released teacher's name (of this or an earlier release), a bundled model's name,
+            or path of an ``.onnx`` file.
+        labels: names of the student's classes.
 
     Raises:
-        ModelError: it cannot be loaded.
-        UsageError: it tells others.
+        ModelError: it cannot be loaded, or a released teacher is not the released bytes.
+        UsageError: its classes are not the student's.
     """
-    teacher = Model.load(name, threads=torch.get_num_threads())
+    threads = torch.get_num_threads()
+    released = released_teachers().get(current_name(name))
+    if released is None:
+        teacher = Model.load(name, threads)
+    else:
+        teacher = Model.from_bytes(_released_bytes(released), current_name(name), threads)
     if teacher.labels != labels:
         raise UsageError(
-            f"--teacher {name}: it tells {', '.join(teacher.labels)}, and the pictures to train "
-            f"on show {', '.join(labels)}"
+            f"--teacher {name}: its classes are {', '.join(teacher.labels)}, and those of the "
+            f"training images {', '.join(labels)}"
         )
     return teacher
+
+
+def _released_bytes(file: Traversable) -> bytes:
+    """The file's bytes; raises ModelError where their checksum is not the released one."""
+    content = file.read_bytes()
+    sums = (resources.files("mnist_edge_trainer") / "teachers" / _CHECKSUMS).read_text("ascii")
+    if f"{hashlib.sha256(content).hexdigest()}  {file.name}" not in sums.splitlines():
+        raise ModelError(
+            f"{file}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
+            "reinstall mnist-edge"
+        )
+    return content

@@ -1,9 +1,9 @@
 """Quantization-aware training: each step computes with the weights that the int8 file will hold.
 
 Gradients are taken at the rounded weights and applied to the exact ones, as if rounding were the
-identity (the straight-through estimator; Jacob et al. 2017, section 3; Bengio et al.,
+identity (the straight-through estimator: Jacob et al., arXiv:1712.05877, section 3; Bengio et al.,
 arXiv:1308.3432). Batch norm need not be folded in first: it scales each output channel as a whole,
-and each has a grid of its own.
+and each channel has its own grid.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ from torch import Tensor, nn
 __all__ = ["fake_quantize", "fake_quantized_weights"]
 
 _LEVELS = 64
-"""Either way of zero: what onnxruntime's quantizer uses of int8 in 7 bits."""
+"""Steps on each side of zero: the part of int8 that onnxruntime's quantizer uses in 7 bits."""
 
 
 def fake_quantize(weights: Tensor) -> Tensor:
-    """The nearest weights on the grid of each output channel (first axis), symmetric about zero."""
+    """Rounds weights to the int8 grid of each output channel, symmetric about zero.
+
+    Args:
+        weights: float32, output channels first.
+
+    Returns:
+        the nearest weights on the grid, of the same shape.
+    """
     largest = weights.abs().amax(dim=tuple(range(1, weights.dim())), keepdim=True)
     step = (largest / _LEVELS).clamp(min=torch.finfo(weights.dtype).tiny)
     return (weights / step).round() * step
@@ -41,5 +48,5 @@ def fake_quantized_weights(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for weight, own in zip(weights, exact, strict=True):
-                weight.copy_(own)
+            for weight, original in zip(weights, exact, strict=True):
+                weight.copy_(original)

@@ -1,0 +1,94 @@
+"""The training loss: cross-entropy with labels, outlier exposure, distillation from soft labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["TrainingLoss", "class_targets", "cross_entropy", "distillation_loss"]
+
+
+@dataclass(frozen=True)
+class TrainingLoss:
+    """The loss of a batch, as a recipe defines it.
+
+    Attributes:
+        label_smoothing: probability spread over all classes, 0..1.
+        teacher_weight: weight of the soft labels, 0..1; the labels have the rest.
+        teacher_temperature: both networks' logits are divided by it.
+    """
+
+    label_smoothing: float
+    teacher_weight: float
+    teacher_temperature: float
+
+    def __call__(self, logits: Tensor, labels: Tensor, soft_labels: Tensor | None) -> Tensor:
+        """Mean loss, in nats.
+
+        Args:
+            logits: float32 ``[B, C]``, or ``[M, B, C]`` of the M members of an ensemble, each of
+                which is trained as if it were alone.
+            labels: int64 ``[B]``, -1 for a non-digit.
+            soft_labels: a teacher's log-probabilities float32 ``[B, C]``; None = no teacher.
+        """
+        targets = class_targets(labels, logits.shape[-1])
+        loss = cross_entropy(logits, targets, self.label_smoothing)
+        if soft_labels is None:
+            return loss
+        distillation = distillation_loss(logits, soft_labels, self.teacher_temperature)
+        return (1 - self.teacher_weight) * loss + self.teacher_weight * distillation
+
+
+def class_targets(labels: Tensor, classes: int) -> Tensor:
+    """Target probabilities: one-hot for a class; uniform for a non-digit.
+
+    The uniform target of non-digits is outlier exposure (Hendrycks, Mazeika, Dietterich, "Deep
+    anomaly detection with outlier exposure", arXiv:1812.04606).
+
+    Args:
+        labels: int64 ``[B]``, -1 for a non-digit.
+        classes: number of classes, C.
+
+    Returns:
+        float32 ``[B, C]``; each row sums to 1.
+    """
+    targets = F.one_hot(labels.clamp(min=0), classes).float()
+    return torch.where((labels >= 0)[:, None], targets, 1 / classes)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy over images, and over the members of an ensemble.
+
+    Args:
+        logits: float32 ``[B, C]`` or ``[M, B, C]``.
+        targets: probabilities float32 ``[B, C]``.
+        label_smoothing: probability spread over all classes, 0..1.
+    """
+    targets = targets.expand_as(logits)
+    losses = F.cross_entropy(
+        logits.flatten(0, -2),
+        targets.flatten(0, -2),
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
+    return losses.mean()
+
+
+def distillation_loss(logits: Tensor, soft_labels: Tensor, temperature: float) -> Tensor:
+    """Mean Kullback-Leibler divergence from softened soft labels, times the temperature squared.
+
+    The square keeps the size of the gradient when the temperature changes (Hinton, Vinyals, Dean,
+    arXiv:1503.02531).
+
+    Args:
+        logits: float32 ``[B, C]`` or ``[M, B, C]``.
+        soft_labels: the teacher's log-probabilities float32 ``[B, C]``.
+        temperature: divides both.
+    """
+    teacher = F.log_softmax(soft_labels / temperature, dim=-1).expand_as(logits)
+    student = F.log_softmax(logits / temperature, dim=-1)
+    divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=-1)
+    return divergence.mean() * temperature**2

@@ -1,0 +1,118 @@
+"""The images of a training run, and the ones that each epoch draws from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mnist_edge_trainer.data.splits import Digits
+from mnist_edge_trainer.training.checkpoint import MNIST, DataFacts
+from mnist_edge_trainer.training.config import TrainConfig
+from mnist_edge_trainer.training.distillation import SoftLabelCache
+
+if TYPE_CHECKING:
+    # It imports the simulator, which a run without photographs does not need.
+    from mnist_edge_trainer.synthetic.dataset import SyntheticDataset
+
+__all__ = ["EpochImages", "EpochSampler", "PhotoSet", "TrainingData"]
+
+_SEED_STRIDE = 7
+"""The first view of a seed lies this many views after the first view of the previous seed."""
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Simulated photographs to train and to validate with.
+
+    Attributes:
+        training: photographs of training digits, rendered chunk by chunk as they are needed.
+        validation: photographs of held-out digits.
+    """
+
+    training: SyntheticDataset
+    validation: Digits
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a run trains on and validates with.
+
+    Attributes:
+        training, validation: disjoint parts of the training set.
+        photos: each epoch draws `TrainConfig.photos` of them; None = no photographs.
+        soft_labels: a teacher's, to train on instead of `training` and the photographs for
+            training; None = no teacher.
+        facts: what the model's file will state of the dataset, the names of the classes included.
+    """
+
+    training: Digits
+    validation: Digits
+    photos: PhotoSet | None = None
+    soft_labels: SoftLabelCache | None = None
+    facts: DataFacts = MNIST
+
+    def photos_per_epoch(self, config: TrainConfig) -> int:
+        """Photographs that each epoch draws."""
+        return 0 if self.photos is None else config.photos
+
+    def steps_per_epoch(self, config: TrainConfig) -> int:
+        """Whole batches in an epoch."""
+        return (len(self.training) + self.photos_per_epoch(config)) // config.batch_size
+
+
+@dataclass(frozen=True)
+class EpochImages:
+    """The images of one epoch, in no particular order.
+
+    Attributes:
+        digits: images and labels.
+        soft_labels: the teacher's log-probabilities float32 ``[N, C]``, of images that are
+            distorted already; None = no teacher, and images still to be distorted.
+    """
+
+    digits: Digits
+    soft_labels: Tensor | None
+
+
+class EpochSampler:
+    """Draws the images of each epoch, on the device.
+
+    Args:
+        data: to draw from.
+        config: the recipe.
+        device: to train on.
+    """
+
+    def __init__(self, data: TrainingData, config: TrainConfig, device: torch.device) -> None:
+        self._training = data.training.to(device)
+        self._photos = data.photos
+        self._photos_per_epoch = data.photos_per_epoch(config)
+        self._soft_labels = data.soft_labels
+        self._seed = config.seed
+        self._device = device
+        self._chunks: list[Digits] = []
+
+    def draw(self, epoch: int) -> EpochImages:
+        """The images of epoch 1, 2, ...; uses torch's global generator for photographs."""
+        if self._soft_labels is not None:
+            return self._view(epoch, self._soft_labels)
+        if self._photos is not None and self._photos_per_epoch:
+            photos = self._draw_photos(epoch, self._photos.training)
+            return EpochImages(Digits.join([self._training, photos]), None)
+        return EpochImages(self._training, None)
+
+    def _view(self, epoch: int, cache: SoftLabelCache) -> EpochImages:
+        """The next of the views; runs of other seeds begin with another view."""
+        view = cache.view((epoch - 1 + self._seed * _SEED_STRIDE) % cache.views)
+        return EpochImages(view.digits.to(self._device), view.log_probabilities.to(self._device))
+
+    def _draw_photos(self, epoch: int, dataset: SyntheticDataset) -> Digits:
+        """Photographs from the chunks so far: each epoch adds one, so that none waits for all."""
+        for number in range(len(self._chunks), min(epoch, dataset.chunks)):
+            chunk = dataset.chunk(number)
+            self._chunks.append(Digits.of(chunk.images, chunk.labels).to(self._device))
+        photos = Digits.join(self._chunks)
+        return photos[torch.randint(len(photos), (self._photos_per_epoch,), device=self._device)]
