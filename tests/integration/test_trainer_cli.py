@@ -16,8 +16,7 @@ from PIL import Image
 
 from mnist_edge.mnist import load_split
 from mnist_edge.model import Model
-from tests.conftest import ROOT, SAMPLES, Cli, on_a_small_disk
-from tests.integration.test_cli import one_line_error
+from tests.conftest import ROOT, SAMPLES, Cli, on_a_small_disk, one_line_error
 
 CLOTHES = Path("/usr/share/datasets/fashion-mnist")
 """Of Debian's package dataset-fashion-mnist."""
