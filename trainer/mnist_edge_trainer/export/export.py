@@ -29,7 +29,7 @@ from mnist_edge_trainer.export.gate import GateRow, compare, require
 from mnist_edge_trainer.export.graph_passes import check, clean, set_metadata
 from mnist_edge_trainer.export.quantize import CALIBRATION_IMAGES, SCHEME, quantize
 from mnist_edge_trainer.export.temperature import fit_temperature, with_temperature
-from mnist_edge_trainer.synthetic.photo_sets import (
+from mnist_edge_trainer.synthetic.dataset import (
     held_out_negatives,
     held_out_photos,
     training_photos,

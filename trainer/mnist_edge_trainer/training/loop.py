@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,6 @@ from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.synthetic.dataset import SyntheticDataset
 from mnist_edge_trainer.training.augment import to_unit_range
 from mnist_edge_trainer.training.checkpoint import (
     MNIST,
@@ -40,6 +39,9 @@ from mnist_edge_trainer.training.checkpoint import (
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.distillation import SoftLabelCache
 from mnist_edge_trainer.training.qat import fake_quantized_weights
+
+if TYPE_CHECKING:
+    from mnist_edge_trainer.synthetic.dataset import SyntheticDataset
 
 __all__ = [
     "Callback",
