@@ -134,7 +134,7 @@ def tail(units: int, level: float) -> float:
 
 
 def student_t(level: float, freedom: int) -> float:
-    """t with P(-t <= T <= t) = `level`, for T of Student's distribution."""
+    """T with P(-t <= T <= t) = `level`, for T of Student's distribution."""
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2
@@ -155,7 +155,8 @@ def _within(angle: float, freedom: int) -> float:
 
 def outliers(times: npt.NDArray[np.int64]) -> int:
     """How many lie above Tukey's fence, the third quartile and one and a half of its distance from
-    the first (Tukey 1977). They are counted, and stay in every figure."""
+    the first (Tukey 1977). They are counted, and stay in every figure.
+    """
     first, third = np.percentile(times, [25, 75])
     return int(np.count_nonzero(times > third + 1.5 * (third - first)))
 

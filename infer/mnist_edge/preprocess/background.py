@@ -101,7 +101,8 @@ def to_gray(picture: Grey) -> GrayPicture:
 
 def _contrast_direction(picture: Grey) -> Plane:
     """The direction in RGB along which neighbouring pixels differ most: the first principal
-    component of what is left when slow changes, which are light, are taken away."""
+    component of what is left when slow changes, which are light, are taken away.
+    """
     image = Image.fromarray(picture)
     image = image.reduce(max(1, max(image.size) // _SMALL_SIDE))
     smooth = image.filter(ImageFilter.BoxBlur(max(image.size) / 6))

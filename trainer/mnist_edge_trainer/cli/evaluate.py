@@ -25,8 +25,8 @@ from mnist_edge_trainer.evaluation import plots as figures
 from mnist_edge_trainer.evaluation.rejection import rejection_curve
 from mnist_edge_trainer.evaluation.robustness import CorruptionScores, Scores, measure_robustness
 from mnist_edge_trainer.evaluation.saliency import occlusion
-from mnist_edge_trainer.synthetic.photo_sets import held_out_negatives, held_out_photos
-from mnist_edge_trainer.synthetic.render import SEVERITIES
+from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
+from mnist_edge_trainer.synthetic.scenes import SEVERITIES
 
 __all__ = ["Assessment", "evaluate", "rejection", "robustness"]
 

@@ -19,7 +19,7 @@ from mnist_edge_trainer.architectures.registry import build, count_macs, count_p
 from mnist_edge_trainer.data.datasets import OWN, Dataset, load_again, load_dataset, validation_size
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.evaluation.plots import draw_curves
-from mnist_edge_trainer.synthetic.photo_sets import held_out_photos, training_photos
+from mnist_edge_trainer.synthetic.dataset import held_out_photos, training_photos
 from mnist_edge_trainer.training.callbacks import LiveDisplay, with_tensorboard
 from mnist_edge_trainer.training.checkpoint import (
     Checkpoint,

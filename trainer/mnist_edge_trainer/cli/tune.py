@@ -15,7 +15,7 @@ from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.cli.train import recipe_for
 from mnist_edge_trainer.data.datasets import load_dataset
 from mnist_edge_trainer.data.splits import split_training
-from mnist_edge_trainer.synthetic.photo_sets import held_out_photos, training_photos
+from mnist_edge_trainer.synthetic.dataset import held_out_photos, training_photos
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.device import pick_device
 from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData

@@ -17,7 +17,8 @@ from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
 from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.synthetic.render import CORRUPTIONS, SEVERITIES, photograph
+from mnist_edge_trainer.synthetic.render import render
+from mnist_edge_trainer.synthetic.scenes import CORRUPTIONS, SEVERITIES
 
 __all__ = ["CorruptionScores", "Scores", "measure_robustness", "naive"]
 
@@ -92,7 +93,7 @@ def _read_batch(batch: list[tuple[str, int, int, Grey]]) -> list[tuple[Grey, Gre
 def _read(axis: str, severity: int, index: int, digit: Grey) -> tuple[Grey, Grey]:
     """What the network sees of one photograph; all black where no digit is found."""
     rng = np.random.default_rng([_SEED, index, severity, *axis.encode()])
-    picture = photograph(digit, CORRUPTIONS[axis](rng, severity), rng)
+    picture = render(digit, CORRUPTIONS[axis](rng, severity), rng)
     try:
         ours = preprocess_one(picture)
     except NoDigitError:

@@ -11,7 +11,7 @@ from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.evaluation.rejection import choose_threshold, rejection_curve
 from mnist_edge_trainer.export.quantize import CALIBRATION_IMAGES
 from mnist_edge_trainer.export.temperature import fit_temperature
-from mnist_edge_trainer.synthetic.photo_sets import (
+from mnist_edge_trainer.synthetic.dataset import (
     held_out_negatives,
     held_out_photos,
     training_photos,

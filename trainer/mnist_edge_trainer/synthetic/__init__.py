@@ -1,1 +1,1 @@
-"""Rendered photographs of digits and of non-digits, to train and to evaluate on."""
+"""Simulated photographs of digits and non-digits, to train on and to measure robustness with."""

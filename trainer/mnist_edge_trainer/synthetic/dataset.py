@@ -1,8 +1,10 @@
-"""Simulated photographs, through the image front end, for a network to be trained on.
+"""The synthetic dataset: simulated photographs as a network gets to see them, cached.
 
-What the network is shown of a photograph is what the front end makes of it, faults included, so
-that is what it learns from. The pictures are the same for every run, are made in chunks as the
-training comes to need them, and are kept in the user's cache.
+A network learns from what the preprocessing makes of a photograph, its faults included. The
+pictures are the same for every run. They are rendered in chunks as the training comes to need them,
+and kept in the user's cache.
+
+Every worker process imports this module: it must not import torch, which takes seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -23,41 +26,55 @@ from PIL import Image
 from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
 from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess_one
+from mnist_edge.types import SIDE, GrayImage
 from mnist_edge_trainer.cache import cache_folder, cached_arrays
 from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.negatives import printed_digit, sample_negative
-from mnist_edge_trainer.synthetic.render import blank_page, photograph, plain_scene, random_scene
+from mnist_edge_trainer.synthetic.render import render, render_blank
+from mnist_edge_trainer.synthetic.scenes import Rng, plain_scene, random_scene
+
+if TYPE_CHECKING:
+    from mnist_edge_trainer.data.splits import Digits
 
 __all__ = [
     "CHUNK",
     "NEGATIVE",
     "Photos",
     "SyntheticDataset",
+    "held_out_negatives",
+    "held_out_photos",
     "synthetic_negatives",
     "synthetic_photos",
+    "training_photos",
 ]
 
-Grey = npt.NDArray[np.uint8]
+Labels: TypeAlias = npt.NDArray[np.int64]
 
 NEGATIVE = -1
-"""Label of what is no digit: every class is equally wrong."""
+"""Label of a non-digit: every class is equally wrong."""
 
 CHUNK = 1_000
-"""Photographs made at a time."""
+"""Photographs that are rendered, and cached, together."""
 
-_NO_DIGIT, _PRINTED, _UNUSUAL = 0.13, 0.06, 0.12
-"""Parts of a chunk that are no digits, printed digits, and digits of unusual forms."""
+_NEGATIVE_SHARE, _VARIANT_SHARE, _PRINTED_SHARE = 0.13, 0.12, 0.06
+"""Parts of a chunk that are non-digits, digit variants, and printed digits."""
 
-_EMPTY = 0.25
-"""Part of what is no digit that is nothing at all: what the front end takes for ink on a page."""
+_BLANK_SHARE = 0.25
+"""Part of the non-digits that are blank pages: of what the preprocessing takes for ink there."""
 
-_PLAIN = 0.5
-"""Part of unusual forms that lie upright on a plain page: a 1 with a flag, tilted, is a 7."""
+_PLAIN_SHARE = 0.5
+"""Part of the digit variants on a plain page, upright: a 1 with a flag, tilted, is a 7."""
 
 _BATCH = 50
-"""Photographs that a worker makes at a time."""
+"""Photographs that a worker renders at a time."""
+
+_HELD_OUT = 1_000
+"""Photographs to validate with, and as many of non-digits."""
 
 _SEED = 2026
+
+_HELD_OUT_SEED = 1_000_000
+"""No chunk of the training photographs has this number: no scene is in both."""
 
 SIMULATOR_VERSION = "1"
 """To be raised by every change that makes other photographs: cached ones are then not used again.
@@ -75,15 +92,15 @@ _VERSIONS = " ".join(
 
 @dataclass(frozen=True)
 class Photos:
-    """What the front end made of photographs.
+    """Photographs, preprocessed.
 
     Attributes:
         images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink.
         labels: int64 ``[N]``, 0 to 9, or `NEGATIVE`.
     """
 
-    images: Grey
-    labels: npt.NDArray[np.int64]
+    images: GrayImage
+    labels: Labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -99,111 +116,141 @@ class SyntheticDataset:
         cache: folder to keep chunks in; None = the user's cache.
     """
 
-    digits: Grey
-    labels: npt.NDArray[np.int64]
-    cache: Path | None = field(default=None)
+    digits: GrayImage
+    labels: Labels
+    cache: Path | None = None
 
     @property
     def chunks(self) -> int:
-        """How many there are."""
+        """Number of chunks."""
         return -(-len(self.digits) // CHUNK)
 
     def chunk(self, number: int) -> Photos:
-        """Chunk `number`, 0 and up: some of it is printed, of unusual form, or no digit.
+        """Renders a chunk, or reads it from the cache.
 
-        Photographs in which the front end finds nothing are left out.
+        Some of it is printed digits, digit variants, and non-digits. Photographs in which the
+        preprocessing finds nothing are left out.
+
+        Args:
+            number: 0 to `chunks` - 1.
 
         Raises:
             OutputError: the cache cannot be written to.
         """
         part = slice(number * CHUNK, (number + 1) * CHUNK)
-        return _kept(_mixture, self.digits[part], self.labels[part], number, self.cache)
+        return _cached(_mixed_photo, self.digits[part], self.labels[part], number, self.cache)
 
 
 def synthetic_photos(
-    digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None = None
+    digits: GrayImage, labels: Labels, seed: int, cache: Path | None = None
 ) -> Photos:
-    """One photograph of each digit, and nothing else (see `SyntheticDataset`)."""
-    return _kept(_digit, digits, labels, seed, cache)
+    """Photographs of digits alone, one of each (arguments as `SyntheticDataset`'s)."""
+    return _cached(_digit_photo, digits, labels, seed, cache)
 
 
-def synthetic_negatives(digits: Grey, seed: int, cache: Path | None = None) -> Photos:
-    """One photograph of a non-digit for each digit given (see `sample_negative`)."""
-    return _kept(_stranger, digits, np.full(len(digits), NEGATIVE), seed, cache)
+def synthetic_negatives(digits: GrayImage, seed: int, cache: Path | None = None) -> Photos:
+    """Photographs of non-digits alone, one for each digit given (see `sample_negative`)."""
+    labels = np.full(len(digits), NEGATIVE)
+    return _cached(_negative_photo, digits, labels, seed, cache)
 
 
-Subject = Callable[[Grey, int, Grey, np.random.Generator], tuple[Image.Image, int]]
-"""Takes a picture, given a digit, its label, and others to make what is no digit of."""
+def training_photos(training: Digits) -> SyntheticDataset:
+    """Photographs to train on, rendered as they are needed."""
+    return SyntheticDataset(training.images[:, 0].numpy(), training.labels.numpy())
 
 
-def _digit(digit: Grey, label: int, _: Grey, rng: np.random.Generator) -> tuple[Image.Image, int]:
-    return photograph(digit, random_scene(rng), rng), label
+def held_out_photos(validation: Digits) -> Digits:
+    """Photographs of the first 1,000 validation digits in which something is found."""
+    part = validation[:_HELD_OUT]
+    return _as_digits(
+        synthetic_photos(part.images[:, 0].numpy(), part.labels.numpy(), seed=_HELD_OUT_SEED)
+    )
 
 
-def _stranger(_: Grey, __: int, digits: Grey, rng: np.random.Generator) -> tuple[Image.Image, int]:
-    shown = sample_negative(digits, rng)
-    take = blank_page if rng.random() < _EMPTY else photograph
-    return take(shown, random_scene(rng), rng), NEGATIVE
+def held_out_negatives(validation: Digits) -> Digits:
+    """Photographs of 1,000 non-digits; pairs of digits are of the first 1,000 of `validation`."""
+    part = validation[:_HELD_OUT]
+    return _as_digits(synthetic_negatives(part.images[:, 0].numpy(), seed=_HELD_OUT_SEED))
 
 
-def _unusual(rng: np.random.Generator) -> tuple[Image.Image, int]:
-    form, label = digit_variant(rng)
-    scene = plain_scene(rng) if rng.random() < _PLAIN else random_scene(rng)
-    return photograph(form, scene, rng), label
+def _as_digits(photos: Photos) -> Digits:
+    from mnist_edge_trainer.data.splits import Digits
+
+    return Digits.of(photos.images, photos.labels)
 
 
-def _mixture(
-    digit: Grey, label: int, digits: Grey, rng: np.random.Generator
+_Sampler: TypeAlias = Callable[[GrayImage, int, GrayImage, Rng], tuple[Image.Image, int]]
+"""Renders a picture and labels it, given a digit, its label, and digits to make non-digits of."""
+
+
+def _digit_photo(digit: GrayImage, label: int, _: GrayImage, rng: Rng) -> tuple[Image.Image, int]:
+    return render(digit, random_scene(rng), rng), label
+
+
+def _negative_photo(_: GrayImage, __: int, digits: GrayImage, rng: Rng) -> tuple[Image.Image, int]:
+    negative = sample_negative(digits, rng)
+    draw = render_blank if rng.random() < _BLANK_SHARE else render
+    return draw(negative, random_scene(rng), rng), NEGATIVE
+
+
+def _variant_photo(rng: Rng) -> tuple[Image.Image, int]:
+    variant, label = digit_variant(rng)
+    scene = plain_scene(rng) if rng.random() < _PLAIN_SHARE else random_scene(rng)
+    return render(variant, scene, rng), label
+
+
+def _mixed_photo(
+    digit: GrayImage, label: int, digits: GrayImage, rng: Rng
 ) -> tuple[Image.Image, int]:
-    """What a chunk is made of."""
-    drawn = rng.random()
-    if drawn < _NO_DIGIT:
-        return _stranger(digit, label, digits, rng)
-    if drawn < _NO_DIGIT + _UNUSUAL:
-        return _unusual(rng)
-    if drawn < _NO_DIGIT + _UNUSUAL + _PRINTED:
+    """What a chunk of the training photographs is made of."""
+    kind = rng.random()
+    if kind < _NEGATIVE_SHARE:
+        return _negative_photo(digit, label, digits, rng)
+    if kind < _NEGATIVE_SHARE + _VARIANT_SHARE:
+        return _variant_photo(rng)
+    if kind < _NEGATIVE_SHARE + _VARIANT_SHARE + _PRINTED_SHARE:
         digit = printed_digit(label, rng)
-    return _digit(digit, label, digits, rng)
+    return _digit_photo(digit, label, digits, rng)
 
 
-def _kept(
-    subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int, cache: Path | None
+def _cached(
+    sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int, cache: Path | None
 ) -> Photos:
-    """Photographs from the cache, or made now."""
-    digest = hashlib.sha256(f"{_VERSIONS} {subject.__name__}".encode())
+    """Photographs from the cache, or rendered now."""
+    digest = hashlib.sha256(f"{_VERSIONS} {sampler.__name__}".encode())
     digest.update(digits.tobytes() + labels.tobytes())
     path = (cache or cache_folder("photos")) / f"{digest.hexdigest()[:16]}-{seed}.npz"
-    arrays = cached_arrays(path, lambda: vars(_render(subject, digits, labels, seed)))
+    arrays = cached_arrays(path, lambda: vars(_render_all(sampler, digits, labels, seed)))
     return Photos(arrays["images"], arrays["labels"])
 
 
-def _render(subject: Subject, digits: Grey, labels: npt.NDArray[np.int64], seed: int) -> Photos:
-    """Photographs a subject for every digit, on all cores, in order."""
-    work = functools.partial(_render_batch, subject, seed)
+def _render_all(sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int) -> Photos:
+    """Renders a photograph for every digit, on all cores, in order."""
     batches = (
         (start, digits[start : start + _BATCH], labels[start : start + _BATCH])
         for start in range(0, len(digits), _BATCH)
     )
-    with WorkerPool(work) as pool:
-        made = list(pool.map(batches))
+    with WorkerPool(functools.partial(_render_batch, sampler, seed)) as pool:
+        rendered = list(pool.map(batches))
     return Photos(
-        np.concatenate([images for images, _ in made]),
-        np.concatenate([kept for _, kept in made]),
+        np.concatenate([images for images, _ in rendered]),
+        np.concatenate([labels for _, labels in rendered]),
     )
 
 
 def _render_batch(
-    subject: Subject, seed: int, batch: tuple[int, Grey, npt.NDArray[np.int64]]
-) -> tuple[Grey, npt.NDArray[np.int64]]:
+    sampler: _Sampler, seed: int, batch: tuple[int, GrayImage, Labels]
+) -> tuple[GrayImage, Labels]:
+    """Renders and preprocesses; the number of a photograph decides what it looks like."""
     start, digits, labels = batch
-    images: list[Grey] = []
+    images: list[GrayImage] = []
     kept: list[int] = []
     for index, (digit, label) in enumerate(zip(digits, labels, strict=True), start):
         rng = np.random.default_rng([_SEED, seed, index])
-        picture, answer = subject(digit, int(label), digits, rng)
+        picture, shown = sampler(digit, int(label), digits, rng)
         try:
             images.append(preprocess_one(picture))
         except NoDigitError:
             continue
-        kept.append(answer)
-    return np.array(images, np.uint8).reshape(-1, 28, 28), np.array(kept, np.int64)
+        kept.append(shown)
+    return np.array(images, np.uint8).reshape(-1, SIDE, SIDE), np.array(kept, np.int64)

@@ -1,4 +1,4 @@
-"""Forms of digits that many people write and hardly anyone in MNIST did.
+"""Digit variants (allographs) that many people write and hardly anyone in MNIST did.
 
 Its writers were American: a 1 is one stroke, a 7 has no bar. Here are the 1 with a flag and a
 foot, the barred 7, the open 4, the 4 with a low bar and hardly a stem under it, the 9 with a
@@ -10,41 +10,50 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from mnist_edge_trainer.synthetic.negatives import boxed
+from mnist_edge.types import GrayImage
+from mnist_edge_trainer.synthetic.box import fit_to_box
+from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["digit_variant"]
 
-Rng = np.random.Generator
 Point = tuple[float, float]
+"""x and y in the digit's box, 0..1, from its top left corner."""
+
 Strokes = list[list[Point]]
+"""The pen's path, from where it is put down to where it is lifted; several of them."""
 
-_SIDE = 160
+_PAGE = 160
+"""Side of the page that is drawn on, pixels."""
+
 _HEIGHT = 80
-"""Of a digit, pixels: four for one of MNIST's."""
+"""Height of a digit on it, pixels: four for one of MNIST's."""
 
 
-def digit_variant(rng: Rng) -> tuple[npt.NDArray[np.uint8], int]:
-    """A drawing, uint8 ``[28, 28]``, light on dark, in MNIST's box; and its digit."""
-    label = int(rng.choice(list(_FORMS), p=_SHARES))
+def digit_variant(rng: Rng) -> tuple[GrayImage, int]:
+    """Draws a variant of a digit.
+
+    Returns:
+        uint8 ``[28, 28]``, light on dark, in MNIST's box; and the digit, 0 to 9.
+    """
+    label = int(rng.choice(list(_VARIANTS), p=_SHARES))
     width = rng.uniform(6, 18)
     aspect, slant = rng.uniform(0.4, 0.9), rng.uniform(-0.15, 0.3)
-    image = Image.new("L", (_SIDE, _SIDE))
+    image = Image.new("L", (_PAGE, _PAGE))
     draw = ImageDraw.Draw(image)
-    for stroke in _FORMS[label](rng):
+    for stroke in _VARIANTS[label](rng):
         points = [
             (
-                _SIDE / 2 + _HEIGHT * (aspect * (x - 0.5) + slant * (0.5 - y)) + rng.normal(0, 1.3),
-                (_SIDE - _HEIGHT) / 2 + _HEIGHT * y + rng.normal(0, 1.3),
+                _PAGE / 2 + _HEIGHT * (aspect * (x - 0.5) + slant * (0.5 - y)) + rng.normal(0, 1.3),
+                (_PAGE - _HEIGHT) / 2 + _HEIGHT * y + rng.normal(0, 1.3),
             )
             for x, y in stroke
         ]
         draw.line(points, fill=255, width=round(width), joint="curve")
         for x, y in points:
             draw.circle((x, y), width / 2, fill=255)
-    return boxed(image), label
+    return fit_to_box(image), label
 
 
 def _one(rng: Rng) -> Strokes:
@@ -95,5 +104,12 @@ def _three(rng: Rng) -> Strokes:
     return [[(0.1, 0.0), (0.85, 0.0), (0.4, waist), *bowl]]
 
 
-_FORMS: dict[int, Callable[[Rng], Strokes]] = {1: _one, 7: _seven, 4: _four, 9: _nine, 3: _three}
+_VARIANTS: dict[int, Callable[[Rng], Strokes]] = {
+    1: _one,
+    7: _seven,
+    4: _four,
+    9: _nine,
+    3: _three,
+}
 _SHARES = (0.45, 0.15, 0.24, 0.08, 0.08)
+"""How often each is drawn, in the order of `_VARIANTS`."""

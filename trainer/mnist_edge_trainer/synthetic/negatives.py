@@ -1,7 +1,9 @@
-"""Pictures of what is not MNIST's: printed digits, and things that are no digit at all.
+"""Drawings that are not MNIST's: printed digits, and negatives, which are no digits.
 
-The typefaces are those that matplotlib brings along. Everything is a stencil, strokes light on
-dark, which `mnist_edge_trainer.synthetic.render` makes pictures of as it does of MNIST's digits.
+A network that was shown negatives is less sure of what it does not know (outlier exposure:
+Hendrycks, Mazeika, Dietterich, arXiv:1812.04606). Everything is drawn light on dark;
+`mnist_edge_trainer.synthetic.render` makes pictures of it as it does of MNIST's digits. The
+typefaces are those that matplotlib brings along.
 """
 
 from __future__ import annotations
@@ -11,44 +13,57 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["boxed", "printed_digit", "sample_negative"]
+from mnist_edge.types import SIDE, GrayImage
+from mnist_edge_trainer.synthetic.box import fit_to_box
+from mnist_edge_trainer.synthetic.scenes import Rng
 
-Grey = npt.NDArray[np.uint8]
-Rng = np.random.Generator
+__all__ = ["printed_digit", "sample_negative"]
 
-_SIDE, _BOX = 28, 20
 _FINE = 8
+"""Pixels of a drawing for one of MNIST's."""
+
+_FONT_SIZE = 160
 
 _LETTERS = "AEFHJKMNPRTUVWXYadefhkmnprtuwxyz"
 """Not those that some hand writes like a digit: B D G I L O Q S Z b c g i j l o q s v."""
 
 _SYMBOLS = "&@#%*+=?$<>!{}~^"
+
 _FACES = (
-    *("DejaVuSans.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSansMono.ttf", "DejaVuSerif.ttf"),
-    *("DejaVuSerif-Italic.ttf", "STIXGeneral.ttf", "STIXGeneralItalic.ttf", "cmr10.ttf"),
-    *("cmss10.ttf", "cmtt10.ttf"),
+    "DejaVuSans",
+    "DejaVuSans-Oblique",
+    "DejaVuSansMono",
+    "DejaVuSerif",
+    "DejaVuSerif-Italic",
+    "STIXGeneral",
+    "STIXGeneralItalic",
+    "cmr10",
+    "cmss10",
+    "cmtt10",
 )
 
+_SHARES = (0.45, 0.25, 0.1, 0.2)
+"""Of letters and symbols, scribbles, blots, and pairs of digits."""
 
-def printed_digit(digit: int, rng: Rng) -> Grey:
-    """A digit of a typeface, uint8 ``[28, 28]``, in MNIST's box and placed as MNIST's are."""
+
+def printed_digit(digit: int, rng: Rng) -> GrayImage:
+    """Draws a digit of a random typeface: uint8 ``[28, 28]``, in MNIST's box."""
     return _glyph(str(digit), rng)
 
 
-def sample_negative(digits: Grey, rng: Rng) -> Grey:
-    """Something else: a letter or symbol, a scribble, a blot, or two digits in one.
+def sample_negative(digits: GrayImage, rng: Rng) -> GrayImage:
+    """Draws a non-digit: a letter or symbol, a scribble, a blot, or two digits in one.
 
     Args:
-        digits: uint8 ``[N, 28, 28]``, to make what has several of.
-        rng: decides.
+        digits: uint8 ``[N, 28, 28]``, of which pairs are made.
+        rng: decides which.
 
     Returns:
         uint8 ``[28, 28]``, light on dark.
     """
-    kind = rng.choice(4, p=[0.45, 0.25, 0.1, 0.2])
+    kind = rng.choice(4, p=_SHARES)
     if kind == 0:
         return _glyph(str(rng.choice(list(_LETTERS + _SYMBOLS))), rng)
     if kind == 1:
@@ -58,7 +73,7 @@ def sample_negative(digits: Grey, rng: Rng) -> Grey:
     return _side_by_side(digits[rng.choice(len(digits), 2)])
 
 
-def _glyph(text: str, rng: Rng) -> Grey:
+def _glyph(text: str, rng: Rng) -> GrayImage:
     font = _font(str(rng.choice(_FACES)))
     left, top, right, bottom = font.getbbox(text)
     image = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8))
@@ -71,16 +86,18 @@ def _glyph(text: str, rng: Rng) -> Grey:
         (1, slant, -image.height * max(0.0, slant), 0, 1, 0),
         Image.Resampling.BICUBIC,
     )
-    return boxed(sheared.resize((round(sheared.width * width / image.width), image.height)))
+    return fit_to_box(sheared.resize((round(sheared.width * width / image.width), image.height)))
 
 
 @functools.cache
 def _font(name: str) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, 160)
+    return ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", _FONT_SIZE
+    )
 
 
-def _scribble(rng: Rng) -> Grey:
-    """A pen led at random: a smooth closed or open curve with many turns."""
+def _scribble(rng: Rng) -> GrayImage:
+    """A pen led at random: a smooth curve with many turns."""
     turns = int(rng.integers(3, 12))
     steps = np.linspace(0, 1, 40 * turns)
     knots = rng.uniform(0.05, 0.95, (turns + 1, 2))
@@ -88,36 +105,22 @@ def _scribble(rng: Rng) -> Grey:
     smooth = int(rng.integers(1, 40))
     kernel = np.ones(smooth) / smooth
     path = np.stack([np.convolve(axis, kernel, mode="valid") for axis in path.T], axis=1)
-    side = _SIDE * _FINE
+    side = SIDE * _FINE
     image = Image.new("L", (side, side))
     points = [(float(x) * side, float(y) * side) for x, y in path]
     ImageDraw.Draw(image).line(points, fill=255, width=int(rng.integers(8, 30)), joint="curve")
-    return boxed(image)
+    return fit_to_box(image)
 
 
-def _blot(rng: Rng) -> Grey:
+def _blot(rng: Rng) -> GrayImage:
     """Where smooth noise is high, as in a picture of anything at all."""
     cells = int(rng.integers(3, 10))
     noise = Image.fromarray(rng.random((cells, cells), np.float32) * 255)
-    large = np.asarray(noise.resize((_SIDE * _FINE,) * 2, Image.Resampling.BICUBIC))
-    return boxed(Image.fromarray(np.where(large > rng.uniform(120, 170), 255, 0).astype(np.uint8)))
-
-
-def _side_by_side(pair: Grey) -> Grey:
-    return boxed(Image.fromarray(np.concatenate([digit[:, 3:25] for digit in pair], axis=1)))
-
-
-def boxed(image: Image.Image) -> Grey:
-    """Fits strokes, light on black, into MNIST's box, in the middle; uint8 ``[28, 28]``."""
-    box = image.getbbox()
-    if box is None:
-        return np.zeros((_SIDE, _SIDE), np.uint8)
-    image = image.crop(box)
-    scale = _BOX / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    page = Image.new("L", (_SIDE, _SIDE))
-    page.paste(
-        image.resize(size, Image.Resampling.HAMMING),
-        ((_SIDE - size[0]) // 2, (_SIDE - size[1]) // 2),
+    large = np.asarray(noise.resize((SIDE * _FINE,) * 2, Image.Resampling.BICUBIC))
+    return fit_to_box(
+        Image.fromarray(np.where(large > rng.uniform(120, 170), 255, 0).astype(np.uint8))
     )
-    return np.asarray(page)
+
+
+def _side_by_side(pair: GrayImage) -> GrayImage:
+    return fit_to_box(Image.fromarray(np.concatenate([digit[:, 3:25] for digit in pair], axis=1)))

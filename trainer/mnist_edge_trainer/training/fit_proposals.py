@@ -25,13 +25,8 @@ from mnist_edge.preprocess.background import to_gray
 from mnist_edge.preprocess.normalize import crop_digit, overview
 from mnist_edge.preprocess.proposals import propose
 from mnist_edge_trainer.data.splits import default_data_dir, load_digits, split_training
-from mnist_edge_trainer.synthetic.render import (
-    CORRUPTIONS,
-    SEVERITIES,
-    blank_page,
-    photograph,
-    random_scene,
-)
+from mnist_edge_trainer.synthetic.render import render, render_blank
+from mnist_edge_trainer.synthetic.scenes import CORRUPTIONS, SEVERITIES, random_scene
 from mnist_edge_trainer.training.config import TrainConfig
 
 __all__ = ["main"]
@@ -74,7 +69,7 @@ def _read(job: Job) -> Readings:
     rng = np.random.default_rng([_SEED, seed])
     is_blank = axis == "blank"
     scene = random_scene(rng) if axis is None or is_blank else CORRUPTIONS[axis](rng, severity)
-    take = blank_page if is_blank else photograph
+    take = render_blank if is_blank else render
     sheet = to_gray(decode(take(digit, scene, rng)))
     small, scale = overview(sheet)
     features, pictures = [], []

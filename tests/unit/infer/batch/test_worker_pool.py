@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from mnist_edge import MnistEdgeError, UsageError
 from mnist_edge.batch.worker_pool import WorkerPool, available_cores
+from tests.process_tree import children, needs_proc, wait_for_end
+
+WORKERS = 3
+
+BUSY = f"""
+from mnist_edge.batch.worker_pool import WorkerPool
+def work(n):
+    return sum(range(n))
+if __name__ == "__main__":
+    with WorkerPool(work, {WORKERS}, start_method="fork") as pool:
+        for _ in pool.map([1_000_000] * 1_000_000):
+            print("working", flush=True)
+"""
 
 
 def square(number: int) -> int:
@@ -93,3 +108,15 @@ def test_a_worker_that_dies_is_reported() -> None:
 
 def test_available_cores_is_what_the_system_says() -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+@needs_proc
+def test_workers_end_when_their_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        begun = parent.stdout.readline()
+        workers = children(parent.pid)
+        parent.kill()
+    assert begun == b"working\n"
+    assert len(workers) == WORKERS
+    wait_for_end(workers)

@@ -1,48 +1,19 @@
-"""The simulator, what is trained on, and how robustness and rejection are measured."""
+"""The renderer: what a scene says is what is in the picture."""
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
 
-from mnist_edge.model import Model
-from mnist_edge_trainer.data.splits import Digits as Labelled
-from mnist_edge_trainer.evaluation.rejection import THRESHOLDS, choose_threshold, rejection_curve
-from mnist_edge_trainer.evaluation.robustness import measure_robustness, naive
-from mnist_edge_trainer.synthetic.dataset import NEGATIVE, SyntheticDataset
-from mnist_edge_trainer.synthetic.digit_variants import digit_variant
-from mnist_edge_trainer.synthetic.render import (
-    CORRUPTIONS,
-    Scene,
-    blank_page,
-    photograph,
-    random_scene,
-    stencil,
-)
+from mnist_edge_trainer.synthetic.render import draw_strokes, render, render_blank
+from mnist_edge_trainer.synthetic.scenes import Scene
 from tests.conftest import Digits
 
 
-@pytest.mark.parametrize("axis", CORRUPTIONS)
-def test_every_axis_makes_pictures_the_same_ones_for_a_seed(
-    axis: str, train_digits: Digits
-) -> None:
-    for severity in range(3):
-        first, again = (
-            photograph(train_digits[0][5], CORRUPTIONS[axis](rng, severity), rng)
-            for rng in (np.random.default_rng(3), np.random.default_rng(3))
-        )
-        assert first.tobytes() == again.tobytes()
-        assert min(first.size) >= 2
-
-
-def test_a_pen_has_the_width_it_says(train_digits: Digits) -> None:
+def test_pen_width_sets_the_width_of_the_stroke(train_digits: Digits) -> None:
     rng = np.random.default_rng(0)
     areas = [
-        [stencil(digit, Scene(pen=pen), rng).mean() for pen in (0.5, 1.0, 2.0, 4.0)]
+        [draw_strokes(digit, Scene(pen_width=width), rng).mean() for width in (0.5, 1.0, 2.0, 4.0)]
         for digit in train_digits[0][:20]
     ]
     assert (np.diff(areas, axis=1) > 0).all()
@@ -51,96 +22,31 @@ def test_a_pen_has_the_width_it_says(train_digits: Digits) -> None:
     assert ratio[1] / ratio[0] == pytest.approx(2, rel=0.2)
 
 
-def test_mixed_scenes_are_drawn_without_fail(train_digits: Digits) -> None:
-    for seed, digit in enumerate(train_digits[0][:200]):
-        rng = np.random.default_rng(seed)
-        assert photograph(digit, random_scene(rng), rng).width >= 1
-
-
-def test_the_thinnest_strokes_of_the_smallest_digits_have_a_place(train_digits: Digits) -> None:
-    scene = Scene(size=(96, 96), digit=0.05, pen=0.4, margin=0.1, frame=0.2, intruder="finger")
-    for seed, digit in enumerate(train_digits[0][:20]):
-        assert min(photograph(digit, scene, np.random.default_rng(seed)).size) >= 2
-
-
-def test_a_blank_page_is_the_picture_without_its_digit(train_digits: Digits) -> None:
-    digit, scene = train_digits[0][5], Scene(ruling="squared", frame=0.2, noise=0.0)
-    taken, blank = (
-        np.asarray(take(digit, scene, np.random.default_rng(1)).convert("L"), np.float32)
-        for take in (photograph, blank_page)
+def test_thin_strokes_of_small_digits_have_a_bounding_box(train_digits: Digits) -> None:
+    scene = Scene(
+        size=(96, 96), digit_height=0.05, pen_width=0.4, margin=0.1, frame=0.2, intruder="finger"
     )
-    ink = stencil(digit, scene, np.random.default_rng(1)) > 0.5
-    # Half of 224 pixels high, where the stencil's box is 160.
+    for seed, digit in enumerate(train_digits[0][:20]):
+        assert min(render(digit, scene, np.random.default_rng(seed)).size) >= 2
+
+
+def test_render_blank_is_the_same_picture_without_the_digit(train_digits: Digits) -> None:
+    digit, scene = train_digits[0][5], Scene(ruling="squared", frame=0.2, noise=0.0)
+    with_digit, blank = (
+        np.asarray(draw(digit, scene, np.random.default_rng(1)).convert("L"), np.float32)
+        for draw in (render, render_blank)
+    )
+    ink = draw_strokes(digit, scene, np.random.default_rng(1)) > 0.5
+    # Half of 224 pixels high, where the box of the strokes is 160.
     area = ink.sum() * (112 / 160) ** 2
-    assert (np.abs(taken - blank) > 20).sum() == pytest.approx(area, rel=0.2)
+    assert (np.abs(with_digit - blank) > 20).sum() == pytest.approx(area, rel=0.2)
     # The lines of the paper and the box are still there.
     assert np.ptp(blank) > 100
 
 
-def test_unusual_forms_are_told_apart_by_the_network_that_saw_them() -> None:
-    drawn = [digit_variant(np.random.default_rng([7, seed])) for seed in range(200)]
-    images, labels = zip(*drawn, strict=True)
-    assert set(labels) == {1, 3, 4, 7, 9}
-    answers = Model.load().run(np.stack(images)).argmax(axis=1)
-    assert np.mean(answers == np.array(labels)) >= 0.95
-
-
-def test_a_chunk_is_made_once_and_is_the_same_again(tmp_path: Path, train_digits: Digits) -> None:
-    images, labels = train_digits[0][:60], train_digits[1][:60].astype(np.int64)
-    first, elsewhere = (
-        SyntheticDataset(images, labels, tmp_path / name).chunk(0) for name in ("one", "two")
-    )
-    np.testing.assert_array_equal(first.images, elsewhere.images)
-    (kept,) = (tmp_path / "one").glob("*.npz")
-    before = kept.stat().st_mtime_ns
-    again = SyntheticDataset(images, labels, tmp_path / "one").chunk(0)
-    np.testing.assert_array_equal(first.images, again.images)
-    np.testing.assert_array_equal(first.labels, again.labels)
-    assert kept.stat().st_mtime_ns == before
-    kept.write_bytes(kept.read_bytes()[:1000])
-    mended = SyntheticDataset(images, labels, tmp_path / "one").chunk(0)
-    np.testing.assert_array_equal(first.images, mended.images)
-    assert 0 < (first.labels == NEGATIVE).sum() < 20
-    assert first.images.any(axis=(1, 2)).all()
-
-
-def test_the_front_end_is_scored_beside_the_naive_way(train_digits: Digits) -> None:
-    digits = Labelled.of(train_digits[0][-25:], train_digits[1][-25:])
-    seen: list[str] = []
-    scores = measure_robustness(Model.load().run, digits, lambda axis: seen.append(axis.axis))
-    assert seen == [axis.axis for axis in scores] == list(CORRUPTIONS)
-    middle = [axis.by_severity[1] for axis in scores]
-    assert np.mean([score.front_end for score in middle]) >= 0.96
-    assert np.mean([score.naive for score in middle]) <= 0.7
-
-
-def test_the_naive_way_is_what_it_says() -> None:
-    page = Image.new("RGB", (56, 56), "white")
-    page.paste("black", (20, 20, 30, 30))
-    small = naive(page)
-    assert small.shape == (28, 28)
-    assert small[12, 12] == 255
-    assert small[0, 0] == 0
-
-
-def test_the_threshold_keeps_back_one_right_answer_in_a_hundred() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 10, 1000)
-    confidence = rng.uniform(0.1, 1, 1000).astype(np.float32)
-    told = np.full((1000, 10), 0, np.float32)
-    told[np.arange(1000), labels] = confidence
-    curve = rejection_curve(told, labels, told[:50])
-    assert [point.threshold for point in curve] == list(THRESHOLDS)
-    chosen = choose_threshold(curve)
-    assert (confidence >= chosen).mean() >= 0.99
-    assert (confidence >= chosen + 0.05).mean() < 0.99
-
-
-def test_more_confidence_asked_for_means_fewer_answers(train_digits: Digits) -> None:
-    probabilities = Model.load().run(train_digits[0][:500])
-    curve = rejection_curve(
-        probabilities, train_digits[1][:500].astype(np.int64), probabilities[:100]
-    )
-    for name in ("right", "wrong", "no_digit"):
-        told = [dataclasses.asdict(point)[name] for point in curve]
-        assert told == sorted(told, reverse=True)
+def test_transparent_and_one_bit_scenes_have_the_modes_of_such_files(train_digits: Digits) -> None:
+    modes = {
+        render(train_digits[0][5], scene, np.random.default_rng(1)).mode
+        for scene in (Scene(), Scene(transparent=True), Scene(one_bit=True))
+    }
+    assert modes == {"RGB", "RGBA", "1"}
