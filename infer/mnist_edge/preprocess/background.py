@@ -1,160 +1,182 @@
-"""Tells ink from paper, whatever the colours and the light: how far each pixel stands out."""
+"""Background subtraction: how far each pixel stands out from its paper, in any colour and light."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from mnist_edge.preprocess.morphology import opening
+from mnist_edge.types import FloatImage, GrayImage, Pixels
 
 __all__ = [
-    "FAINTEST_INK",
-    "GrayPicture",
-    "Plane",
+    "GrayPlane",
+    "PolarityVotes",
+    "fit_illumination",
     "noise_sigma",
     "otsu",
     "polarity_votes",
     "to_gray",
 ]
 
-Grey = npt.NDArray[np.uint8]
-Plane = npt.NDArray[np.float32]
-
-FAINTEST_INK = 10.0
-"""Grey levels between ink and paper below which there is nothing to see."""
-
 _SMALL_SIDE = 64
 """Longer side of the copy in which questions about the whole picture are asked, pixels."""
 
-_DARK_INK_FLOOR, _LIGHT_INK_FLOOR = 40.0, 160.0
-"""Grey levels added to the paper's before they are taken for the light on it. Dark paper says
-little about the light, so light ink is corrected less."""
+_DARK_INK_FLOOR = 40.0
+"""Gray levels added to light paper's before its level is taken for the light on it."""
 
-_LAMP_FITS = 4
+_LIGHT_INK_FLOOR = 160.0
+"""The same for dark paper, which says little about the light: light ink is corrected less."""
+
+_ILLUMINATION_FITS = 4
+"""Least-squares fits of the illumination; ink is left out of each but the first."""
+
 _RIDGE = 1e-3 * np.eye(6, dtype=np.float32)
-"""Keeps the fit of a picture one pixel wide solvable."""
+"""Keeps the fit of a picture that is one pixel wide solvable."""
 
 
 @dataclass(frozen=True)
-class GrayPicture:
-    """A picture as one plane of grey.
+class GrayPlane:
+    """A picture reduced to one plane of gray.
 
     Attributes:
-        plane: uint8 ``[H, W]``, the direction in colour in which ink and paper differ most.
-        follows_light: a shadow scales the plane, as it does every mixture of positive parts of
-            red, green and blue; not so their differences.
+        pixels: uint8 ``[H, W]``, along the direction in RGB in which ink and paper differ most.
+        scales_with_light: a shadow scales the plane. So it does for every mixture of positive
+            parts of red, green and blue, and not for their differences.
     """
 
-    plane: Grey
-    follows_light: bool
+    pixels: GrayImage
+    scales_with_light: bool
 
-    def ink(self, is_dark: bool, window: int) -> Plane:
-        """How far each pixel stands out from the paper round it.
-
-        The paper's level is what is left when all that is narrower than `window` is removed,
-        which keeps the border of a shadow where it is. Ink in a shadow stands out less, in
-        proportion to the light that is left; that is made good.
+    def resize(
+        self, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    ) -> GrayPlane:
+        """Resizes the plane, or a part of it; areas are averaged where it shrinks.
 
         Args:
-            is_dark: whether the ink is darker than its paper.
-            window: in pixels, odd or rounded up, wider than any stroke.
+            size: width and height, pixels.
+            box: left, top, right and bottom of the part, pixels; None = all of it.
+        """
+        width = self.pixels.shape[1] if box is None else box[2] - box[0]
+        method = Image.Resampling.BICUBIC if size[0] > width else Image.Resampling.BOX
+        resized = np.asarray(Image.fromarray(self.pixels).resize(size, method, box))
+        return GrayPlane(resized, self.scales_with_light)
+
+    def top_hat(self, is_dark: bool, window: int) -> FloatImage:
+        """Subtracts the background, and corrects what is left for the light on it.
+
+        The background is the opening of the plane: what stays when all that is narrower than
+        `window` is removed. It keeps the border of a shadow where it is. Ink in a shadow stands
+        out less, in proportion to the light that is left; it is scaled to the median light.
+
+        Args:
+            is_dark: the ink is darker than its paper.
+            window: pixels, odd or rounded up, wider than any stroke.
 
         Returns:
-            float32 ``[H, W]`` in grey levels, paper near 0, ink above.
+            float32 ``[H, W]`` in gray levels: paper near 0, ink above.
         """
-        plane = 255 - self.plane if is_dark else self.plane
-        paper = opening(plane, window)
-        ink = (plane - paper).astype(np.float32)
-        if self.follows_light:
-            # Of every level: there are fewer levels than pixels.
+        plane = 255 - self.pixels if is_dark else self.pixels
+        background = opening(plane, window)
+        ink = (plane - background).astype(np.float32)
+        if self.scales_with_light:
+            # A table of all levels: there are fewer levels than pixels.
             levels = np.arange(256, dtype=np.float32)
             light = 255 + _DARK_INK_FLOOR - levels if is_dark else levels + _LIGHT_INK_FLOOR
-            ink *= (light[_median_level(paper)] / light)[paper]
+            ink *= (light[_median_level(background)] / light)[background]
         return ink
 
 
-def to_gray(picture: Grey) -> GrayPicture:
-    """Reduces colours to the plane in which ink and paper lie farthest apart.
+def to_gray(picture: Pixels) -> GrayPlane:
+    """Projects colours onto the direction in which ink and paper lie farthest apart.
+
+    The direction is the first principal component of the local contrast: of a small copy of the
+    picture without its slow changes, which are light. What is lighter stays lighter, unless ink
+    and paper differ in colour alone.
 
     Args:
-        picture: uint8 ``[H, W]`` grey, or ``[H, W, 3]`` RGB.
-
-    Returns:
-        a sheet; lighter stays lighter wherever lightness tells ink and paper apart.
+        picture: uint8 ``[H, W]`` gray, or ``[H, W, 3]`` RGB.
     """
     if picture.ndim == 2:
-        return GrayPicture(picture, follows_light=True)
-    direction = _contrast_direction(picture)
+        return GrayPlane(picture, scales_with_light=True)
+    image = Image.fromarray(picture)
+    small = image.reduce(max(1, max(image.size) // _SMALL_SIDE))
+    smooth = small.filter(ImageFilter.BoxBlur(max(small.size) / 6))
+    contrast = (np.asarray(small, np.float32) - np.asarray(smooth, np.float32)).reshape(-1, 3)
+    direction: FloatImage = np.linalg.eigh(contrast.T @ contrast)[1][:, -1]
+    direction *= (1 if direction.sum() >= 0 else -1) / np.abs(direction).sum()
     # A little of the opposite sign is noise.
-    follows_light = bool(direction.min() > -0.05)
-    if follows_light:
+    scales_with_light = bool(direction.min() > -0.05)
+    if scales_with_light:
         direction = np.maximum(direction, 0)
         direction /= direction.sum()
     lift = -255 * float(direction[direction < 0].sum())
     mixture = (*(float(part) for part in direction), lift)
-    plane = np.asarray(Image.fromarray(picture).convert("L", mixture))
-    return GrayPicture(plane, follows_light)
+    return GrayPlane(np.asarray(image.convert("L", mixture)), scales_with_light)
 
 
-def _contrast_direction(picture: Grey) -> Plane:
-    """The direction in RGB along which neighbouring pixels differ most: the first principal
-    component of what is left when slow changes, which are light, are taken away.
+def noise_sigma(plane: GrayImage) -> float:
+    """Estimates the standard deviation of the noise, gray levels.
+
+    Neighbouring pixels of one surface differ by noise alone, and most neighbours are of one. The
+    difference of two normal variables has sqrt(2) times their deviation, and half of its absolute
+    values are below 0.6745 of its own: the median is 0.954 standard deviations.
     """
-    image = Image.fromarray(picture)
-    image = image.reduce(max(1, max(image.size) // _SMALL_SIDE))
-    smooth = image.filter(ImageFilter.BoxBlur(max(image.size) / 6))
-    detail = (np.asarray(image, np.float32) - np.asarray(smooth, np.float32)).reshape(-1, 3)
-    direction: Plane = np.linalg.eigh(detail.T @ detail)[1][:, -1]
-    direction *= (1 if direction.sum() >= 0 else -1) / np.abs(direction).sum()
-    return direction
-
-
-def noise_sigma(plane: Grey) -> float:
-    """Standard deviation of the noise, grey levels, from the typical step between neighbours."""
     left, right = plane[:, :-1], plane[:, 1:]
     steps = np.maximum(left, right) - np.minimum(left, right)
     return _median_level(steps) / 0.954 if steps.size else 0.0
 
 
-def _median_level(levels: Grey) -> int:
-    """The median of bytes, by counting them; the upper one where there are two."""
+def _median_level(levels: GrayImage) -> int:
+    """Finds the median of bytes by counting them; the upper one where there are two."""
     counts = np.cumsum(np.bincount(levels.ravel(), minlength=256))
     return int(np.searchsorted(counts, counts[-1] // 2, side="right"))
 
 
-def _median(values: Plane) -> float:
-    """The median, the upper one where there are two; faster than numpy's, and as good here."""
-    middle = values.size // 2
-    return float(np.partition(values, middle, axis=None)[middle])
-
-
-def polarity_votes(plane: Grey) -> list[float]:
-    """Whether the paper is lighter than what is on it: four answers, each -1 (no) to 1 (yes).
+class PolarityVotes(NamedTuple):
+    """Four votes on the polarity: 1 = the paper is lighter than the ink, -1 = it is darker.
 
     Paper is what most of the picture, and most of its edge, is made of. Both are asked of the
-    picture as it is, which a digit that fills it needs, and without its slow changes of light,
-    which a photograph needs.
+    picture as it is, which a digit that fills it needs, and of the picture without its
+    illumination, which a photograph needs.
+    """
+
+    edge: float
+    area: float
+    evenly_lit_edge: float
+    evenly_lit_area: float
+
+
+def polarity_votes(plane: GrayImage) -> PolarityVotes:
+    """Votes on whether the paper is lighter than what is on it.
+
+    Args:
+        plane: uint8 ``[H, W]``.
     """
     image = Image.fromarray(plane)
     small = np.asarray(image.reduce(max(1, max(image.size) // _SMALL_SIDE)), np.float32)
     votes: list[float] = []
-    for level in (small, small - _lamp(small)):
-        light = level >= otsu(level)
-        edge = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-        votes += [2 * float(edge.mean()) - 1, 2 * float(light.mean()) - 1]
-    return votes
+    for levels in (small, small - fit_illumination(small)):
+        is_light = levels >= otsu(levels)
+        edge = np.concatenate([is_light[0], is_light[-1], is_light[:, 0], is_light[:, -1]])
+        votes += [2 * float(edge.mean()) - 1, 2 * float(is_light.mean()) - 1]
+    return PolarityVotes(*votes)
 
 
-def _lamp(plane: Plane) -> Plane:
-    """The light on the paper: a quadratic surface where there is a lamp, a vignette, a slanted
-    page; else one level.
+def fit_illumination(plane: FloatImage) -> FloatImage:
+    """Fits the light on the paper: a quadratic surface, or one level where that explains as much.
 
-    Pixels far off the surface are ink; they are left out and the rest is fitted again. A digit
-    that fills the picture can be followed by a surface too: it counts as light only where it
-    explains most of the picture far better than one level does.
+    The surface stands for a lamp, a vignette, a slanted page. Pixels far off it are ink; they are
+    left out and the rest is fitted again. A surface can follow a digit that fills the picture too:
+    it counts as light only where it explains most of the picture far better than one level does.
+
+    Args:
+        plane: float32 ``[H, W]``, gray levels.
+
+    Returns:
+        float32 ``[H, W]``, gray levels.
     """
     y, x = (
         axis.astype(np.float32).ravel()
@@ -162,36 +184,43 @@ def _lamp(plane: Plane) -> Plane:
     )
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
     values = plane.ravel()
-    level = _median(values)
-    flat = _median(np.abs(values - level))
+    middle = values.size // 2  # of sorted values: the median, the upper one where there are two
+    level = float(np.partition(values, middle)[middle])
+    deviation_from_level = float(np.partition(np.abs(values - level), middle)[middle])
     weights = np.ones(len(values), dtype=np.float32)
-    for _ in range(_LAMP_FITS):
+    for _ in range(_ILLUMINATION_FITS):
         # The normal equations: six unknowns, whatever the number of pixels.
         weighted = terms * weights[:, np.newaxis]
         surface = terms @ np.linalg.solve(weighted.T @ terms + _RIDGE, weighted.T @ values)
         residual = np.abs(values - surface)
-        typical = _median(residual)
-        weights = (residual <= 2 * typical + 1).astype(np.float32)
-    if typical + 1 > (flat + 1) / 2:
+        deviation = float(np.partition(residual, middle)[middle])
+        weights = (residual <= 2 * deviation + 1).astype(np.float32)
+    if deviation + 1 > (deviation_from_level + 1) / 2:
         return np.full(plane.shape, level, dtype=np.float32)
-    lamp: Plane = surface.reshape(plane.shape).astype(np.float32)
-    return lamp
+    illumination: FloatImage = surface.reshape(plane.shape).astype(np.float32)
+    return illumination
 
 
-def otsu(values: Plane) -> float:
-    """The threshold that separates two classes best.
+def otsu(values: FloatImage) -> float:
+    """Finds the threshold that separates two classes best.
 
     N. Otsu, "A threshold selection method from gray-level histograms" (1979).
+
+    Args:
+        values: float32, of any shape.
+
+    Returns:
+        the least value of the upper class.
     """
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return low
     counts, edges = np.histogram(values, bins=256, range=(low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
+    centers = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     above = below[-1] - below
-    sums = np.cumsum(counts * centres)
+    sums = np.cumsum(counts * centers)
     with np.errstate(divide="ignore", invalid="ignore"):
-        apart = sums / below - (sums[-1] - sums) / above
-        separation = np.nan_to_num(below * above * apart**2)
+        distance = sums / below - (sums[-1] - sums) / above
+        separation = np.nan_to_num(below * above * distance**2)
     return float(edges[int(separation.argmax()) + 1])

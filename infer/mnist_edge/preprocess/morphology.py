@@ -1,4 +1,4 @@
-"""Minima and maxima over square windows, and what is built of them."""
+"""Gray-scale and binary morphology with square windows: dilation, erosion, opening."""
 
 from __future__ import annotations
 
@@ -13,35 +13,46 @@ __all__ = ["dilate", "erode", "opening"]
 Array = npt.NDArray[Any]
 
 
-def dilate(plane: Array, window: int) -> Array:
-    """The highest value within a square of `window` pixels round every pixel, of ``[H, W]``."""
-    return _slide(np.maximum, plane, window)
+def dilate(image: Array, window: int) -> Array:
+    """Takes the maximum over a square window round every pixel.
+
+    Args:
+        image: ``[H, W]``, of any type that has an order.
+        window: side of the square, pixels; an even one counts as the next odd one.
+
+    Returns:
+        ``[H, W]`` of the same type.
+    """
+    return _slide(np.maximum, image, window)
 
 
-def erode(plane: Array, window: int) -> Array:
-    """The lowest value within a square of `window` pixels round every pixel, of ``[H, W]``."""
-    return _slide(np.minimum, plane, window)
+def erode(image: Array, window: int) -> Array:
+    """Takes the minimum over a square window round every pixel; arguments as of `dilate`."""
+    return _slide(np.minimum, image, window)
 
 
-def opening(plane: Array, window: int) -> Array:
-    """Removes what is high and narrower than `window` pixels; leaves edges where they are."""
-    return dilate(erode(plane, window), window)
+def opening(image: Array, window: int) -> Array:
+    """Removes what is bright and narrower than `window` pixels; edges stay where they are.
+
+    An erosion, then a dilation; arguments as of `dilate`.
+    """
+    return dilate(erode(image, window), window)
 
 
-def _slide(extreme: Callable[..., Array], plane: Array, window: int) -> Array:
-    """A minimum or maximum over a centred window of odd size, one axis after the other.
+def _slide(extreme: Callable[..., Array], image: Array, window: int) -> Array:
+    """Applies `np.minimum` or `np.maximum` over a centred window, one axis after the other.
 
-    The picture is mirrored at its border: a stroke cut off by it looks twice as wide, not
-    endless. A window of n takes about log2(n) passes, each combining two shifts of the last.
+    The image is mirrored at its border: a stroke that is cut off there looks twice as wide, not
+    endless. A window of n pixels takes about log2(n) passes: each combines two shifts of the last.
     """
     for _ in range(2):
         # A wider window would see the same mirrored values again.
-        half = min(window // 2, len(plane))
-        rows = np.concatenate([plane[:half][::-1], plane, plane[len(plane) - half :][::-1]])
+        half = min(window // 2, len(image))
+        rows = np.concatenate([image[:half][::-1], image, image[len(image) - half :][::-1]])
         covered, wanted = 1, 2 * half + 1
         while covered < wanted:
             step = min(covered, wanted - covered)
             rows = extreme(rows[:-step], rows[step:])
             covered += step
-        plane = rows.T
-    return plane
+        image = rows.T
+    return image

@@ -1,216 +1,219 @@
-"""A picture that is not MNIST's -> where its digit is, cut out, and put as MNIST would have put it.
+"""Normalizes a picture: finds its digit, crops it, and makes it what MNIST's digits are.
 
 ::
 
-    sheet -> the digit's pieces -> close-up -> 20 x 20 box -> 28 x 28
+    gray plane -> proposal -> close-up of the strokes -> 20 x 20 box -> 28 x 28
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from mnist_edge.preprocess.background import GrayPicture, Plane, to_gray
+from mnist_edge.preprocess.background import GrayPlane, to_gray
+from mnist_edge.preprocess.components import bounding_box
 from mnist_edge.preprocess.morphology import dilate
-from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, bounding_box, find_digit
+from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, find_digit
 from mnist_edge.preprocess.strokes import normalize_width
-from mnist_edge.types import Pixels
+from mnist_edge.types import BOX, CENTER, SIDE, FloatImage, GrayImage, Pixels
 
-__all__ = ["crop_digit", "normalize", "overview"]
-
-_SIDE, _BOX = 28, 20
-_CENTRE = 14
-"""Pixel index that the centre of mass is moved to (see `mnist_edge.preprocess.preprocessor`)."""
-
-_OVERVIEW = 128
-"""Longer side of the copy in which the digit is looked for, pixels; more in strips, whose area is
-at least half of this squared."""
-
-_ENLARGED = 64
-"""Smaller pictures are enlarged to this, so that a stroke is some pixels wide."""
+__all__ = ["crop_digit", "normalize"]
 
 _CLOSE_UP = 80
-"""Longer side of the digit in its close-up, pixels: four for one of the network's."""
-
-_MARGIN = 0.25
-"""Paper round the digit in its close-up, of the digit's longer side."""
-
-_WHOLE = 0.6
-"""Of a digit far away, what is found from near is as large as this part of it at least."""
-
-_CLOSER, _NEAREST = 2.0, 8
-"""Paper round what is looked at from near, of its longer side, and in pixels of the overview at
-least: what was found may be a part of the digit."""
-
-Grey = npt.NDArray[np.uint8]
+"""Longer side of the digit in its close-up, pixels: four for each of the network's."""
 
 
-def normalize(picture: Pixels) -> Grey | None:
-    """MNIST's picture of the digit in `picture`, uint8 ``[28, 28]``; None where there is none."""
-    sheet = to_gray(picture)
-    found = find_digit(*overview(sheet))
-    if found is not None and found.is_small:
-        sheet, found = _look_closer(sheet, found)
-    elif found is not None and found.fills_its_box and not found.is_dark:
-        sheet, found = _look_inside(sheet, found)
-    return None if found is None else crop_digit(sheet, found)
+@dataclass(frozen=True)
+class _Limits:
+    """Thresholds and margins of cropping."""
+
+    page_border: float = 0.03
+    """Cut off each side of a page on a desk, whose border is no line on it; fraction of the page's
+    longer side."""
+
+    zoom_margin: float = 2.0
+    """Paper round a small digit that is looked for again from near, which may be only a part of
+    the digit; fraction of its longer side."""
+
+    least_zoom_margin: int = 8
+    """The same, pixels of the overview at least."""
+
+    least_of_far_away: float = 0.6
+    """A digit far away is at least this part as large from near as it was from far."""
+
+    margin: float = 0.25
+    """Paper round the digit in its close-up, fraction of the digit's longer side."""
+
+    near_digit: int = 100
+    """Level, of 255, from which the enlarged mask of a proposal counts as near the digit."""
+
+    ink_near_digit: float = 0.3
+    """Pixels near the digit that stand out by less than this part of what the strongest do are
+    left out when the strength of the ink is measured: a hair-thin stroke is a small part of what
+    lies near it."""
+
+    no_ink: float = 0.25
+    """Part of the ink's level that becomes 0: the soft edge of a stroke belongs to it."""
+
+    ink_range: float = 0.6
+    """Part of the ink's level between what becomes 0 and what becomes 1."""
+
+    soft_edge: int = 9
+    """Window of the dilation that the strokes are kept in, pixels of the close-up."""
+
+    soft_edge_beside_print: int = 5
+    """The same where a printed line was removed, of which nothing may stay beside a stroke."""
+
+    cut: float = 0.2
+    """The close-up is cut to what is above this part of its maximum."""
 
 
-def overview(sheet: GrayPicture) -> tuple[GrayPicture, float]:
-    """The picture at a size to look for the digit in, and how many times larger that is."""
-    height, width = sheet.plane.shape
-    longer = max(height, width)
-    strip = math.sqrt(_OVERVIEW**2 / 2 / (height * width))
-    scale = min(max(1.0, _ENLARGED / longer), max(_OVERVIEW / longer, strip))
-    if scale == 1:
-        return sheet, 1.0
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return GrayPicture(_resize(sheet.plane, size), sheet.follows_light), scale
+_LIMITS = _Limits()
 
 
-def _look_inside(sheet: GrayPicture, page: Proposal) -> tuple[GrayPicture, Proposal]:
-    """What looks like a digit may be the page itself, on a darker desk: then the digit is in it.
+def normalize(picture: Pixels) -> GrayImage | None:
+    """Makes MNIST's image of the digit in a picture.
 
-    Returns:
-        the page alone and the digit on it, or what was given where there is none on it.
-    """
-    height, width = page.digit.shape
-    down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
-    rows, columns = bounding_box(page.digit)
-    # Without the page's own border, which is no line on it.
-    trim = 0.03 * max(rows.stop - rows.start, columns.stop - columns.start)
-    inside = sheet.plane[
-        round((rows.start + trim) * down) : round((rows.stop - trim) * down),
-        round((columns.start + trim) * across) : round((columns.stop - trim) * across),
-    ]
-    if min(inside.shape) < _SIDE:
-        return sheet, page
-    inner = GrayPicture(inside, sheet.follows_light)
-    found = find_digit(*overview(inner))
-    if found is None or not found.is_dark or found.fills_its_box or not found.is_likely:
-        return sheet, page
-    return inner, found
-
-
-def _look_closer(sheet: GrayPicture, speck: Proposal) -> tuple[GrayPicture, Proposal | None]:
-    """What is a few pixels in the overview is looked at again from near.
+    Args:
+        picture: uint8 ``[H, W]`` gray, or ``[H, W, 3]`` RGB.
 
     Returns:
-        its neighbourhood, and the digit there, or what was given; None where it is none.
+        uint8 ``[28, 28]``, 0 = background, 255 = ink; None where there is no digit.
     """
-    height, width = speck.digit.shape
-    down, across = sheet.plane.shape[0] / height, sheet.plane.shape[1] / width
-    rows, columns = bounding_box(speck.digit)
-    longer = max(rows.stop - rows.start, columns.stop - columns.start)
-    margin = max(_CLOSER * longer, _NEAREST)
-    near = sheet.plane[
-        max(0, round((rows.start - margin) * down)) : round((rows.stop + margin) * down),
-        max(0, round((columns.start - margin) * across)) : round((columns.stop + margin) * across),
-    ]
-    neighbourhood = GrayPicture(near, sheet.follows_light)
-    found = find_digit(*overview(neighbourhood))
-    # What is far away, alone and clear is one digit, whatever pieces it falls into from near.
-    if speck.is_far_away and (
-        found is None or _height(found, near) < _WHOLE * _height(speck, sheet.plane)
+    plane = to_gray(picture)
+    proposal = find_digit(plane)
+    if proposal is not None and proposal.is_small:
+        plane, proposal = _look_closer(plane, proposal)
+    elif proposal is not None and proposal.is_block and not proposal.is_dark:
+        plane, proposal = _look_inside(plane, proposal)
+    return None if proposal is None else crop_digit(plane, proposal)
+
+
+def _look_inside(plane: GrayPlane, page: Proposal) -> tuple[GrayPlane, Proposal]:
+    """Looks for the digit on what may be a page on a darker desk.
+
+    Returns:
+        the page alone and the digit on it; what was given where there is none on it.
+    """
+    inside = _surroundings(plane, page, -_LIMITS.page_border * page.size)
+    if min(inside.pixels.shape) < SIDE:
+        return plane, page
+    digit = find_digit(inside)
+    if digit is None or not digit.is_dark or digit.is_block or not digit.is_likely:
+        return plane, page
+    return inside, digit
+
+
+def _look_closer(plane: GrayPlane, small: Proposal) -> tuple[GrayPlane, Proposal | None]:
+    """Looks again, from near, for what is a few pixels on the overview.
+
+    Returns:
+        the surroundings and the digit in them, or None; what was given where it is far away, and
+        from near less of it is left.
+    """
+    margin = max(_LIMITS.zoom_margin * small.size, _LIMITS.least_zoom_margin)
+    near = _surroundings(plane, small, margin)
+    digit = find_digit(near)
+    # What is far away, alone and clear is one digit, even if it falls into pieces from near.
+    if small.is_far_away and (
+        digit is None or _size_in(near, digit) < _LIMITS.least_of_far_away * _size_in(plane, small)
     ):
-        return sheet, speck
-    return neighbourhood, found
+        return plane, small
+    return near, digit
 
 
-def _height(found: Proposal, plane: Grey) -> float:
-    """Longer side of what was found, in pixels of the picture that it was found in."""
-    rows, columns = bounding_box(found.digit)
-    longer = max(rows.stop - rows.start, columns.stop - columns.start)
-    return float(longer / max(found.digit.shape) * max(plane.shape))
+def _surroundings(plane: GrayPlane, proposal: Proposal, margin: float) -> GrayPlane:
+    """Cuts out a proposal's box with a margin, in pixels of the overview; it may be negative."""
+    height, width = proposal.digit.shape
+    down, across = plane.pixels.shape[0] / height, plane.pixels.shape[1] / width
+    box = proposal.box
+    part = plane.pixels[
+        max(0, round((box.top - margin) * down)) : round((box.bottom + margin) * down),
+        max(0, round((box.left - margin) * across)) : round((box.right + margin) * across),
+    ]
+    return GrayPlane(part, plane.scales_with_light)
 
 
-def crop_digit(sheet: GrayPicture, found: Proposal) -> Grey | None:
-    """What the network would see if `found` is the digit; None where that leaves no ink."""
-    strokes = _close_up(sheet, found)
-    return None if strokes is None else _centre(_fit(strokes))
+def _size_in(plane: GrayPlane, proposal: Proposal) -> float:
+    """Converts the size of a proposal to pixels of the plane that it was found in."""
+    return float(proposal.size / max(proposal.digit.shape) * max(plane.pixels.shape))
 
 
-def _close_up(sheet: GrayPicture, found: Proposal) -> Plane | None:
-    """Cuts the digit out of the picture at full resolution, alone, float32 in 0..1.
+def crop_digit(plane: GrayPlane, proposal: Proposal) -> GrayImage | None:
+    """Crops a proposal from a picture, and normalizes it as MNIST's digits were.
 
-    What the proposal found to be the digit guides what is kept; how much ink there is, is told
-    anew from the pixels near it. None where that leaves nothing.
+    Fits it into a 20 x 20 box, aspect kept, areas averaged; then puts the centre of mass at the
+    centre of 28 x 28, as far as the digit stays whole.
+
+    Args:
+        plane: the picture that the proposal was found in, at full size.
+        proposal: what to crop.
+
+    Returns:
+        uint8 ``[28, 28]``, 0 = background, 255 = ink; None where there is no ink.
     """
-    rows, columns = bounding_box(found.digit)
-    longer = max(rows.stop - rows.start, columns.stop - columns.start)
-    scale = _CLOSE_UP / longer
-    height, width = found.digit.shape
-    margin = round(_MARGIN * longer) + 2
-    top, bottom = max(0, rows.start - margin), min(height, rows.stop + margin)
-    left, right = max(0, columns.start - margin), min(width, columns.stop + margin)
-    size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
-    across, down = sheet.plane.shape[1] / width, sheet.plane.shape[0] / height
-    box = (left * across, top * down, right * across, bottom * down)
-    near = GrayPicture(_resize(sheet.plane, size, box), sheet.follows_light)
+    strokes = _close_up(plane, proposal)
+    if strokes is None:
+        return None
+    height, width = strokes.shape
+    scale = BOX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resized = Image.fromarray(strokes).resize(size, Image.Resampling.HAMMING)
+    digit: FloatImage = np.asarray(resized, dtype=np.float32)
+    digit = np.clip(digit / digit.max(), 0, 1)
 
-    ink = near.ink(found.is_dark, min(max(5, round(found.window * scale)), max(size)))
-    guide = dilate(found.digit, 5)[top:bottom, left:right].astype(np.uint8) * 255
-    reach = np.asarray(Image.fromarray(guide).resize(size, Image.Resampling.BILINEAR)) > 100
-    # A hair-thin stroke is a small part of what lies near it.
+    height, width = digit.shape
+    rows, columns = digit.sum(axis=1, dtype=np.float32), digit.sum(axis=0, dtype=np.float32)
+    total = float(rows.sum())
+    y = float(rows @ np.arange(height, dtype=np.float32)) / total
+    x = float(columns @ np.arange(width, dtype=np.float32)) / total
+    top = min(max(round(CENTER - y), 0), SIDE - height)
+    left = min(max(round(CENTER - x), 0), SIDE - width)
+    image = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    image[top : top + height, left : left + width] = np.rint(digit * 255)
+    return image
+
+
+def _close_up(plane: GrayPlane, proposal: Proposal) -> FloatImage | None:
+    """Cuts the strokes of the digit out of the picture at full size, float32 in 0..1.
+
+    The proposal says which strokes belong to the digit. How much ink they have is measured again,
+    on the pixels near it. None where that leaves no ink.
+    """
+    scale = _CLOSE_UP / proposal.size
+    height, width = proposal.digit.shape
+    margin = round(_LIMITS.margin * proposal.size) + 2
+    box = proposal.box
+    top, bottom = max(0, box.top - margin), min(height, box.bottom + margin)
+    left, right = max(0, box.left - margin), min(width, box.right + margin)
+    size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    across, down = plane.pixels.shape[1] / width, plane.pixels.shape[0] / height
+    near = plane.resize(size, (left * across, top * down, right * across, bottom * down))
+
+    window = min(max(5, round(proposal.window * scale)), max(size))
+    ink = near.top_hat(proposal.is_dark, window)
+    guide = dilate(proposal.digit, 5)[top:bottom, left:right].astype(np.uint8) * 255
+    reach = (
+        np.asarray(Image.fromarray(guide).resize(size, Image.Resampling.BILINEAR))
+        > _LIMITS.near_digit
+    )
     values = ink[reach]
-    standing_out = values[values > 0.3 * np.percentile(values, 99.5)]
+    standing_out = values[values > _LIMITS.ink_near_digit * np.percentile(values, 99.5)]
     strongest = float(np.percentile(standing_out, 80)) if len(standing_out) else 0.0
     mask = ink > INK_LEVEL * strongest
-    if found.clean is not None:
-        mask = found.clean(mask)
+    if proposal.remove_print is not None:
+        mask = proposal.remove_print(mask)
     mask = mask & reach
     if not mask.any() or strongest <= 0:
         return None
     level = float(np.percentile(ink[mask], 70))
-    # The soft edge of a stroke belongs to it; print that was removed beside it does not.
-    strokes = np.clip((ink - 0.25 * level) / (0.6 * level), 0, 1) * reach
-    strokes = strokes * dilate(mask, 9 if found.clean is None else 5)
+    strokes = np.clip((ink - _LIMITS.no_ink * level) / (_LIMITS.ink_range * level), 0, 1) * reach
+    has_print = proposal.remove_print is not None
+    strokes = strokes * dilate(
+        mask, _LIMITS.soft_edge_beside_print if has_print else _LIMITS.soft_edge
+    )
     strokes = normalize_width(strokes.astype(np.float32), _CLOSE_UP)
-    cut: Plane = strokes[bounding_box(strokes > 0.2 * strokes.max())]
-    return cut
-
-
-def _resize(
-    plane: Grey, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-) -> Grey:
-    """A part of the plane at another size: areas averaged where it shrinks."""
-    width = plane.shape[1] if box is None else box[2] - box[0]
-    method = Image.Resampling.BICUBIC if size[0] > width else Image.Resampling.BOX
-    return np.asarray(Image.fromarray(plane).resize(size, method, box))
-
-
-def _fit(digit: Plane) -> Plane:
-    """Scales to the 20 x 20 box, aspect kept, averaging areas; float32 in 0..1."""
-    height, width = digit.shape
-    scale = _BOX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    fitted = np.asarray(
-        Image.fromarray(digit).resize(size, Image.Resampling.HAMMING), dtype=np.float32
-    )
-    strokes: Plane = np.clip(fitted / fitted.max(), 0, 1)
-    return strokes
-
-
-def _centre(digit: Plane) -> Grey:
-    """Puts the centre of mass at the centre of 28 x 28, as far as the digit stays whole."""
-    height, width = digit.shape
-    y, x = _centre_of_mass(digit)
-    top = min(max(round(_CENTRE - y), 0), _SIDE - height)
-    left = min(max(round(_CENTRE - x), 0), _SIDE - width)
-    picture = np.zeros((_SIDE, _SIDE), dtype=np.uint8)
-    picture[top : top + height, left : left + width] = np.rint(digit * 255)
-    return picture
-
-
-def _centre_of_mass(plane: npt.NDArray[Any]) -> tuple[float, float]:
-    """(y, x) in pixels, the first pixel being 0."""
-    down, across = plane.sum(axis=1, dtype=np.float32), plane.sum(axis=0, dtype=np.float32)
-    total = float(down.sum())
-    return (
-        float(down @ np.arange(len(down), dtype=np.float32)) / total,
-        float(across @ np.arange(len(across), dtype=np.float32)) / total,
-    )
+    box = bounding_box(strokes > _LIMITS.cut * strokes.max())
+    return strokes[box.top : box.bottom, box.left : box.right]

@@ -50,15 +50,26 @@ def preprocess(
         255 = white for anything else; or a `NoDigitError`.
     """
     ready = _in_mnist_form(pictures) if kind is Preprocessing.DIGIT else {}
-    convert = _normalized if kind is Preprocessing.DIGIT else _resized
-    return [
-        ready[i]
-        if i in ready
-        else picture
-        if isinstance(picture, ImageError)
-        else convert(picture, name or "image")
-        for i, (picture, name) in enumerate(zip(pictures, names, strict=True))
-    ]
+    images: list[GrayImage | ImageError] = []
+    for i, (picture, name) in enumerate(zip(pictures, names, strict=True)):
+        if isinstance(picture, ImageError):
+            images.append(picture)
+        elif i in ready:
+            images.append(ready[i])
+        elif kind is Preprocessing.DIGIT:
+            # Imported for the first photo: data sets have no use for it.
+            from mnist_edge.preprocess.normalize import normalize
+
+            image = normalize(picture)
+            message = "no digit found; nothing stands out from the background"
+            images.append(NoDigitError(f"{name or 'image'}: {message}") if image is None else image)
+        elif picture.shape == (SIDE, SIDE):
+            images.append(picture)
+        else:
+            from mnist_edge.preprocess.resize import resize_pad
+
+            images.append(resize_pad(picture))
+    return images
 
 
 def preprocess_one(
@@ -101,21 +112,3 @@ def _in_mnist_form(pictures: Sequence[Pixels | ImageError]) -> dict[int, GrayIma
         if left:
             found |= itertools.compress(left.items(), is_mnist_form(np.stack([*left.values()])))
     return found
-
-
-def _normalized(picture: Pixels, name: str) -> GrayImage | ImageError:
-    # Most of the front end, which data sets have no use for.
-    from mnist_edge.preprocess.normalize import normalize
-
-    image = normalize(picture)
-    if image is None:
-        return NoDigitError(f"{name}: no digit found; nothing stands out from the background")
-    return image
-
-
-def _resized(picture: Pixels, _: str) -> GrayImage:
-    if picture.shape == (SIDE, SIDE):
-        return picture
-    from mnist_edge.preprocess.resize import resize_pad
-
-    return resize_pad(picture)

@@ -1,22 +1,17 @@
-"""A picture of anything -> the same picture in grey, 28 x 28, for networks that tell no digits."""
+"""A picture of anything -> the same picture in gray, 28 x 28, for networks of other classes."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from mnist_edge.types import Pixels
+from mnist_edge.types import SIDE, FloatImage, GrayImage, Pixels
 
 __all__ = ["resize_pad"]
 
-_SIDE = 28
 
-Grey = npt.NDArray[np.uint8]
-
-
-def resize_pad(picture: Pixels) -> Grey:
-    """Fits the whole picture into 28 x 28; what is left at two sides gets its border's median.
+def resize_pad(picture: Pixels) -> GrayImage:
+    """Fits the whole picture into 28 x 28, and pads it with the median of its border.
 
     Args:
         picture: uint8 ``[H, W]``, or ``[H, W, 3]`` RGB, whose luma (ITU-R BT.601) is taken.
@@ -25,43 +20,31 @@ def resize_pad(picture: Pixels) -> Grey:
         uint8 ``[28, 28]``, as light as `picture` is: areas averaged where it is larger, bilinear
         where it is smaller, untouched where it is 28 x 28 already.
     """
-    grey = picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
-    height, width = grey.shape
-    longer = max(height, width)
-    size = tuple(max(1, round(side * _SIDE / longer)) for side in (height, width))
-    return _padded(_resized(grey, *size), _border(grey))
+    gray = picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
+    longer = max(gray.shape)
+    height, width = (max(1, round(side * SIDE / longer)) for side in gray.shape)
+    border = np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
+    padded = np.full((SIDE, SIDE), round(float(np.median(border))), dtype=np.uint8)
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    padded[top : top + height, left : left + width] = _resample(gray, height, width)
+    return padded
 
 
-def _resized(grey: Grey, height: int, width: int) -> Grey:
-    if height > grey.shape[0] or width > grey.shape[1]:
-        enlarged = Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR)
+def _resample(gray: GrayImage, height: int, width: int) -> GrayImage:
+    if height > gray.shape[0] or width > gray.shape[1]:
+        enlarged = Image.fromarray(gray).resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(enlarged)
     # Pillow's box counts a pixel in or out, which at 32 to 28 leaves out lines of the picture.
-    down, across = _areas(grey.shape[0], height), _areas(grey.shape[1], width)
-    reduced: Grey = np.rint(down @ grey.astype(np.float32) @ across.T).astype(np.uint8)
+    down, across = _area_weights(gray.shape[0], height), _area_weights(gray.shape[1], width)
+    reduced: GrayImage = np.rint(down @ gray.astype(np.float32) @ across.T).astype(np.uint8)
     return reduced
 
 
-def _areas(many: int, few: int) -> npt.NDArray[np.float32]:
-    """Parts of each of `few` equal lengths that each of `many` covers, ``[few, many]``."""
+def _area_weights(many: int, few: int) -> FloatImage:
+    """Computes the part of each of `few` equal lengths that each of `many` covers: [few, many]."""
     ends = np.arange(1, few + 1)[:, np.newaxis] * (many / few)
     starts = ends - many / few
     pixels = np.arange(many)
     covered = np.minimum(ends, pixels + 1) - np.maximum(starts, pixels)
-    parts: npt.NDArray[np.float32] = np.clip(covered, 0, None).astype(np.float32) * (few / many)
-    return parts
-
-
-def _border(grey: Grey) -> int:
-    """Median along the four sides."""
-    sides = (grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1])
-    return round(float(np.median(np.concatenate(sides))))
-
-
-def _padded(grey: Grey, paper: int) -> Grey:
-    """In the middle of 28 x 28."""
-    height, width = grey.shape
-    top, left = (_SIDE - height) // 2, (_SIDE - width) // 2
-    picture = np.full((_SIDE, _SIDE), paper, dtype=np.uint8)
-    picture[top : top + height, left : left + width] = grey
-    return picture
+    weights: FloatImage = np.clip(covered, 0, None).astype(np.float32) * (few / many)
+    return weights
