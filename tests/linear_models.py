@@ -37,7 +37,7 @@ class LinearDigits:
         black: float = 0,
         white: float = 1,
         kind: int = TensorProto.FLOAT,
-        shape: Sequence[int | str] = ("batch", 1, 28, 28),
+        shape: Sequence[int | str | None] = ("batch", 1, 28, 28),
         probabilities: bool = False,
         extra_outputs: bool = False,
     ) -> bytes:

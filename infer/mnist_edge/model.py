@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -197,24 +195,6 @@ class Model:
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
-
-    def executed_nodes(self) -> dict[str, int]:
-        """Operators that onnxruntime runs for one picture, after its own optimisation, counted.
-
-        They come from onnxruntime's profiler, so that no ONNX library is needed on the device.
-        """
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            session = create_session(self.content, self.threads, profile=f"{folder}/profile")
-            session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
-            with open(session.end_profiling(), encoding="utf-8") as file:
-                events = json.load(file)
-        return Counter(
-            event["args"]["op_name"]
-            for event in events
-            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
-        )
 
 
 def _read(name: str) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mnist_edge.bench.runner import measure
 from mnist_edge.bench.scenarios import Plan, Scenario
+from mnist_edge.bench.targets import TargetSpec
 from mnist_edge.model import Model
 from mnist_edge_trainer.architectures.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from mnist_edge_trainer.cli.archs import MEASURED
@@ -51,8 +52,8 @@ def exported(run: Path) -> dict[str, Path]:
 
 def latencies(names: list[str]) -> dict[str, float]:
     """Of one picture, over that of the first."""
-    subjects = tuple((name, 1, "CPUExecutionProvider") for name in names)
-    report = measure(Plan(subjects, scenarios=(Scenario.SINGLE_STREAM,)))
+    targets = tuple(TargetSpec(name) for name in names)
+    report = measure(Plan(targets, scenarios=(Scenario.SINGLE_STREAM,)))
     relative = [report.relative(index) for index in range(len(names))]
     return {name: own.value for name, own in zip(names, relative, strict=True) if own}
 

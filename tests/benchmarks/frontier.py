@@ -1,9 +1,9 @@
 """The released family against its goals and the field: `python tests/benchmarks/frontier.py`.
 
-The released files answer the 10,000 test images and are timed beside the model zoo's mnist-12 in
-one process; what other seeds gave is read from `models/seeds.json`. ``--train``
-trains what ``--names`` says and brings its figures there up to date: through the export gate,
-finished runs not again, the slow ones with seed 0 alone.
+The released files predict the 10,000 test images and are timed beside the model zoo's mnist-12, in
+interleaved rounds; the accuracies of other seeds are read from `models/seeds.json`. ``--train``
+trains the networks that ``--names`` lists and updates their figures there. It exports each one
+through the export gate, does not repeat finished runs, and trains the slow ones with seed 0 only.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from typing import Any
 
 from architectures import exported, trained
 
-from mnist_edge.bench.report import Report
+from mnist_edge.bench.report import PlotPoint, Report
 from mnist_edge.bench.runner import measure
 from mnist_edge.bench.scenarios import Plan, Scenario
+from mnist_edge.bench.targets import TargetSpec
 from mnist_edge.model import Model
 from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.evaluation.frontier import Point, draw_frontier
+from mnist_edge_trainer.evaluation.frontier import draw_frontier
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "models" / "seeds.json"
@@ -35,17 +36,17 @@ PUBLISHED = Path(__file__).with_name("published.toml")
 
 @dataclass(frozen=True)
 class Goal:
-    """What a released file is to be.
+    """Goals of a released file.
 
     Attributes:
         model: its name among the bundled models.
-        bytes: of the file, at most.
+        size_bytes: of the file, at most.
         accuracy: top-1 of int8 on the test images, mean over the seeds, at least.
         latency: of one picture over mnist-12's, at most.
     """
 
     model: str
-    bytes: int
+    size_bytes: int
     accuracy: float
     latency: float
 
@@ -61,7 +62,7 @@ SLOW = ("large", TEACHER)
 
 
 def train_all(seeds: Mapping[str, Sequence[int]], runs: Path, jobs: int) -> None:
-    """Recipes, each for its seeds; what they gave, into `SEEDS`, beside what is there of others."""
+    """Trains recipes with their seeds, and writes their results into `SEEDS`."""
     with ThreadPoolExecutor(jobs) as pool:
         folders = {
             (name, seed): pool.submit(
@@ -69,8 +70,8 @@ def train_all(seeds: Mapping[str, Sequence[int]], runs: Path, jobs: int) -> None
                 runs / f"{name}-{seed}",
                 ["--recipe", name, "--seed", str(seed)],
             )
-            for name, own in seeds.items()
-            for seed in own
+            for name, numbers in seeds.items()
+            for seed in numbers
         }
         done = {key: folder.result() for key, folder in folders.items()}
     results: dict[str, list[dict[str, Any]]] = {}
@@ -81,7 +82,7 @@ def train_all(seeds: Mapping[str, Sequence[int]], runs: Path, jobs: int) -> None
 
 
 def result_of(run: Path) -> dict[str, Any]:
-    """What a finished run and the files exported from it say."""
+    """Results of a finished run and of the files exported from it."""
     with (run / "history.csv").open(newline="", encoding="utf-8") as file:
         history = list(csv.DictReader(file))
     seconds = [float(row["seconds"]) for row in history]
@@ -89,7 +90,7 @@ def result_of(run: Path) -> dict[str, Any]:
     return {
         "epoch": int(files["int8"].metadata["epoch"]),
         "epochs": len(history),
-        # Of the median epoch: a pause is none of the recipe's time.
+        # By the median epoch, so that a pause does not count.
         "minutes": round(statistics.median(seconds) * len(history) / 60, 1),
         **{
             f"{split}_accuracy_{precision}": float(model.metadata[f"{split}_accuracy"])
@@ -100,7 +101,7 @@ def result_of(run: Path) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean, sample standard deviation and number."""
+    """Mean, sample standard deviation and number of seeds, as text."""
     mean = f"{statistics.mean(values):.2%}"
     if len(values) == 1:
         return f"{mean} (1 seed)"
@@ -108,50 +109,63 @@ def spread(values: Sequence[float]) -> str:
 
 
 def rows_of(report: Report, seeds: dict[str, list[dict[str, Any]]]) -> Iterator[list[str]]:
-    """A line for each released file: what it was to be, and what it is."""
-    subjects = {subject.name: index for index, subject in enumerate(report.subjects)}
+    """A row for each released file: its figures and its goals."""
+    indices = {target.name: index for index, target in enumerate(report.targets)}
     for name, goal in GOALS.items():
-        index = subjects[goal.model]
-        subject, relative = report.subjects[index], report.relative(index)
+        index = indices[goal.model]
+        target, relative = report.targets[index], report.relative(index)
         over_seeds = [run["test_accuracy_int8"] for run in seeds[name]]
-        assert subject.accuracy is not None
+        assert target.accuracy is not None
         assert relative is not None
         yield [
             name,
-            *judged(f"{subject.size_bytes:,}", subject.size_bytes, f"{goal.bytes:,}", goal.bytes),
-            f"{subject.accuracy:.2%}",
-            *judged(
+            *with_goal(
+                f"{target.size_bytes:,}",
+                target.size_bytes,
+                f"{goal.size_bytes:,}",
+                goal.size_bytes,
+            ),
+            f"{target.accuracy:.2%}",
+            *with_goal(
                 spread(over_seeds),
                 -statistics.mean(over_seeds),
                 f"{goal.accuracy:.2%}",
                 -goal.accuracy,
             ),
-            *judged(f"{relative.value:.2f} x", relative.value, f"{goal.latency:g} x", goal.latency),
+            *with_goal(
+                f"{relative.value:.2f} x", relative.value, f"{goal.latency:g} x", goal.latency
+            ),
         ]
 
 
-def judged(text: str, value: float, goal: str, limit: float) -> list[str]:
-    """A figure and its goal, marked where it is missed; less is better."""
+def with_goal(text: str, value: float, goal: str, limit: float) -> list[str]:
+    """A figure and its goal, which is marked where it is missed; less is better."""
     return [text, goal if value <= limit + 1e-9 else f"{goal}, missed"]
 
 
-def points_of(report: Report) -> list[Point]:
-    """What was measured now, and what others published."""
+def points_of(report: Report) -> list[PlotPoint]:
+    """The measured models, and the published ones."""
     measured = [
-        Point(
-            Path(subject.name).stem,
-            subject.accuracy,
-            own.time.value,
-            subject.size_bytes,
-            "measured here",
+        PlotPoint(
+            name=Path(target.name).stem,
+            accuracy=target.accuracy,
+            latency_us=measurement.time.value,
+            size_bytes=target.size_bytes,
+            source="measured here",
         )
-        for index, subject in enumerate(report.subjects)
-        if subject.accuracy is not None and (own := report.of_pictures(index, 1)) is not None
+        for index, target in enumerate(report.targets)
+        if target.accuracy is not None and (measurement := report.network_only(index)) is not None
     ]
     published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))["network"]
     return measured + [
-        Point(one["name"], one["accuracy"] / 100, None, one["bytes"], "as published")
-        for one in published
+        PlotPoint(
+            name=network["name"],
+            accuracy=network["accuracy"] / 100,
+            latency_us=None,
+            size_bytes=network["bytes"],
+            source="as published",
+        )
+        for network in published
     ]
 
 
@@ -160,7 +174,9 @@ def main() -> None:
     parser.add_argument(
         "--mnist-12", type=Path, help="the model zoo's file; without it, times are over small's"
     )
-    parser.add_argument("--picture", type=Path, help="draw the frontier; .svg or .png")
+    parser.add_argument(
+        "--plot", type=Path, help="draw accuracy against size and latency; .svg or .png"
+    )
     parser.add_argument("--train", action="store_true", help="train --names first: hours")
     parser.add_argument(
         "--names",
@@ -180,18 +196,24 @@ def main() -> None:
         train_all(seeds_of, options.runs, options.jobs)
     reference = str(options.mnist_12) if options.mnist_12 else GOALS["small"].model
     names = dict.fromkeys([reference, *(goal.model for goal in GOALS.values())])
-    subjects = tuple((name, 1, "CPUExecutionProvider") for name in names)
-    report = measure(Plan(subjects, scenarios=(Scenario.SINGLE_STREAM,)))
+    targets = tuple(TargetSpec(name) for name in names)
+    report = measure(Plan(targets, scenarios=(Scenario.SINGLE_STREAM,)))
     seeds = json.loads(SEEDS.read_text(encoding="utf-8"))
     print_table(
         [
-            *("name", "bytes", "at most", "released, int8", "over seeds, int8", "at least"),
-            *(f"p50 over {Path(reference).stem}", "at most"),
+            "name",
+            "bytes",
+            "at most",
+            "released, int8",
+            "over seeds, int8",
+            "at least",
+            f"p50 over {Path(reference).stem}",
+            "at most",
         ],
         rows_of(report, seeds),
     )
-    if options.picture:
-        draw_frontier(points_of(report), options.picture)
+    if options.plot:
+        draw_frontier(points_of(report), options.plot)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Makes the two graphs that the instrument measures itself with.
+"""Makes the two reference graphs that every benchmark measures besides its targets.
 
 `python tests/benchmarks/make_references.py infer/mnist_edge/bench`
 
-- ``minimal.onnx``: Identity of one float. What it takes is what onnxruntime and its binding take.
-- ``calibration.onnx``: a small network with constant weights, always the same work, of the kind
-  that the models under test do. By what it takes, two runs on a machine that is faster today are
-  brought together. It is never to change: earlier runs could not be compared with any more.
+- ``minimal.onnx``: Identity of one float. Its time is that of onnxruntime and its binding.
+- ``reference.onnx``: a small network with constant weights, which always does the same work, of the
+  kind that the targets do. Its time relates two runs on a machine that is faster today. It must
+  never change: earlier runs could not be compared with new ones any more.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def constant(name: str, shape: list[int]) -> list[onnx.NodeProto]:
 def model(
     name: str, nodes: list[onnx.NodeProto], shape_in: list[int], shape_out: list[int]
 ) -> bytes:
+    """A checked model file with one input and one output of floats."""
     graph = helper.make_graph(
         nodes,
         name,
@@ -44,10 +45,13 @@ def model(
 
 
 def minimal() -> bytes:
+    """The graph that does nothing."""
     return model("minimal", [helper.make_node("Identity", ["x"], ["y"])], [1], [1])
 
 
-def calibration() -> bytes:
+def reference() -> bytes:
+    """The graph of constant work; it was once called calibration, and its bytes say so."""
+
     def conv(source: str, weight: str, result: str) -> list[onnx.NodeProto]:
         return [
             helper.make_node(
@@ -76,7 +80,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     (folder / "minimal.onnx").write_bytes(minimal())
-    (folder / "calibration.onnx").write_bytes(calibration())
+    (folder / "reference.onnx").write_bytes(reference())
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ import sys
 from pathlib import Path
 from mnist_edge.mnist import find_dataset
 from mnist_edge.model import bundled_models
-from mnist_edge.batch.batching import available_cores
+from mnist_edge.batch.worker_pool import available_cores
 print(next(iter(bundled_models().values())))
 print(find_dataset(Path(sys.argv[1]), "test")[0])
 print(available_cores())

@@ -1,1 +1,1 @@
-"""The instrument: how fast, how large, how right, and how sure that is."""
+"""Benchmark of digit classifiers: latency, throughput, start-up, memory, size and accuracy."""

@@ -1,8 +1,8 @@
-"""Where the time of one call goes, node by node, told by onnxruntime's own profiler.
+"""Times of a network's nodes, and their operators, from onnxruntime's own profiler.
 
-The profiler writes an event for every node it runs, which takes about as long as a small node:
-a call is slower under it, and what it costs is counted outside of the nodes. Times of nodes are
-for comparing nodes with one another; how long a call takes is measured without it.
+The profiler writes an event for every node it runs, which takes about as long as a small node: a
+call is slower under it, and what it costs is counted outside of the nodes. Times of nodes are for
+comparing nodes with one another; how long a call takes is measured without it.
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mnist_edge.bench.targets import Subject
+import numpy as np
+import onnxruntime
+
+from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget
 from mnist_edge.errors import UsageError
 from mnist_edge.mnist import Bytes
-from mnist_edge.model import create_session
+from mnist_edge.model import INPUT, OUTPUT, Model, create_session
 from mnist_edge.outputs.tables import print_table
 
-__all__ = ["OUTSIDE", "NodeTime", "print_profile", "profile"]
+__all__ = ["OUTSIDE", "NodeTime", "executed_nodes", "print_profile", "profile"]
 
 OUTSIDE = "outside of the nodes"
-"""Name of what is no node: the binding, the session, and the profiler itself."""
+"""Name of the rest of a call: the binding, the session, and the profiler itself."""
 
 _WARM_UP = 20
+"""Calls before those that are timed."""
+
 _SUFFIX = "_kernel_time"
 _HALF_MICROSECOND = 0.5
+
+Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,9 @@ class NodeTime:
     """One node of the graph that onnxruntime runs, after its own optimisation.
 
     Attributes:
-        name: as onnxruntime calls it; `OUTSIDE` for what is no node.
-        operator: ``QLinearConv``, ``Softmax``, ...; empty for what is no node.
-        provider: the execution provider that ran it; empty for what is no node.
+        name: as onnxruntime calls it; `OUTSIDE` for the rest of the call.
+        operator: ``QLinearConv``, ``Softmax``, ...; empty for `OUTSIDE`.
+        provider: the execution provider that ran it; empty for `OUTSIDE`.
         microseconds: of one call, median.
         share: of the whole call, 0..1; those of all nodes and of `OUTSIDE` sum to 1.
         shape: of its first output; None where the profiler does not say.
@@ -54,17 +61,17 @@ class NodeTime:
     shape: tuple[int, ...] | None
 
 
-def profile(subject: Subject, images: Bytes, runs: int = 200) -> list[NodeTime]:
+def profile(target: BenchTarget, images: Bytes, runs: int = 200) -> list[NodeTime]:
     """Times the nodes of a model in a session of its own.
 
     Args:
-        subject: what to profile, with its threads and its provider.
-        images: uint8 ``[N, 28, 28]``: what each call is given.
-        runs: calls, after a warm-up.
+        target: what to profile, with its threads and its provider.
+        images: uint8 ``[N, 28, 28]``: the input of each call.
+        runs: number of calls, after a warm-up.
 
     Returns:
         the nodes in the order in which they run, then `OUTSIDE`: the median of the whole call,
-        seen from Python, less the nodes' medians.
+        as Python measures it, less the nodes' medians.
 
     Raises:
         UsageError: fewer runs than one.
@@ -72,23 +79,20 @@ def profile(subject: Subject, images: Bytes, runs: int = 200) -> list[NodeTime]:
     """
     if runs < 1:
         raise UsageError(f"{runs} runs: there must be 1 at least")
-    feed = subject.feed(images)
-    with tempfile.TemporaryDirectory() as folder:
-        session = create_session(
-            subject.content, subject.threads, subject.provider, profile=f"{folder}/profile"
-        )
-        profiled = replace(subject, session=session)
+    feed, calls = target.feed(images), []
+
+    def run(session: onnxruntime.InferenceSession) -> None:
+        profiled = replace(target, session=session)
         for _ in range(_WARM_UP):
             profiled.run(feed)
-        calls = []
         for _ in range(runs):
             start = time.perf_counter_ns()
             profiled.run(feed)
             calls.append(time.perf_counter_ns() - start)
-        with open(session.end_profiling(), encoding="utf-8") as file:
-            events = json.load(file)
+
+    events = _profiled_events(run, target.content, target.threads, target.provider)
     nodes = {_key(event): event for event in events if _is_node(event)}
-    times = _by_node(events)
+    times = _times_by_node(events)
     medians = {key: _median(times[key][-runs:]) for key in nodes}
     outside = max(0.0, statistics.median(calls) / 1e3 - sum(medians.values()))
     whole = sum(medians.values()) + outside
@@ -106,8 +110,21 @@ def profile(subject: Subject, images: Bytes, runs: int = 200) -> list[NodeTime]:
     return [*rows, NodeTime(OUTSIDE, "", "", outside, outside / whole, None)]
 
 
+def executed_nodes(model: Model) -> dict[str, int]:
+    """Counts the operators that onnxruntime runs for one picture, after its own optimisation.
+
+    The profiler lists them, so that no ONNX library is needed on the device.
+    """
+
+    def run(session: onnxruntime.InferenceSession) -> None:
+        session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
+
+    events = _profiled_events(run, model.content, model.threads)
+    return Counter(event["args"]["op_name"] for event in events if _is_node(event))
+
+
 def print_profile(nodes: Sequence[NodeTime]) -> None:
-    """Prints a table of what `profile` found on stdout, and on stderr how to read it."""
+    """Prints what `profile` measured as a table on stdout, and on stderr how to read it."""
     print(
         "onnxruntime's profiler slows every call down: read the shares, and the times elsewhere",
         file=sys.stderr,
@@ -129,16 +146,38 @@ def print_profile(nodes: Sequence[NodeTime]) -> None:
     )
 
 
-def _is_node(event: dict[str, Any]) -> bool:
+def _profiled_events(
+    run: Callable[[onnxruntime.InferenceSession], None],
+    content: bytes,
+    threads: int,
+    provider: str = CPU_PROVIDER,
+) -> list[Event]:
+    """Runs a session under the profiler, and reads the events that it wrote.
+
+    Args:
+        run: what to do with the session.
+        content: a serialised ONNX model.
+        threads: within one operator.
+        provider: onnxruntime's execution provider.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = create_session(content, threads, provider, profile=f"{folder}/profile")
+        run(session)
+        with open(session.end_profiling(), encoding="utf-8") as file:
+            events: list[Event] = json.load(file)
+    return events
+
+
+def _is_node(event: Event) -> bool:
     return event.get("cat") == "Node" and event["name"].endswith(_SUFFIX)
 
 
-def _key(event: dict[str, Any]) -> tuple[str, str]:
+def _key(event: Event) -> tuple[str, str]:
     # Names alone need not differ.
     return event["args"].get("node_index", ""), event["name"]
 
 
-def _by_node(events: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[int]]:
+def _times_by_node(events: Iterable[Event]) -> dict[tuple[str, str], list[int]]:
     """Microseconds of every call, by node; one that a call runs several times is summed."""
     times = defaultdict(list)
     call: Counter[tuple[str, str]] = Counter()
@@ -153,7 +192,7 @@ def _by_node(events: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[int
 
 
 def _median(microseconds: Sequence[int]) -> float:
-    """Of whole microseconds, rounded down, as the profiler gives them: finer than they are.
+    """The median of whole microseconds, which the profiler rounds down, finer than they are.
 
     A node takes a few; the median of groups finds its place within the group by how many are
     below and above.

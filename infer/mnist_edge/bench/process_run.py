@@ -1,8 +1,8 @@
-"""One sitting: a process that measures everything that is compared, in interleaved rounds.
+"""One worker process of a run: it measures all targets, in interleaved rounds.
 
 Where a process's memory happens to lie makes it faster or slower by some per cent for as long as it
 lives (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong"). So a
-run is several sittings, each in a process of its own.
+run has several worker processes.
 """
 
 from __future__ import annotations
@@ -10,37 +10,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mnist_edge.bench.energy import counters, millijoules_per_call
-from mnist_edge.bench.interleave import interleaved, warmed_up
-from mnist_edge.bench.reference import REFERENCES, reference_call
 from mnist_edge.bench.scenarios import (
     Plan,
+    Scenario,
     Workload,
     example_images,
     load_test_digits,
     make_call,
     workloads,
 )
-from mnist_edge.bench.targets import Subject
-from mnist_edge.bench.timing import clock_cost
+from mnist_edge.bench.sensors import energy_counters, millijoules_per_call
+from mnist_edge.bench.targets import BenchTarget
+from mnist_edge.bench.timing import (
+    REFERENCE_FILES,
+    clock_overhead,
+    reference_call,
+    time_interleaved,
+    warm_up_all,
+)
 from mnist_edge.mnist import Bytes
 
-__all__ = ["Sitting", "sit", "sit_down"]
+__all__ = ["ProcessRun", "measure_loaded", "run_process"]
 
-_WARM_SLOTS = 5
+_WARM_UP_SLOTS = 5
 """Slots in a window of the warm-up: governors take some 10 ms to raise the frequency."""
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """What one sitting saw.
+class ProcessRun:
+    """What one worker process measured.
 
     Attributes:
-        times: nanoseconds of every call, for each round.
-        references: the same, of the reference graphs.
-        unsettled: what was still getting faster or slower when warming up was given up.
-        clock_ns: that a reading of the clock takes.
-        millijoules: of one picture in single-stream, by subject; empty where no counter is read.
+        times: nanoseconds of every call, for each round, by workload.
+        references: the same, by reference graph.
+        unsettled: workloads that still became faster or slower when the warm-up was given up.
+        clock_ns: time of one reading of the clock.
+        millijoules: energy of one picture in single-stream, by index of the target; empty where
+            there is no energy counter.
     """
 
     times: dict[Workload, list[list[int]]]
@@ -50,38 +56,51 @@ class Sitting:
     millijoules: dict[int, float]
 
 
-def sit_down(plan: Plan, number: int) -> Sitting:
-    """Loads a plan's subjects, and measures them. To be called in a fresh process."""
-    digits = load_test_digits(plan.data)
-    subjects = [Subject.load(*spec, digits=digits) for spec in plan.subjects]
-    return sit(plan, subjects, example_images(digits), number)
-
-
-def sit(plan: Plan, subjects: Sequence[Subject], images: Bytes, number: int) -> Sitting:
-    """Measures subjects that are loaded.
+def run_process(plan: Plan, number: int) -> ProcessRun:
+    """Loads a plan's targets and measures them. To be called in a new process.
 
     Args:
-        plan: its `subjects` are not looked at.
-        subjects: in their place.
-        images: uint8 ``[N, 28, 28]``, to ask for, again and again where there are too few.
-        number: of the sitting, 0 and up; the order in its rounds depends on it.
+        plan: what to measure.
+        number: of the process, 0 and up; the order in its rounds depends on it.
     """
-    planned = workloads(plan, subjects)
-    references = [reference_call(name) for name in REFERENCES]
-    calls = [make_call(subjects[own.subject], own, images, plan.image) for own in planned]
+    digits = load_test_digits(plan.data)
+    targets = [BenchTarget.load(*spec, digits=digits) for spec in plan.targets]
+    return measure_loaded(plan, targets, example_images(digits), number)
+
+
+def measure_loaded(
+    plan: Plan, targets: Sequence[BenchTarget], images: Bytes, number: int
+) -> ProcessRun:
+    """Measures targets that are loaded.
+
+    Args:
+        plan: its `targets` are not looked at.
+        targets: in their place.
+        images: uint8 ``[N, 28, 28]``, repeated where there are too few.
+        number: of the process, 0 and up; the order in its rounds depends on it.
+    """
+    planned = workloads(plan, targets)
+    references = [reference_call(name) for name in REFERENCE_FILES]
+    calls = [
+        make_call(targets[workload.target], workload, images, plan.image) for workload in planned
+    ]
     slot_ns = round(plan.slot_ms * 1e6)
-    settled = warmed_up([*references, *calls], _WARM_SLOTS * slot_ns)[len(references) :]
+    settled = warm_up_all([*references, *calls], _WARM_UP_SLOTS * slot_ns)[len(references) :]
     seed = plan.seed * 1000 + number
-    times = interleaved([*references, *calls], plan.rounds, slot_ns, seed)
-    energy = counters()
-    return Sitting(
+    times = time_interleaved([*references, *calls], plan.rounds, slot_ns, seed)
+    counters = energy_counters()
+    return ProcessRun(
         times=dict(zip(planned, times[len(references) :], strict=True)),
-        references=dict(zip(REFERENCES, times, strict=False)),
-        unsettled=[own for own, is_warm in zip(planned, settled, strict=True) if not is_warm],
-        clock_ns=clock_cost(),
+        references=dict(zip(REFERENCE_FILES, times, strict=False)),
+        unsettled=[
+            workload
+            for workload, is_settled in zip(planned, settled, strict=True)
+            if not is_settled
+        ],
+        clock_ns=clock_overhead(),
         millijoules={
-            own.subject: millijoules_per_call(call, energy)
-            for own, call in zip(planned, calls, strict=True)
-            if energy and own.scenario == "single-stream"
+            workload.target: millijoules_per_call(call, counters)
+            for workload, call in zip(planned, calls, strict=True)
+            if counters and workload.scenario == Scenario.SINGLE_STREAM
         },
     )

@@ -1,4 +1,4 @@
-"""What a run came to, and its JSON form, which a later run is compared with."""
+"""Results of a run and their JSON form, which is the baseline of a later run."""
 
 from __future__ import annotations
 
@@ -12,37 +12,52 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.bench.machine import Sensors
 from mnist_edge.bench.scenarios import Scenario
-from mnist_edge.bench.stats import Interval, Rounds, comparable, interval, outliers
+from mnist_edge.bench.sensors import Sensors
+from mnist_edge.bench.stats import (
+    Interval,
+    Rounds,
+    comparable_rounds,
+    count_outliers,
+    median_interval,
+)
+from mnist_edge.bench.timing import REFERENCE
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.atomic import atomic_write
 
-__all__ = ["FORMAT", "Measurement", "Report", "SubjectReport"]
+__all__ = ["FORMAT", "Measurement", "PlotPoint", "Report", "TargetReport", "json_fields"]
 
 T = TypeVar("T")
 
 FORMAT = 1
-"""Of the JSON; a file of another one cannot be a baseline."""
+"""Version of the JSON; a file of another one cannot be a baseline."""
+
+_JSON_NAMES = {
+    "target": "subject",
+    "targets": "subjects",
+    "processes": "sittings",
+    "reference_sha256": "calibration",
+}
+"""Names of fields in the JSON, where they differ: those of format 1 do not change."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The times of one query of one subject.
+    """The times of one query of one target.
 
     Attributes:
-        subject: its number in the report; None for a reference.
-        scenario: what the query is for; a reference's name.
-        pictures: of the query.
-        rounds: medians of rounds ``[sittings, rounds]``, nanoseconds.
-        p90: of all calls, nanoseconds.
-        p99: of all calls, nanoseconds.
-        calls: that were timed.
-        outliers: how many of them are above Tukey's fence; they are in all figures.
-        settled: warming up ended with steady times, in all sittings.
+        target: its index in the report; None for a reference graph.
+        scenario: what the query is for; a reference graph's name.
+        pictures: number of pictures in the query.
+        rounds: medians of rounds ``[processes, rounds]``, nanoseconds.
+        p90: 90th percentile of all calls, nanoseconds.
+        p99: 99th percentile of all calls, nanoseconds.
+        calls: number of calls that were timed.
+        outliers: number of calls above Tukey's fence; they are in all figures.
+        settled: the warm-up ended with steady times, in all processes.
     """
 
-    subject: int | None
+    target: int | None
     scenario: str
     pictures: int
     rounds: Rounds
@@ -53,59 +68,65 @@ class Measurement:
     settled: bool
 
     @classmethod
-    def of(
+    def from_times(
         cls,
-        subject: int | None,
+        target: int | None,
         scenario: str,
         pictures: int,
         times: list[list[list[int]]],
         settled: bool = True,
     ) -> Measurement:
-        """Of the nanoseconds of every call, for each sitting, for each round."""
-        every = np.array([call for sitting in times for own in sitting for call in own])
-        medians = [[round(float(np.median(own)), 1) for own in sitting] for sitting in times]
-        p90, p99 = (float(value) for value in np.percentile(every, [90, 99]))
+        """Summarizes the nanoseconds of every call, for each process, for each round."""
+        every_call = np.array([call for rounds in times for calls in rounds for call in calls])
+        medians = [[round(float(np.median(calls)), 1) for calls in rounds] for rounds in times]
+        p90, p99 = (float(value) for value in np.percentile(every_call, [90, 99]))
         return cls(
-            subject=subject,
+            target=target,
             scenario=scenario,
             pictures=pictures,
             rounds=np.array(medians),
             p90=p90,
             p99=p99,
-            calls=len(every),
-            outliers=outliers(every),
+            calls=len(every_call),
+            outliers=count_outliers(every_call),
             settled=settled,
         )
 
     @property
     def time(self) -> Interval:
-        """The median query, microseconds."""
-        return interval(self.rounds).scaled(1e-3)
+        """Median time of the query, microseconds."""
+        return median_interval(self.rounds).scaled(1e-3)
 
     @property
     def rate(self) -> Interval:
-        """Pictures a second."""
-        return interval(self.rounds).inverse(self.pictures * 1e9)
+        """Pictures per second."""
+        return median_interval(self.rounds).inverse(self.pictures * 1e9)
 
     def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
         return {
-            **_fields(self),
+            **json_fields(self),
             "rounds": self.rounds.tolist(),
             "median_us": dataclasses.asdict(self.time),
             "pictures_per_second": dataclasses.asdict(self.rate),
         }
 
     @classmethod
-    def from_dict(cls, stated: Mapping[str, Any]) -> Measurement:
-        rounds = np.array(stated["rounds"], dtype=np.float64)
+    def from_dict(cls, content: Mapping[str, Any]) -> Measurement:
+        """Reads what `to_dict` made.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+        """
+        rounds = np.array(content["rounds"], dtype=np.float64)
         if rounds.ndim != 2 or not rounds.size or not (rounds > 0).all():
             raise ValueError("rounds")
-        return _read(cls, {**stated, "rounds": rounds})
+        return _from_fields(cls, {**content, "rounds": rounds})
 
 
 @dataclass(frozen=True)
-class SubjectReport:
-    """What was measured, and how it starts.
+class TargetReport:
+    """What a target is, and how it starts.
 
     Attributes:
         name: of the model.
@@ -118,14 +139,14 @@ class SubjectReport:
         batch: pictures of one call; None = any number.
         accuracy: top-1 on MNIST's test images, fraction; None where they are not at hand, or its
             classes are not the ten digits.
-        load_ms: of every sitting's fresh process (see `mnist_edge.bench.cold_start.Start`).
-        first_ms: the same, for the first call.
-        cold_ms: whole `mnist-edge predict`, the same; empty for a model that is not ours.
-        peak_mib: median of the processes; None where it is not told.
-        steady_mib: median of the processes; None where it is not told.
-        idle_cpu_ms: burned in an idle second, after a hundred calls; median of the processes; None
-            where not measured.
-        millijoules: of one picture, by the processor's counters; None where there are none.
+        load_ms: in each new process (see `mnist_edge.bench.cold_start.StartTimes`).
+        first_ms: first call, in each new process.
+        cold_ms: a whole `mnist-edge predict`, as often; empty if `DigitClassifier` cannot load it.
+        peak_mib: median of the processes; None where the system does not report it.
+        steady_mib: median of the processes; None where the system does not report it.
+        idle_cpu_ms: processor time of an idle second, after a hundred calls; median of the
+            processes; None where not measured.
+        millijoules: energy of one picture, by the processor's counters; None where there are none.
     """
 
     name: str
@@ -147,28 +168,48 @@ class SubjectReport:
 
     @property
     def key(self) -> tuple[str, int, str]:
+        """What identifies it in two runs: name, threads, provider."""
         return self.name, self.threads, self.provider
 
 
 @dataclass(frozen=True)
+class PlotPoint:
+    """One model in the accuracy-latency plot.
+
+    Attributes:
+        name: its label.
+        accuracy: top-1, fraction.
+        latency_us: of one picture, median, microseconds; None where it was not measured.
+        size_bytes: of its file.
+        source: origin of the figures, such as ``"measured"``; each has a marker and a colour.
+    """
+
+    name: str
+    accuracy: float
+    latency_us: float | None
+    size_bytes: int
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
-    """A whole run.
+    """Results of a whole run.
 
     Attributes:
         version: of mnist-edge.
         started: date and time, ISO 8601, UTC.
         settings: the plan.
-        environment: see `device_facts`.
-        before: what the sensors said.
-        after: what they said in the end.
+        environment: see `mnist_edge.bench.machine.device_facts`.
+        before: the sensors at the start.
+        after: the sensors at the end.
         warnings: what makes the figures doubtful, a line each.
-        notes: what the machine does not tell, a line each.
-        clock_ns: that a reading of the clock takes.
-        calibration: SHA-256 of the graph that runs are compared by.
-        watts: read from a meter outside while it ran; None where nobody did.
-        references: by name.
-        subjects: the first is what the rest is compared with.
-        measurements: of all of them.
+        notes: what could not be measured, a line each.
+        clock_ns: time of one reading of the clock.
+        reference_sha256: of the reference graph, which relates two runs to one another.
+        watts: power measured with a meter during the run; None without one.
+        references: measurements of the reference graphs, by name.
+        targets: the others are compared with the first.
+        measurements: of all targets.
     """
 
     version: str
@@ -180,52 +221,56 @@ class Report:
     warnings: list[str]
     notes: list[str]
     clock_ns: float
-    calibration: str
+    reference_sha256: str
     watts: float | None
     references: dict[str, Measurement]
-    subjects: list[SubjectReport]
+    targets: list[TargetReport]
     measurements: list[Measurement]
 
-    def find(self, subject: int, scenario: Scenario, pictures: int = 1) -> Measurement | None:
-        for found in self.measurements:
-            if (found.subject, found.scenario, found.pictures) == (subject, scenario, pictures):
-                return found
+    def end_to_end(self, target: int) -> Measurement | None:
+        """The measurement of a target from a file to its prediction."""
+        for measurement in self.measurements:
+            if (measurement.target, measurement.scenario) == (target, Scenario.END_TO_END):
+                return measurement
         return None
 
-    def of_pictures(self, subject: int, pictures: int) -> Measurement | None:
-        """The model alone on so many pictures, whatever scenario that was measured for."""
-        for found in self.measurements:
-            is_alone = found.scenario != Scenario.END_TO_END
-            if is_alone and (found.subject, found.pictures) == (subject, pictures):
-                return found
+    def network_only(self, target: int, pictures: int = 1) -> Measurement | None:
+        """The measurement of a target's session with so many pictures, for whatever scenario."""
+        for measurement in self.measurements:
+            is_network = measurement.scenario != Scenario.END_TO_END
+            if is_network and (measurement.target, measurement.pictures) == (target, pictures):
+                return measurement
         return None
 
     @property
-    def comparable(self) -> npt.NDArray[np.bool_]:
-        """Rounds ``[sittings, rounds]`` that ratios are made of (see `intervals.comparable`)."""
-        return comparable(self.references["calibration"].rounds)
+    def comparable_rounds(self) -> npt.NDArray[np.bool_]:
+        """Rounds ``[processes, rounds]`` to make ratios of (see `stats.comparable_rounds`)."""
+        return comparable_rounds(self.references[REFERENCE].rounds)
 
-    def relative(self, subject: int) -> Interval | None:
-        """Times that the first subject's one picture takes, paired by rounds; above 1 is slower."""
-        own, base = (self.of_pictures(index, 1) for index in (subject, 0))
-        return None if own is None or base is None else interval(self._over(own, base))
+    def relative(self, target: int) -> Interval | None:
+        """Latency of one picture over the first target's, paired by rounds; above 1 is slower."""
+        measurement, base = (self.network_only(index) for index in (target, 0))
+        if measurement is None or base is None:
+            return None
+        return median_interval(self._ratios(measurement, base))
 
-    def calibrated(self, measurement: Measurement) -> Rounds:
-        """Its times over the calibration graph's, round by round; NaN where that says nothing."""
-        return self._over(measurement, self.references["calibration"])
+    def relative_to_reference(self, measurement: Measurement) -> Rounds:
+        """Its times over the reference graph's, round by round; NaN where rounds are left out."""
+        return self._ratios(measurement, self.references[REFERENCE])
 
-    def _over(self, own: Measurement, base: Measurement) -> Rounds:
-        return np.where(self.comparable, own.rounds / base.rounds, np.nan)
+    def _ratios(self, measurement: Measurement, base: Measurement) -> Rounds:
+        return np.where(self.comparable_rounds, measurement.rounds / base.rounds, np.nan)
 
     def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
         return {
             "format": FORMAT,
-            **_fields(self),
+            **json_fields(self),
             "before": dataclasses.asdict(self.before),
             "after": dataclasses.asdict(self.after),
-            "references": {name: found.to_dict() for name, found in self.references.items()},
-            "subjects": [dataclasses.asdict(subject) for subject in self.subjects],
-            "measurements": [found.to_dict() for found in self.measurements],
+            "references": {name: graph.to_dict() for name, graph in self.references.items()},
+            "subjects": [dataclasses.asdict(target) for target in self.targets],
+            "measurements": [measurement.to_dict() for measurement in self.measurements],
         }
 
     def write(self, path: Path) -> None:
@@ -239,7 +284,7 @@ class Report:
 
     @classmethod
     def read(cls, path: Path) -> Report:
-        """What `write` wrote.
+        """Reads what `write` wrote, in this or an earlier version.
 
         Raises:
             UsageError: it cannot be read, or is something else.
@@ -250,40 +295,49 @@ class Report:
             raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise UsageError(
-                f"{path}: is nothing that this version of `mnist-edge bench --output` wrote; "
-                "measure it again"
+                f"{path}: was not written by `mnist-edge bench --output` of a version that this "
+                "one can read; measure it again"
             ) from error
 
     @classmethod
-    def from_dict(cls, stated: Mapping[str, Any]) -> Report:
-        if stated["format"] != FORMAT:
+    def from_dict(cls, content: Mapping[str, Any]) -> Report:
+        """Reads what `to_dict` made.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError, IndexError: it is something else.
+        """
+        if content["format"] != FORMAT:
             raise ValueError("format")
-        return _read(
+        return _from_fields(
             cls,
             {
-                **stated,
-                "before": _sensors(stated["before"]),
-                "after": _sensors(stated["after"]),
+                **content,
+                "before": _sensors(content["before"]),
+                "after": _sensors(content["after"]),
                 "references": {
-                    name: Measurement.from_dict(found)
-                    for name, found in stated["references"].items()
+                    name: Measurement.from_dict(graph)
+                    for name, graph in content["references"].items()
                 },
-                "subjects": [_read(SubjectReport, subject) for subject in stated["subjects"]],
-                "measurements": [Measurement.from_dict(found) for found in stated["measurements"]],
+                "subjects": [_from_fields(TargetReport, target) for target in content["subjects"]],
+                "measurements": [Measurement.from_dict(item) for item in content["measurements"]],
             },
         )
 
 
-def _sensors(stated: Mapping[str, Any]) -> Sensors:
-    stolen = stated["stolen"]
-    return _read(Sensors, {**stated, "stolen": None if stolen is None else tuple(stolen)})
+def json_fields(record: Any) -> dict[str, Any]:
+    """Fields of a dataclass under their names in the JSON."""
+    return {
+        _JSON_NAMES.get(field.name, field.name): getattr(record, field.name)
+        for field in dataclasses.fields(record)
+    }
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+def _sensors(content: Mapping[str, Any]) -> Sensors:
+    stolen = content["stolen"]
+    return _from_fields(Sensors, {**content, "stolen": None if stolen is None else tuple(stolen)})
 
 
-def _read(kind: type[T], stated: Mapping[str, Any]) -> T:
+def _from_fields(kind: type[T], content: Mapping[str, Any]) -> T:
     """A dataclass of a mapping that may hold more: fields are only ever added."""
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: stated[name] for name in names})
+    return kind(**{name: content[_JSON_NAMES.get(name, name)] for name in names})

@@ -1,4 +1,4 @@
-"""A whole run: sittings, starts, accuracy, and what the machine did meanwhile."""
+"""A whole run: worker processes, starts, accuracy, and the state of the machine around them."""
 
 from __future__ import annotations
 
@@ -18,99 +18,92 @@ import numpy as np
 from PIL import Image
 
 from mnist_edge import __version__
-from mnist_edge.bench.cold_start import Start, cold_start, start
-from mnist_edge.bench.machine import (
-    Sensors,
-    available_cores,
-    device_facts,
-    missing_sensors,
-    read_sensors,
-    what_happened,
+from mnist_edge.batch.worker_pool import available_cores
+from mnist_edge.bench.cold_start import (
+    StartTimes,
+    call_in_new_process,
+    measure_start,
+    time_program,
 )
-from mnist_edge.bench.process_run import Sitting, sit_down
-from mnist_edge.bench.reference import calibration_sum
-from mnist_edge.bench.report import Measurement, Report, SubjectReport
+from mnist_edge.bench.machine import device_facts
+from mnist_edge.bench.process_run import ProcessRun, run_process
+from mnist_edge.bench.report import Measurement, Report, TargetReport, json_fields
 from mnist_edge.bench.scenarios import (
     Plan,
     Scenario,
     example_images,
-    is_ours,
     load_test_digits,
     workloads,
 )
-from mnist_edge.bench.stats import Rounds, comparable, quiet
-from mnist_edge.bench.subprocess_run import in_fresh_process
-from mnist_edge.bench.targets import Subject
+from mnist_edge.bench.sensors import Sensors, machine_warnings, missing_sensors, read_sensors
+from mnist_edge.bench.stats import Rounds, comparable_rounds, undisturbed_rounds
+from mnist_edge.bench.targets import BenchTarget
+from mnist_edge.bench.timing import REFERENCE, reference_sha256
 from mnist_edge.mnist import Bytes
 
 __all__ = ["measure", "steps"]
 
 _IDLE_S = 0.2
-_TOLERATED = 0.1
-"""Part of the rounds that may be disturbed without a word."""
+"""How long a new process stays idle, to measure what its threads burn meanwhile."""
 
-_FEWEST_SITTINGS = 5
-"""With fewer, no interval over medians can reach 95 % (of 4, the range holds 88 %)."""
+_TOLERATED = 0.1
+"""Fraction of the rounds that may be disturbed without a warning."""
+
+_FEWEST_PROCESSES = 5
+"""With fewer, no interval over medians can reach 95 % (of 4, the range covers 88 %)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Starts:
-    """What one subject's fresh processes saw, in all sittings."""
+    """Starts of one target, in all new processes.
 
-    fresh: list[Start] = dataclasses.field(default_factory=list)
-    cold_ms: list[float] = dataclasses.field(default_factory=list)
+    Attributes:
+        processes: what each of them measured.
+        program_ms: times of whole `mnist-edge predict`s.
+    """
+
+    processes: list[StartTimes] = dataclasses.field(default_factory=list)
+    program_ms: list[float] = dataclasses.field(default_factory=list)
 
 
-def _in_a_process_of_its_own(plan: Plan, number: int) -> Sitting:
-    """A sitting, as all but tests of the instrument have it."""
-    return in_fresh_process(sit_down, plan, number)
+def _run_new_process(plan: Plan, number: int) -> ProcessRun:
+    return call_in_new_process(run_process, plan, number)
 
 
 def steps(plan: Plan) -> int:
     """How often `measure` calls `advance`."""
-    starts = len(plan.subjects) if Scenario.START in plan.scenarios else 0
-    return plan.sittings * (1 + starts)
+    starts = len(plan.targets) if Scenario.START in plan.scenarios else 0
+    return plan.processes * (1 + starts)
 
 
 def measure(
     plan: Plan,
     *,
     watts: float | None = None,
-    sitting: Callable[[Plan, int], Sitting] = _in_a_process_of_its_own,
+    process: Callable[[Plan, int], ProcessRun] = _run_new_process,
     advance: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Measures all that a plan names.
+    """Measures everything that a plan names.
 
     Args:
-        plan: what, and how long.
-        watts: of the whole device while it runs, read from a meter.
-        sitting: what one sitting sees, of the plan and its number.
+        plan: what, and for how long.
+        watts: power of the whole device while it runs, read from a meter.
+        process: runs one worker process, given the plan and the number of the process.
         advance: called after each of the `steps`.
 
     Raises:
         ModelError: a model cannot be loaded, or compared.
         DatasetError: the test images were named and are missing, or are damaged.
-        ImageError: the picture for ``end-to-end`` cannot be answered.
+        ImageError: the picture for ``end-to-end`` cannot be predicted.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     before = read_sensors()
     digits = load_test_digits(plan.data)
-    subjects = [Subject.load(*spec, digits=digits) for spec in plan.subjects]
-    starts = [_Starts() for _ in subjects]
-    sat: list[Sitting] = []
-    with _with_image(plan, digits) as whole:
-        for number in range(plan.sittings):
-            sat.append(sitting(whole, number))
-            advance()
-            if Scenario.START in plan.scenarios:
-                for index in random.Random(number).sample(range(len(subjects)), len(subjects)):
-                    _start_once(subjects[index], whole, starts[index])
-                    advance()
-        # Where the machine was disturbed, as many again at the most, in the hope of quiet ones.
-        while len(sat) < 2 * plan.sittings and _quiet_sittings(sat) < plan.sittings:
-            sat.append(sitting(whole, len(sat)))
+    targets = [BenchTarget.load(*spec, digits=digits) for spec in plan.targets]
+    with _plan_with_image(plan, digits) as full_plan:
+        runs, starts = _run_processes(full_plan, targets, process, advance)
     after = read_sensors()
-    accuracies = _accuracies(subjects, digits)
+    accuracies = _accuracies(targets, digits)
     return Report(
         version=__version__,
         started=started,
@@ -118,40 +111,62 @@ def measure(
         environment=device_facts(),
         before=before,
         after=after,
-        warnings=[
-            *what_happened(before, after, available_cores()),
-            *_doubts(plan, sat),
-        ],
-        notes=_notes(plan, after, sat, digits),
-        clock_ns=statistics.median(own.clock_ns for own in sat),
-        calibration=calibration_sum(),
+        warnings=[*machine_warnings(before, after, available_cores()), *_run_warnings(plan, runs)],
+        notes=_notes(plan, after, runs, digits),
+        clock_ns=statistics.median(run.clock_ns for run in runs),
+        reference_sha256=reference_sha256(),
         watts=watts,
         references={
-            name: Measurement.of(None, name, 1, [own.references[name] for own in sat])
-            for name in sat[0].references
+            name: Measurement.from_times(None, name, 1, [run.references[name] for run in runs])
+            for name in runs[0].references
         },
-        subjects=[
-            _subject_report(subject, accuracy, own, [one.millijoules.get(index) for one in sat])
-            for index, (subject, accuracy, own) in enumerate(
-                zip(subjects, accuracies, starts, strict=True)
+        targets=[
+            _target_report(
+                target,
+                accuracies[index],
+                starts[index],
+                [run.millijoules.get(index) for run in runs],
             )
+            for index, target in enumerate(targets)
         ],
         measurements=[
-            Measurement.of(
-                own.subject,
-                own.scenario,
-                own.pictures,
-                [one.times[own] for one in sat],
-                settled=not any(own in one.unsettled for one in sat),
+            Measurement.from_times(
+                workload.target,
+                workload.scenario,
+                workload.pictures,
+                [run.times[workload] for run in runs],
+                settled=not any(workload in run.unsettled for run in runs),
             )
-            for own in workloads(plan, subjects)
+            for workload in workloads(plan, targets)
         ],
     )
 
 
+def _run_processes(
+    plan: Plan,
+    targets: Sequence[BenchTarget],
+    process: Callable[[Plan, int], ProcessRun],
+    advance: Callable[[], None],
+) -> tuple[list[ProcessRun], list[_Starts]]:
+    """Runs the worker processes, one after the other, with the starts of each target between."""
+    runs: list[ProcessRun] = []
+    starts = [_Starts() for _ in targets]
+    for number in range(plan.processes):
+        runs.append(process(plan, number))
+        advance()
+        if Scenario.START in plan.scenarios:
+            for index in random.Random(number).sample(range(len(targets)), len(targets)):
+                _start_once(targets[index], plan, starts[index])
+                advance()
+    # Where the machine was disturbed, up to as many processes again.
+    while len(runs) < 2 * plan.processes and _undisturbed_processes(runs) < plan.processes:
+        runs.append(process(plan, len(runs)))
+    return runs, starts
+
+
 @contextlib.contextmanager
-def _with_image(plan: Plan, digits: tuple[Bytes, Bytes] | None) -> Iterator[Plan]:
-    """The plan with a file to read, which is there as long as the block lasts."""
+def _plan_with_image(plan: Plan, digits: tuple[Bytes, Bytes] | None) -> Iterator[Plan]:
+    """The plan with a picture file, which exists within the block."""
     if plan.image is not None:
         yield plan
         return
@@ -161,44 +176,47 @@ def _with_image(plan: Plan, digits: tuple[Bytes, Bytes] | None) -> Iterator[Plan
         yield dataclasses.replace(plan, image=image)
 
 
-def _start_once(subject: Subject, plan: Plan, starts: _Starts) -> None:
-    feed = subject.feed(np.zeros((subject.batch or 1, 28, 28), dtype=np.uint8))
-    name, threads, provider = subject.name, subject.threads, subject.provider
-    starts.fresh.append(in_fresh_process(start, name, threads, provider, feed, _IDLE_S))
-    if is_ours(subject) and plan.image is not None:
-        starts.cold_ms.append(cold_start(name, threads, plan.image))
+def _start_once(target: BenchTarget, plan: Plan, starts: _Starts) -> None:
+    feed = target.feed(np.zeros((target.batch or 1, 28, 28), dtype=np.uint8))
+    name, threads, provider = target.name, target.threads, target.provider
+    starts.processes.append(
+        call_in_new_process(measure_start, name, threads, provider, feed, _IDLE_S)
+    )
+    if target.runs_in_classifier and plan.image is not None:
+        starts.program_ms.append(time_program(name, threads, plan.image))
 
 
 def _accuracies(
-    subjects: Sequence[Subject], digits: tuple[Bytes, Bytes] | None
+    targets: Sequence[BenchTarget], digits: tuple[Bytes, Bytes] | None
 ) -> list[float | None]:
-    """Of each; the number of threads changes no answer."""
+    """The accuracy of each target; the number of threads changes no prediction."""
     known: dict[tuple[str, str], float | None] = {}
-    for subject in subjects:
-        if (key := (subject.name, subject.provider)) not in known:
-            known[key] = subject.accuracy(*digits) if digits and subject.tells_digits else None
-    return [known[subject.name, subject.provider] for subject in subjects]
+    for target in targets:
+        if (key := (target.name, target.provider)) not in known:
+            known[key] = target.accuracy(*digits) if digits and target.has_digit_classes else None
+    return [known[target.name, target.provider] for target in targets]
 
 
-def _subject_report(
-    subject: Subject, accuracy: float | None, starts: _Starts, millijoules: list[float | None]
-) -> SubjectReport:
-    return SubjectReport(
-        name=subject.name,
-        threads=subject.threads,
-        provider=subject.provider,
-        sha256=hashlib.sha256(subject.content).hexdigest(),
-        size_bytes=len(subject.content),
-        scaling=subject.scaling,
-        layout=subject.layout,
-        batch=subject.batch,
+def _target_report(
+    target: BenchTarget, accuracy: float | None, starts: _Starts, millijoules: list[float | None]
+) -> TargetReport:
+    processes = starts.processes
+    return TargetReport(
+        name=target.name,
+        threads=target.threads,
+        provider=target.provider,
+        sha256=hashlib.sha256(target.content).hexdigest(),
+        size_bytes=len(target.content),
+        scaling=target.scaling,
+        layout=target.layout,
+        batch=target.batch,
         accuracy=accuracy,
-        load_ms=[one.load_ms for one in starts.fresh],
-        first_ms=[one.first_ms for one in starts.fresh],
-        cold_ms=starts.cold_ms,
-        peak_mib=_median([one.peak_mib for one in starts.fresh]),
-        steady_mib=_median([one.steady_mib for one in starts.fresh]),
-        idle_cpu_ms=_median([one.idle_cpu_ms for one in starts.fresh]),
+        load_ms=[start.load_ms for start in processes],
+        first_ms=[start.first_ms for start in processes],
+        cold_ms=starts.program_ms,
+        peak_mib=_median([start.peak_mib for start in processes]),
+        steady_mib=_median([start.steady_mib for start in processes]),
+        idle_cpu_ms=_median([start.idle_cpu_ms for start in processes]),
         millijoules=_median(millijoules),
     )
 
@@ -210,52 +228,57 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 def _settings(plan: Plan) -> dict[str, Any]:
     """The plan as JSON has it."""
-    settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(plan), default=str))
+    settings: dict[str, Any] = json.loads(json.dumps(json_fields(plan), default=str))
     return settings
 
 
-def _doubts(plan: Plan, sat: Sequence[Sitting]) -> list[str]:
-    doubts = []
-    if plan.sittings < _FEWEST_SITTINGS:
-        doubts.append(
-            f"with fewer than {_FEWEST_SITTINGS} sittings, the intervals are narrower than they say"
+def _run_warnings(plan: Plan, runs: Sequence[ProcessRun]) -> list[str]:
+    """What makes the figures doubtful, by the measurements themselves."""
+    warnings = []
+    if plan.processes < _FEWEST_PROCESSES:
+        warnings.append(
+            f"with fewer than {_FEWEST_PROCESSES} processes, the intervals are narrower than they "
+            "say"
         )
-    if unsettled := {own for one in sat for own in one.unsettled}:
-        doubts.append(
-            f"{len(unsettled)} of {len(sat[0].times)} queries had not settled to 2 % after warming "
-            "up; the machine is busy or changes its frequency"
+    if unsettled := {workload for run in runs for workload in run.unsettled}:
+        warnings.append(
+            f"{len(unsettled)} of {len(runs[0].times)} queries had not settled to 2 % after "
+            "warming up; the machine is busy or changes its frequency"
         )
-    calibration = _calibration(sat)
-    disturbed = ~quiet(calibration)
+    reference = _reference_rounds(runs)
+    disturbed = ~undisturbed_rounds(reference)
     if disturbed.mean() > _TOLERATED:
-        where = "all figures" if comparable(calibration).all() else "all times, and in no ratio"
-        doubts.append(
-            f"{np.count_nonzero(disturbed)} of {disturbed.size} rounds, in {len(sat)} sittings, "
+        where = (
+            "all figures" if comparable_rounds(reference).all() else "all times, and in no ratio"
+        )
+        warnings.append(
+            f"{np.count_nonzero(disturbed)} of {disturbed.size} rounds, in {len(runs)} processes, "
             f"were disturbed: something else had the core; they are in {where}"
         )
-    return doubts
+    return warnings
 
 
-def _calibration(sat: Sequence[Sitting]) -> Rounds:
-    """Medians of the calibration graph's rounds."""
+def _reference_rounds(runs: Sequence[ProcessRun]) -> Rounds:
+    """Medians of the reference graph's rounds, ``[processes, rounds]``, nanoseconds."""
     return np.array(
-        [[statistics.median(calls) for calls in one.references["calibration"]] for one in sat]
+        [[statistics.median(calls) for calls in run.references[REFERENCE]] for run in runs]
     )
 
 
-def _quiet_sittings(sat: Sequence[Sitting]) -> int:
-    return int(np.count_nonzero(quiet(_calibration(sat)).any(axis=1)))
+def _undisturbed_processes(runs: Sequence[ProcessRun]) -> int:
+    return int(np.count_nonzero(undisturbed_rounds(_reference_rounds(runs)).any(axis=1)))
 
 
 def _notes(
-    plan: Plan, sensors: Sensors, sat: Sequence[Sitting], digits: tuple[Bytes, Bytes] | None
+    plan: Plan, sensors: Sensors, runs: Sequence[ProcessRun], digits: tuple[Bytes, Bytes] | None
 ) -> list[str]:
+    """What could not be measured, or was measured longer than planned."""
     notes = []
-    if len(sat) > plan.sittings:
-        notes.append(f"{len(sat)} sittings instead of {plan.sittings}, for some were disturbed")
+    if len(runs) > plan.processes:
+        notes.append(f"{len(runs)} processes instead of {plan.processes}, for some were disturbed")
     if missing := missing_sensors(sensors):
-        notes.append(f"this machine does not tell its {', '.join(missing)}")
-    if not any(one.millijoules for one in sat):
+        notes.append(f"this machine does not report its {', '.join(missing)}")
+    if not any(run.millijoules for run in runs):
         notes.append("no energy counter can be read; --watts takes what a meter shows")
     if digits is None:
         notes.append("MNIST's test images are not here, so accuracy is not measured; see --data")

@@ -1,12 +1,11 @@
-"""What is measured, in the terms of MLPerf Inference (Reddi et al. 2020), and how it is called.
+"""Scenarios in the terms of MLPerf Inference (Reddi et al. 2020), and the calls that they time.
 
-- ``single-stream``: one picture at a time; the next is asked for when the last is answered.
+- ``single-stream``: one picture at a time; the next query comes when the last is answered.
 - ``multi-stream``: queries of N pictures, one query at a time.
-- ``offline``: all pictures are there; as many a call as the batch size says. What counts is how
-  many a second.
-- ``end-to-end``: one picture from its file to its answer, the image front end included; for models
-  of ours.
-- ``start``: what is measured in fresh processes (see `mnist_edge.bench.cold_start`).
+- ``offline``: all pictures are there, and are predicted in batches; pictures per second count.
+- ``end-to-end``: one picture from its file to its prediction, preprocessing included; for models
+  that `DigitClassifier` can load.
+- ``start``: measured in new processes (see `mnist_edge.bench.cold_start`).
 
 These are the terms, and not the rules: MLPerf's runs are much longer, with its own load generator.
 """
@@ -22,26 +21,27 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_edge.bench.targets import Subject
+from mnist_edge.bench.targets import BenchTarget, TargetSpec
 from mnist_edge.bench.timing import Call
 from mnist_edge.classifier import DigitClassifier
-from mnist_edge.errors import ModelError
 from mnist_edge.mnist import Bytes, find_dataset, load_split
-from mnist_edge.model import Model
 
 __all__ = [
     "Plan",
     "Scenario",
     "Workload",
     "example_images",
-    "is_ours",
     "load_test_digits",
     "make_call",
     "workloads",
 ]
 
+_EXAMPLES = 256
+
 
 class Scenario(StrEnum):
+    """What a query is; the value is its name on the command line and in the JSON."""
+
     SINGLE_STREAM = "single-stream"
     MULTI_STREAM = "multi-stream"
     OFFLINE = "offline"
@@ -51,42 +51,42 @@ class Scenario(StrEnum):
 
 @dataclass(frozen=True)
 class Workload:
-    """What has its turn in every round.
+    """One target and one query: what has a turn in every round.
 
     Attributes:
-        subject: its number in the plan.
+        target: its index in the plan.
         scenario: any but ``start``.
-        pictures: of one query, which is what is timed.
+        pictures: number of pictures in the query, which is what is timed.
     """
 
-    subject: int
+    target: int
     scenario: Scenario
     pictures: int
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run measures, and how long.
+    """What a run measures, and for how long.
 
     Attributes:
-        subjects: name, threads and provider of each; the first is what the rest is compared with.
+        targets: the models; the others are compared with the first.
         scenarios: which of them.
         streams: pictures of one query in ``multi-stream``.
         batch_sizes: for ``offline``.
-        sittings: processes, one after the other, that measure everything.
-        rounds: in each sitting.
-        slot_ms: what one query gets of a round, milliseconds: long beside the clock, and short
-            beside what else happens, which is to fall on the calibration as well.
+        processes: number of worker processes, one after the other, that measure everything.
+        rounds: in each process.
+        slot_ms: length of a turn in a round, milliseconds: long beside a reading of the clock, and
+            short beside disturbances, which are to affect the reference graph too.
         seed: of the order in the rounds.
         data: folder with MNIST's test files; None = ``samples``, if they are there.
         image: file for ``end-to-end`` and the start of the program; None = one of MNIST's, as PNG.
     """
 
-    subjects: tuple[tuple[str, int, str], ...]
+    targets: tuple[TargetSpec, ...]
     scenarios: tuple[Scenario, ...] = tuple(Scenario)
     streams: int = 8
     batch_sizes: tuple[int, ...] = (1, 32, 256)
-    sittings: int = 5
+    processes: int = 5
     rounds: int = 30
     slot_ms: float = 2.0
     seed: int = 0
@@ -112,54 +112,57 @@ class Plan:
         return queries
 
 
-def workloads(plan: Plan, subjects: Sequence[Subject]) -> list[Workload]:
-    """All that the subjects of a plan can be asked for."""
+def workloads(plan: Plan, targets: Sequence[BenchTarget]) -> list[Workload]:
+    """All queries of a plan that its targets can run."""
     return [
         Workload(index, scenario, pictures)
-        for index, subject in enumerate(subjects)
+        for index, target in enumerate(targets)
         for scenario, pictures in plan.queries
-        if pictures % (subject.batch or 1) == 0
-        and (scenario is not Scenario.END_TO_END or is_ours(subject))
+        if pictures % (target.batch or 1) == 0
+        and (scenario is not Scenario.END_TO_END or target.runs_in_classifier)
     ]
 
 
-def make_call(subject: Subject, workload: Workload, images: Bytes, image: Path | None) -> Call:
-    """What is timed: one query. Making the tensors is no part of it, but in ``end-to-end``.
+def make_call(target: BenchTarget, workload: Workload, images: Bytes, image: Path | None) -> Call:
+    """The call that is timed: one query. Tensors are made before it, except in ``end-to-end``.
 
-    A model of a fixed batch gets a larger query in as many calls as it takes.
+    A model of a fixed batch gets a larger query in several calls of its session.
+
+    Args:
+        target: what runs the query.
+        workload: the query; its `target` is not looked at.
+        images: uint8 ``[N, 28, 28]``, repeated where there are too few.
+        image: file for ``end-to-end``; None = the first of `images`.
     """
     if workload.scenario is Scenario.END_TO_END:
-        classifier = DigitClassifier(subject.name, threads=subject.threads, min_confidence=0)
+        classifier = DigitClassifier(target.name, threads=target.threads, min_confidence=0)
         # The very session that is measured alone.
-        classifier.model = dataclasses.replace(classifier.model, session=subject.session)
+        classifier.model = dataclasses.replace(classifier.model, session=target.session)
         return partial(classifier.predict, images[0] if image is None else image)
-    size = subject.batch or workload.pictures
+    size = target.batch or workload.pictures
     batches = np.resize(images, (workload.pictures // size, size, 28, 28))
-    feeds = [subject.feed(batch) for batch in batches]
+    feeds = [target.feed(batch) for batch in batches]
     if len(feeds) == 1:
-        return partial(subject.run, feeds[0])
+        return partial(target.run, feeds[0])
 
-    def answer_all() -> None:
+    def run_all() -> None:
         for feed in feeds:
-            subject.run(feed)
+            target.run(feed)
 
-    return answer_all
-
-
-def is_ours(subject: Subject) -> bool:
-    """Whether `DigitClassifier` takes it."""
-    try:
-        Model.from_bytes(subject.content, subject.name)
-    except ModelError:
-        return False
-    return True
+    return run_all
 
 
 def load_test_digits(directory: Path | None) -> tuple[Bytes, Bytes] | None:
-    """MNIST's test images and labels from `directory`; None where it is None and there are none.
+    """MNIST's test images and labels.
+
+    Args:
+        directory: the folder of its files; None = ``samples``.
+
+    Returns:
+        None where no folder was named, and ``samples`` has no such files.
 
     Raises:
-        DatasetError: they are damaged, or missing from a folder that was named.
+        DatasetError: they are damaged, or missing from the folder that was named.
     """
     if directory is None:
         directory = Path("samples")
@@ -169,12 +172,15 @@ def load_test_digits(directory: Path | None) -> tuple[Bytes, Bytes] | None:
 
 
 def example_images(digits: tuple[Bytes, Bytes] | None) -> Bytes:
-    """uint8 ``[N, 28, 28]``: real digits where there are any, else pictures of a ring.
+    """Pictures to time the networks with: test images, or without a dataset a drawn ring.
 
-    The networks' arithmetic takes as long on anything; the front end must find something.
+    A network takes as long for any picture; preprocessing must find a digit.
+
+    Returns:
+        uint8 ``[N, 28, 28]``.
     """
     if digits is not None:
-        return digits[0][:256]
+        return digits[0][:_EXAMPLES]
     y, x = np.mgrid[:28, :28] - 13.5
     ring: Bytes = np.clip(255 * (2.5 - abs(np.hypot(x, y) - 7)), 0, 255).astype(np.uint8)
     return ring[np.newaxis]

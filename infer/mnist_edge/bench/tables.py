@@ -1,27 +1,37 @@
-"""A report as tables for people: on the terminal, and as Markdown."""
+"""A report as tables: on the terminal, and as Markdown."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from mnist_edge.bench.compare import Comparison
-from mnist_edge.bench.report import Measurement, Report, SubjectReport
+from mnist_edge.bench.report import Measurement, Report
 from mnist_edge.bench.scenarios import Scenario
 from mnist_edge.bench.stats import Interval
+from mnist_edge.bench.targets import CPU_PROVIDER
+from mnist_edge.bench.timing import MINIMAL, REFERENCE
 
 __all__ = ["Table", "comparison_table", "facts", "markdown", "tables"]
 
-T = TypeVar("T")
-
 _NONE = "-"
+_PROVIDER_SUFFIX = "ExecutionProvider"
+
+Cells = list[tuple[str, str]]
+"""A row of a table: the column's title and the cell's text, column by column."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headers; the first columns, `words` of them, hold no figures."""
+    """Rows of text under headers.
+
+    Attributes:
+        title: what stands above it.
+        headers: of the columns.
+        rows: as long as `headers`, each.
+        words: number of columns at the left that hold words; the others hold figures.
+    """
 
     title: str
     headers: list[str]
@@ -29,60 +39,67 @@ class Table:
     words: int = 1
 
 
-Column = tuple[str, Callable[[int, SubjectReport], str]]
+def tables(report: Report, comparisons: Sequence[Comparison] | None = None) -> list[Table]:
+    """The tables of a report: latency, throughput, start, comparison; only those measured.
 
-
-def tables(report: Report) -> list[Table]:
-    """What was measured, a table for each question; without those that were not asked."""
-    return [table for table in (_latency(report), _throughput(report), _start(report)) if table]
+    Args:
+        report: the run.
+        comparisons: with a baseline; None = there is none.
+    """
+    candidates = [_latency_table(report), _batch_table(report), _start_table(report)]
+    if comparisons is not None:
+        candidates.append(comparison_table(comparisons))
+    return [table for table in candidates if table is not None]
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    """Beside a baseline: what there is a verdict on, and how sure it is."""
+    """The comparison with a baseline, a row for each query of each target."""
     return Table(
         "against the baseline (time now over time then, above 1 is slower)",
-        ["model", "query", "raw", "change", "interval", "verdict"],
+        ["model", "query", "raw", "change", "interval", "result"],
         [
             [
-                f"{own.name} ({_setting(own.threads, own.provider)})"
-                + (" (another file)" if own.other_file else ""),
-                _query(own.scenario, own.pictures),
-                f"{own.raw:.3f}",
-                f"{own.change.value:.3f}",
-                f"{own.change.low:.3f}..{own.change.high:.3f}",
-                own.verdict,
+                f"{comparison.name} ({_setting(comparison.threads, comparison.provider)})"
+                + (" (another file)" if comparison.other_file else ""),
+                _query(comparison.scenario, comparison.pictures),
+                f"{comparison.raw:.3f}",
+                f"{comparison.change.value:.3f}",
+                _span(comparison.change, 3),
+                comparison.outcome,
             ]
-            for own in comparisons
+            for comparison in comparisons
         ],
         words=2,
     )
 
 
 def facts(report: Report) -> list[str]:
-    """The machine, and what the instrument itself takes, a line each."""
-    minimal, calibration = (report.references[name].time for name in ("minimal", "calibration"))
+    """The machine, and what the measuring itself takes, a line each."""
+    minimal, reference = (report.references[name].time for name in (MINIMAL, REFERENCE))
     lines = [f"{name}: {fact}" for name, fact in report.environment.items()]
     lines.append(
-        f"the instrument: the clock takes {report.clock_ns:.0f} ns, onnxruntime and its binding "
-        f"{minimal.value:.1f} µs of every call ({minimal.low:.1f}..{minimal.high:.1f}), the "
-        f"calibration graph {calibration.value:.1f} µs "
-        f"({calibration.low:.1f}..{calibration.high:.1f})"
+        f"overhead: the clock takes {report.clock_ns:.0f} ns, onnxruntime and its binding "
+        f"{minimal.value:.1f} µs of every call ({_span(minimal, 1)}); the reference graph takes "
+        f"{reference.value:.1f} µs ({_span(reference, 1)})"
     )
-    counted = [*report.measurements, *report.references.values()]
-    calls, strange = sum(own.calls for own in counted), sum(own.outliers for own in counted)
+    measurements = [*report.measurements, *report.references.values()]
+    calls = sum(measurement.calls for measurement in measurements)
+    outliers = sum(measurement.outliers for measurement in measurements)
     lines.append(
-        f"{calls:,} calls timed, {strange:,} of them ({strange / calls:.1%}) above Tukey's fence, "
-        "none left out"
+        f"{calls:,} calls timed, {outliers:,} of them ({outliers / calls:.1%}) above Tukey's "
+        "fence, none left out"
     )
     return lines
 
 
 def markdown(report: Report, comparisons: Sequence[Comparison] | None) -> str:
-    """All of it, to paste."""
-    shown = tables(report)
-    if comparisons is not None:
-        shown.append(comparison_table(comparisons))
-    blocks = [_as_markdown(table) for table in shown]
+    """All tables, facts, warnings and notes as Markdown.
+
+    Args:
+        report: the run.
+        comparisons: with a baseline; None = there is none.
+    """
+    blocks = [_as_markdown(table) for table in tables(report, comparisons)]
     details = [f"- {line}" for line in facts(report)]
     details += [f"- warning: {line}" for line in report.warnings]
     details += [f"- {line}" for line in report.notes]
@@ -100,141 +117,153 @@ def _as_markdown(table: Table) -> str:
     )
 
 
-def _latency(report: Report) -> Table | None:
-    """One picture: the model alone, and from its file to its answer."""
-
-    def alone(index: int) -> Measurement | None:
-        return report.of_pictures(index, 1)
-
-    def end_to_end(index: int) -> Measurement | None:
-        return report.find(index, Scenario.END_TO_END)
-
-    indices = range(len(report.subjects))
-    if not any(alone(index) or end_to_end(index) for index in indices):
+def _latency_table(report: Report) -> Table | None:
+    """One picture: the network alone, and from a file to its prediction."""
+    indices = range(len(report.targets))
+    if not any(report.network_only(index) or report.end_to_end(index) for index in indices):
         return None
-    columns: list[Column] = [
-        ("p50 µs", lambda index, _: _told(alone(index), lambda own: f"{own.time.value:.1f}")),
-        ("95 % interval", lambda index, _: _told(alone(index), lambda own: _span(own.time, 1))),
-        ("p90 µs", lambda index, _: _told(alone(index), lambda own: f"{own.p90 / 1e3:.1f}")),
-        ("p99 µs", lambda index, _: _told(alone(index), lambda own: f"{own.p99 / 1e3:.1f}")),
-        (
-            "relative",
-            lambda index, _: _told(report.relative(index), lambda own: f"{own.value:.2f} x"),
-        ),
-        (
-            "95 % interval",
-            lambda index, _: _told(report.relative(index), lambda own: _span(own, 2)),
-        ),
+    rows = [[*_target_cells(report, index), *_latency_cells(report, index)] for index in indices]
+    return _table("one picture (single-stream)", rows, optional=["file to answer µs", "mJ"])
+
+
+def _latency_cells(report: Report, index: int) -> Cells:
+    target, measurement = report.targets[index], report.network_only(index)
+    time, relative = _time(measurement), report.relative(index)
+    return [
+        ("size KiB", f"{target.size_bytes / 1024:.1f}"),
+        ("top-1", _NONE if target.accuracy is None else f"{target.accuracy:.2%}"),
+        ("p50 µs", _value(time, 1)),
+        ("95 % interval", _span(time, 1)),
+        ("p90 µs", _NONE if measurement is None else f"{measurement.p90 / 1e3:.1f}"),
+        ("p99 µs", _p99(measurement)),
+        ("relative", _NONE if relative is None else f"{relative.value:.2f} x"),
+        ("95 % interval", _span(relative, 2)),
+        ("file to answer µs", _value(_time(report.end_to_end(index)), 0)),
+        ("mJ", _number(_millijoules(report, index, time), 3)),
     ]
-    if any(end_to_end(index) for index in indices):
-        columns.append(
-            (
-                "file to answer µs",
-                lambda index, _: _told(end_to_end(index), lambda own: f"{own.time.value:.0f}"),
-            )
-        )
-    if any(_millijoules(report, index) is not None for index in indices):
-        columns.append(
-            ("mJ", lambda index, _: _told(_millijoules(report, index), lambda mj: f"{mj:.3f}"))
-        )
-    return _table(report, "one picture (single-stream)", [*_who(report), *_file(), *columns])
 
 
-def _throughput(report: Report) -> Table | None:
-    """Several at a time."""
-    sizes = sorted(
-        {own.pictures for own in report.measurements if own.scenario != Scenario.END_TO_END}
-    )
-    multi = next(
-        (own.pictures for own in report.measurements if own.scenario == Scenario.MULTI_STREAM), None
-    )
-    columns: list[Column] = []
-    if multi is not None:
-        columns += [
-            (f"p50 µs of {multi}", _of(report, multi, lambda own: f"{own.time.value:.1f}")),
-            (f"p99 µs of {multi}", _of(report, multi, lambda own: f"{own.p99 / 1e3:.1f}")),
+def _batch_table(report: Report) -> Table | None:
+    """Several pictures in a query."""
+    scenarios = {
+        measurement.pictures: measurement.scenario
+        for measurement in report.measurements
+        if measurement.scenario != Scenario.END_TO_END
+    }
+    sizes = sorted(scenarios)
+    streams = next((size for size in sizes if scenarios[size] == Scenario.MULTI_STREAM), None)
+    if streams is None and sizes in ([], [1]):
+        return None
+    rows = [
+        [
+            *_target_cells(report, index),
+            *_stream_cells(report, index, streams),
+            *_rate_cells(report, index, sizes if sizes != [1] else []),
         ]
-    for size in sizes if sizes != [1] else []:
-        columns.append(
-            (f"images/s at {size}", _of(report, size, lambda own: f"{own.rate.value:,.0f}"))
-        )
-    if not columns:
-        return None
-    return _table(report, "several at a time (multi-stream, offline)", [*_who(report), *columns])
-
-
-def _of(
-    report: Report, pictures: int, tell: Callable[[Measurement], str]
-) -> Callable[[int, SubjectReport], str]:
-    return lambda index, _: _told(report.of_pictures(index, pictures), tell)
-
-
-def _start(report: Report) -> Table | None:
-    """Fresh processes."""
-    if not any(subject.load_ms for subject in report.subjects):
-        return None
-    columns: list[Column] = [
-        ("load ms", lambda _, own: _median(own.load_ms, 1)),
-        ("first answer ms", lambda _, own: _median(own.first_ms, 2)),
-        ("program ms", lambda _, own: _median(own.cold_ms, 0)),
-        ("peak MiB", lambda _, own: _told(own.peak_mib, lambda mib: f"{mib:.1f}")),
-        ("steady MiB", lambda _, own: _told(own.steady_mib, lambda mib: f"{mib:.1f}")),
-        ("idle CPU ms/s", lambda _, own: _told(own.idle_cpu_ms, lambda ms: f"{ms:.1f}")),
+        for index in range(len(report.targets))
     ]
-    return _table(report, "a fresh process", [*_who(report), *columns])
+    return _table("several at a time (multi-stream, offline)", rows)
 
 
-def _who(report: Report) -> list[Column]:
-    columns: list[Column] = [
-        ("model", lambda _, own: own.name),
-        ("threads", lambda _, own: str(own.threads)),
+def _stream_cells(report: Report, index: int, streams: int | None) -> Cells:
+    if streams is None:
+        return []
+    measurement = report.network_only(index, streams)
+    return [
+        (f"p50 µs of {streams}", _value(_time(measurement), 1)),
+        (f"p99 µs of {streams}", _p99(measurement)),
     ]
-    if any(own.provider != "CPUExecutionProvider" for own in report.subjects):
-        columns.append(("provider", lambda _, own: own.provider.removesuffix("ExecutionProvider")))
-    return columns
 
 
-def _file() -> Iterator[Column]:
-    yield "size KiB", lambda _, own: f"{own.size_bytes / 1024:.1f}"
-    yield "top-1", lambda _, own: _told(own.accuracy, lambda accuracy: f"{accuracy:.2%}")
+def _rate_cells(report: Report, index: int, sizes: Sequence[int]) -> Cells:
+    cells = []
+    for size in sizes:
+        measurement = report.network_only(index, size)
+        rate = _NONE if measurement is None else f"{measurement.rate.value:,.0f}"
+        cells.append((f"images/s at {size}", rate))
+    return cells
 
 
-def _table(report: Report, title: str, columns: Sequence[Column]) -> Table:
+def _start_table(report: Report) -> Table | None:
+    """New processes."""
+    if not any(target.load_ms for target in report.targets):
+        return None
+    rows = [
+        [
+            *_target_cells(report, index),
+            ("load ms", _median(target.load_ms, 1)),
+            ("first answer ms", _median(target.first_ms, 2)),
+            ("program ms", _median(target.cold_ms, 0)),
+            ("peak MiB", _number(target.peak_mib, 1)),
+            ("steady MiB", _number(target.steady_mib, 1)),
+            ("idle CPU ms/s", _number(target.idle_cpu_ms, 1)),
+        ]
+        for index, target in enumerate(report.targets)
+    ]
+    return _table("a fresh process", rows)
+
+
+def _target_cells(report: Report, index: int) -> Cells:
+    target = report.targets[index]
+    cells = [("model", target.name), ("threads", str(target.threads))]
+    if any(other.provider != CPU_PROVIDER for other in report.targets):
+        cells.append(("provider", target.provider.removesuffix(_PROVIDER_SUFFIX)))
+    return cells
+
+
+def _table(title: str, rows: Sequence[Cells], optional: Sequence[str] = ()) -> Table:
+    """A table of rows with the same columns; optional ones are left out where they are empty."""
+    columns = [
+        column
+        for column, (header, _) in enumerate(rows[0])
+        if header not in optional or any(row[column][1] != _NONE for row in rows)
+    ]
     return Table(
         title,
-        [header for header, _ in columns],
-        [
-            [cell(index, subject) for _, cell in columns]
-            for index, subject in enumerate(report.subjects)
-        ],
+        [rows[0][column][0] for column in columns],
+        [[row[column][1] for column in columns] for row in rows],
     )
 
 
-def _millijoules(report: Report, index: int) -> float | None:
-    """Of one picture: by the meter outside, where somebody read one, else by the counters."""
-    own = report.of_pictures(index, 1)
-    if report.watts is not None and own is not None:
-        return report.watts * own.time.value / 1e3
-    return report.subjects[index].millijoules
+def _millijoules(report: Report, index: int, time: Interval | None) -> float | None:
+    """Energy of one picture: by the meter, where there was one, else by the counters."""
+    if report.watts is not None and time is not None:
+        return report.watts * time.value / 1e3
+    return report.targets[index].millijoules
 
 
-def _told(value: T | None, tell: Callable[[T], str]) -> str:
-    return _NONE if value is None else tell(value)
+def _time(measurement: Measurement | None) -> Interval | None:
+    return None if measurement is None else measurement.time
+
+
+def _p99(measurement: Measurement | None) -> str:
+    return _NONE if measurement is None else f"{measurement.p99 / 1e3:.1f}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return _NONE if value is None else f"{value:.{digits}f}"
 
 
 def _median(values: Sequence[float], digits: int) -> str:
-    return f"{statistics.median(values):.{digits}f}" if values else _NONE
+    return _number(statistics.median(values) if values else None, digits)
 
 
-def _span(own: Interval, digits: int) -> str:
-    return f"{own.low:.{digits}f}..{own.high:.{digits}f}"
+def _value(interval: Interval | None, digits: int) -> str:
+    return _number(None if interval is None else interval.value, digits)
+
+
+def _span(interval: Interval | None, digits: int) -> str:
+    return _NONE if interval is None else f"{interval.low:.{digits}f}..{interval.high:.{digits}f}"
 
 
 def _setting(threads: int, provider: str) -> str:
     counted = f"{threads} thread{'s' if threads > 1 else ''}"
-    is_usual = provider == "CPUExecutionProvider"
-    return counted if is_usual else f"{counted}, {provider.removesuffix('ExecutionProvider')}"
+    if provider == CPU_PROVIDER:
+        return counted
+    return f"{counted}, {provider.removesuffix(_PROVIDER_SUFFIX)}"
 
 
 def _query(scenario: str, pictures: int) -> str:
-    return scenario if scenario in ("single-stream", "end-to-end") else f"{scenario}, {pictures}"
+    if scenario in (Scenario.SINGLE_STREAM, Scenario.END_TO_END):
+        return scenario
+    return f"{scenario}, {pictures}"

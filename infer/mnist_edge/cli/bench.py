@@ -3,119 +3,129 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
 
-from mnist_edge.bench.compare import Comparison, Verdict, compare, libraries_changed
-from mnist_edge.bench.machine import available_cores
+from mnist_edge.batch.worker_pool import available_cores
+from mnist_edge.bench.compare import Comparison, Outcome, compare, libraries_changed
 from mnist_edge.bench.node_profile import print_profile, profile
-from mnist_edge.bench.report import Report
+from mnist_edge.bench.options import BenchOptions
+from mnist_edge.bench.report import PlotPoint, Report
 from mnist_edge.bench.runner import measure, steps
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
-from mnist_edge.bench.tables import comparison_table, facts, markdown, tables
-from mnist_edge.bench.targets import Subject, check_provider
+from mnist_edge.bench.tables import facts, markdown, tables
+from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget, TargetSpec, check_provider
 from mnist_edge.cli.console import ExitCode, log_error
-from mnist_edge.errors import UsageError
+from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.model import bundled_models
 from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.evaluation.frontier import Point, draw_frontier
 
-__all__ = ["AUTO", "best_threads", "parse_scenarios", "parse_threads", "run", "run_profile", "show"]
+__all__ = [
+    "AUTO",
+    "best_threads",
+    "load_plot",
+    "parse_scenarios",
+    "parse_threads",
+    "plan_of",
+    "plot_points",
+    "run",
+    "show",
+]
 
 AUTO = "auto"
-_USUAL = "CPUExecutionProvider"
+"""Value of --threads that tries several numbers."""
+
+_BATCH_SIZES = (1, 32, 256)
 _MOST_THREADS = 256
 _WORTH_A_THREAD = 1.05
 """Times as fast that more threads must be before they are worth their power."""
 
+Plot = Callable[[Sequence[PlotPoint], Path], None]
 
-def run(
-    plan: Plan,
-    *,
-    auto: bool = False,
-    baseline: Path | None = None,
-    margin: float,
-    min_accuracy: float | None = None,
-    watts: float | None = None,
-    as_json: bool = False,
-    as_markdown: bool = False,
-    output: Path | None = None,
-    picture: Path | None = None,
-) -> int:
-    """Measures, shows, judges.
 
-    Args:
-        plan: what is measured.
-        auto: say which number of threads to use.
-        baseline: JSON of an earlier run; None = none.
-        margin: smallest change worth a verdict, as a fraction.
-        min_accuracy: fraction; None = any.
-        watts: of the whole device while it runs, read from a meter.
-        as_json: the report as JSON on stdout.
-        as_markdown: the tables as Markdown on stdout.
-        output: a file for the JSON.
-        picture: a file for the drawing of accuracy against latency and size; None = none.
+def run(options: BenchOptions) -> int:
+    """Measures what the options name, shows it, and checks it.
 
     Returns:
         the exit code: 1 where something is slower than in the baseline, or a model's accuracy is
         below the least; else 0.
 
     Raises:
-        MnistEdgeError: what was asked for cannot be done.
+        MnistEdgeError: the command cannot be carried out.
     """
-    if as_json and as_markdown:
-        raise UsageError("--json and --markdown: choose one; --output writes the JSON besides")
-    for _, _, provider in plan.subjects:
-        check_provider(provider)
-    # What cannot be read, or written, is told before minutes have gone by.
-    then = Report.read(baseline) if baseline else None
-    if output is not None and output.is_dir():
-        raise UsageError(f"--output {output}: is a folder; name a file in it")
-    if min_accuracy is not None and load_test_digits(plan.data) is None:
-        raise UsageError("--min-accuracy: needs MNIST's test images; name their folder by --data")
+    plan = plan_of(options)
+    if options.profile:
+        _print_profiles(plan)
+        return 0
+    # What cannot be read or drawn is reported before minutes have gone by.
+    _check(plan, options)
+    baseline = Report.read(options.baseline) if options.baseline else None
+    draw_plot = load_plot() if options.plot else None
     with _progress(steps(plan)) as advance:
-        report = measure(plan, watts=watts, advance=advance)
-    failures = _inaccurate(report, min_accuracy)
-    if output is not None:
-        report.write(output)
-    comparisons = compare(report, then, margin) if then else None
-    show(report, comparisons, as_json=as_json, as_markdown=as_markdown)
-    if then is not None:
-        for line in libraries_changed(report, then):
-            log_error(f"warning: {line}")
-    if auto:
-        for line in best_threads(report):
-            log_error(line)
-    if picture is not None:
-        draw_frontier(_points(report), picture)
-    for line in failures:
+        report = measure(plan, watts=options.watts, advance=advance)
+    if options.output is not None:
+        report.write(options.output)
+    comparisons = compare(report, baseline, options.margin) if baseline else None
+    show(report, comparisons, options)
+    failures = _inaccurate(report, options.min_accuracy)
+    changes = libraries_changed(report, baseline) if baseline else []
+    advice = best_threads(report) if parse_threads(options.threads or ())[1] else []
+    for line in [*(f"warning: {change}" for change in changes), *advice, *failures]:
         log_error(line)
-    is_slower = any(own.verdict is Verdict.SLOWER for own in comparisons or ())
+    if draw_plot is not None and options.plot is not None:
+        draw_plot(plot_points(report), options.plot)
+    is_slower = any(result.outcome is Outcome.SLOWER for result in comparisons or ())
     return ExitCode.SOME_FAILED if is_slower or failures else 0
 
 
-def run_profile(plan: Plan) -> None:
-    """Shows where the time of one picture goes, node by node, for every subject of a plan."""
-    digits = load_test_digits(plan.data)
-    for number, spec in enumerate(plan.subjects):
-        subject = Subject.load(*spec, digits=digits)
-        print(("\n" if number else "") + f"{subject.name}, threads: {subject.threads}")
-        images = np.resize(example_images(digits), (subject.batch or 1, 28, 28))
-        print_profile(profile(subject, images))
+def _check(plan: Plan, options: BenchOptions) -> None:
+    """Raises UsageError where a provider, or the dataset, is not there."""
+    for target in plan.targets:
+        check_provider(target.provider)
+    if options.min_accuracy is not None and load_test_digits(plan.data) is None:
+        raise UsageError("--min-accuracy: needs MNIST's test images; name their folder by --data")
+
+
+def plan_of(options: BenchOptions) -> Plan:
+    """What the options have measured.
+
+    Raises:
+        UsageError: a number of threads or a scenario is none.
+    """
+    counts, _ = parse_threads(options.threads or ())
+    return Plan(
+        targets=tuple(
+            TargetSpec(name, count, provider)
+            for name in dict.fromkeys(options.model or bundled_models())
+            for provider in dict.fromkeys(options.providers or (CPU_PROVIDER,))
+            for count in counts
+        ),
+        scenarios=parse_scenarios(options.scenario or ()),
+        streams=options.streams,
+        batch_sizes=tuple(options.batch_size or _BATCH_SIZES),
+        processes=options.processes,
+        rounds=options.rounds,
+        seed=options.seed,
+        data=options.data,
+        image=options.image,
+    )
 
 
 def parse_threads(values: Sequence[str]) -> tuple[list[int], bool]:
-    """Numbers of threads, of options such as ``1``, ``1,2`` and ``auto``, and whether that was one.
+    """Numbers of threads from options such as ``1``, ``1,2`` and ``auto``.
 
-    ``auto`` stands for 1, 2, 4, ... and all cores.
+    Returns:
+        the numbers in order; ``auto`` stands for 1, 2, 4, ... and all cores. And whether one of
+        the options was ``auto``.
 
     Raises:
-        UsageError: what is neither.
+        UsageError: a value is neither.
     """
     words = [word for value in values for word in value.replace(",", " ").split()]
     counts: set[int] = set()
@@ -143,45 +153,44 @@ def parse_scenarios(values: Sequence[str]) -> tuple[Scenario, ...]:
 
 
 def best_threads(report: Report) -> list[str]:
-    """The line to use, for each model: one picture at a time, and all at once."""
-    largest = max((own.pictures for own in report.measurements), default=1)
+    """Lines that say which --threads to use, for each model: one picture at a time, and many."""
+    largest = max((measurement.pictures for measurement in report.measurements), default=1)
     titles = {largest: f"{largest} pictures at a time"} | {1: "one picture at a time"}
     lines = []
-    for name, provider in dict.fromkeys((own.name, own.provider) for own in report.subjects):
+    for name, provider in dict.fromkeys((item.name, item.provider) for item in report.targets):
         for pictures, title in sorted(titles.items()):
             times = {
-                subject.threads: own.time.value
-                for index, subject in enumerate(report.subjects)
-                if (subject.name, subject.provider) == (name, provider)
-                and (own := report.of_pictures(index, pictures))
+                target.threads: measurement.time.value
+                for index, target in enumerate(report.targets)
+                if (target.name, target.provider) == (name, provider)
+                and (measurement := report.network_only(index, pictures))
             }
             if times:
                 fastest = min(times.values())
                 best = min(t for t, time in times.items() if time <= fastest * _WORTH_A_THREAD)
-                where = "" if provider == _USUAL else f" --providers {provider}"
+                where = "" if provider == CPU_PROVIDER else f" --providers {provider}"
                 lines.append(f"best for {title}: --model {name} --threads {best}{where}")
     return lines
 
 
-def show(
-    report: Report,
-    comparisons: Sequence[Comparison] | None,
-    *,
-    as_json: bool = False,
-    as_markdown: bool = False,
-) -> None:
-    """The report on stdout; on stderr the machine, warnings and notes, if they are not in it."""
-    if as_markdown:
+def show(report: Report, comparisons: Sequence[Comparison] | None, options: BenchOptions) -> None:
+    """Prints the report on stdout; the machine, warnings and notes on stderr if not in it.
+
+    Args:
+        report: the run.
+        comparisons: with a baseline; None = there is none.
+        options: whether it is printed as JSON, as Markdown, or as tables.
+    """
+    if options.as_markdown:
         print(markdown(report, comparisons))
         return
-    if as_json:
-        stated = report.to_dict()
+    if options.as_json:
+        content = report.to_dict()
         if comparisons is not None:
-            stated["comparison"] = [dataclasses.asdict(own) for own in comparisons]
-        print(json.dumps(stated, indent=2))
+            content["comparison"] = [comparison.to_dict() for comparison in comparisons]
+        print(json.dumps(content, indent=2))
     else:
-        shown = [*tables(report), *([] if comparisons is None else [comparison_table(comparisons)])]
-        for number, table in enumerate(shown):
+        for number, table in enumerate(tables(report, comparisons)):
             print(("\n" if number else "") + table.title)
             print_table(table.headers, table.rows, words=table.words)
         print("\n".join(facts(report)), file=sys.stderr)
@@ -191,35 +200,68 @@ def show(
         log_error(f"note: {line}")
 
 
-def _points(report: Report) -> list[Point]:
-    """Each model whose accuracy is known, with the threads that make it fastest."""
-    fastest: dict[str, Point] = {}
-    for index, subject in enumerate(report.subjects):
-        own = report.of_pictures(index, 1)
-        latency = None if own is None else own.time.value
-        known = fastest.get(subject.name)
+def load_plot() -> Plot:
+    """The function that draws the accuracy-latency plot, from the package that brings it.
+
+    Raises:
+        MissingExtraError: no such package is installed, or something that it needs is not.
+    """
+    try:
+        for entry_point in entry_points(group="mnist_edge.plots", name="frontier"):
+            plot: Plot = entry_point.load()
+            return plot
+        missing = "the training part of this package"
+    except ModuleNotFoundError as error:
+        missing = error.name or str(error)
+    raise MissingExtraError(
+        f"--plot: needs {missing}; install with: pip install 'mnist-edge[train]' "
+        "(in a checkout: pip install '.[train]')"
+    )
+
+
+def plot_points(report: Report) -> list[PlotPoint]:
+    """Each model of known accuracy, with the threads and the provider that make it fastest."""
+    fastest: dict[str, PlotPoint] = {}
+    for index, target in enumerate(report.targets):
+        measurement = report.network_only(index)
+        latency = None if measurement is None else measurement.time.value
+        known = fastest.get(target.name)
         is_faster = known is None or (latency or math.inf) < (known.latency_us or math.inf)
-        if subject.accuracy is not None and is_faster:
-            name = Path(subject.name).stem
-            fastest[subject.name] = Point(
-                name, subject.accuracy, latency, subject.size_bytes, "measured"
+        if target.accuracy is not None and is_faster:
+            fastest[target.name] = PlotPoint(
+                name=Path(target.name).stem,
+                accuracy=target.accuracy,
+                latency_us=latency,
+                size_bytes=target.size_bytes,
+                source="measured",
             )
     return list(fastest.values())
 
 
 def _inaccurate(report: Report, least: float | None) -> list[str]:
-    """A line for each model that is right too seldom, or nobody knows how often."""
+    """A line for each model whose accuracy is too low, or not known."""
     if least is None:
         return []
     lines = []
-    for name, accuracy in {own.name: own.accuracy for own in report.subjects}.items():
+    for name, accuracy in {target.name: target.accuracy for target in report.targets}.items():
         if accuracy is None:
             lines.append(f"{name}: its accuracy is not known, for its classes are not the digits")
         elif accuracy < least:
             lines.append(
-                f"{name}: right on {accuracy:.2%} of the test images, {least:.2%} are asked for"
+                f"{name}: its accuracy on the test images is {accuracy:.2%}, below the minimum of "
+                f"{least:.2%}"
             )
     return lines
+
+
+def _print_profiles(plan: Plan) -> None:
+    """Shows the time of each node, for one call of every target."""
+    digits = load_test_digits(plan.data)
+    for number, spec in enumerate(plan.targets):
+        target = BenchTarget.load(*spec, digits=digits)
+        print(("\n" if number else "") + f"{target.name}, threads: {target.threads}")
+        images = np.resize(example_images(digits), (target.batch or 1, 28, 28))
+        print_profile(profile(target, images))
 
 
 @contextlib.contextmanager

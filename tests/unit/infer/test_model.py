@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from mnist_edge import ModelError
+from mnist_edge.bench.node_profile import executed_nodes
 from mnist_edge.model import DEFAULT_MODEL, Model, bundled_models
 from mnist_edge.types import Preprocessing
 from tests.conftest import Digits
@@ -112,7 +113,7 @@ def test_the_files_are_clean_self_contained_onnx(bundled: Model) -> None:
 
 
 def test_int8_runs_on_integers() -> None:
-    executed = Model.load("mnist-edge-int8").executed_nodes()
+    executed = executed_nodes(Model.load("mnist-edge-int8"))
     assert executed["QLinearConv"] == 5
     assert executed["QGemm"] == 1
     assert "Conv" not in executed

@@ -1,4 +1,4 @@
-"""Any classifier of 28 x 28 pictures is fed as it was trained, or refused by name."""
+"""Any classifier of 28 x 28 pictures is fed as it was trained, or refused with its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto
 
 from mnist_edge import ModelError, UsageError
-from mnist_edge.bench.targets import Subject
+from mnist_edge.bench.targets import BenchTarget
 from mnist_edge.model import Model, bundled_models
 from tests.conftest import Digits
 from tests.foreign_models import brightness
@@ -34,33 +34,33 @@ def linear(train_digits: Digits) -> LinearDigits:
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Path:
-    return tmp_path / "theirs.onnx"
+def foreign(tmp_path: Path) -> Path:
+    return tmp_path / "foreign.onnx"
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_the_scaling_is_found(
-    linear: LinearDigits, test_digits: Digits, theirs: Path, scaling: str, inverted: bool
+def test_scaling_is_found(
+    linear: LinearDigits, test_digits: Digits, foreign: Path, scaling: str, inverted: bool
 ) -> None:
     black, white = SCALINGS[scaling]
     if inverted:
         black, white, scaling = white, black, f"inverted {scaling}"
-    theirs.write_bytes(linear.onnx(black=black, white=white))
-    subject = Subject.load(str(theirs), digits=test_digits)
-    assert subject.scaling == scaling
-    answers = linear.scores(test_digits[0]).argmax(axis=1)
-    assert subject.accuracy(*test_digits) == (answers == test_digits[1]).mean()
+    foreign.write_bytes(linear.onnx(black=black, white=white))
+    target = BenchTarget.load(str(foreign), digits=test_digits)
+    assert target.scaling == scaling
+    predictions = linear.scores(test_digits[0]).argmax(axis=1)
+    assert target.accuracy(*test_digits) == (predictions == test_digits[1]).mean()
 
 
 @pytest.mark.parametrize(
     ("ink", "scaling"), [((0, 255), "uint8 0..255"), ((255, 0), "inverted uint8 0..255")]
 )
-def test_bytes_may_be_inverted_too(
-    linear: LinearDigits, test_digits: Digits, theirs: Path, ink: tuple[int, int], scaling: str
+def test_inverted_bytes_are_found(
+    linear: LinearDigits, test_digits: Digits, foreign: Path, ink: tuple[int, int], scaling: str
 ) -> None:
-    theirs.write_bytes(linear.onnx(black=ink[0], white=ink[1], kind=TensorProto.UINT8))
-    assert Subject.load(str(theirs), digits=test_digits).scaling == scaling
+    foreign.write_bytes(linear.onnx(black=ink[0], white=ink[1], kind=TensorProto.UINT8))
+    assert BenchTarget.load(str(foreign), digits=test_digits).scaling == scaling
 
 
 @pytest.mark.parametrize("batch", ["batch", None, 1, 7])
@@ -68,61 +68,61 @@ def test_bytes_may_be_inverted_too(
     ("layout", "shape"),
     [("NCHW", (1, 28, 28)), ("NHWC", (28, 28, 1)), ("NHW", (28, 28)), ("flat", (784,))],
 )
-def test_layouts_and_batches(
+def test_layout_and_batch_are_found(
     linear: LinearDigits,
     test_digits: Digits,
-    theirs: Path,
+    foreign: Path,
     layout: str,
     shape: tuple[int, ...],
     batch: int | str | None,
 ) -> None:
-    theirs.write_bytes(linear.onnx(shape=(batch, *shape), probabilities=True))
-    subject = Subject.load(str(theirs))
-    assert subject.layout == layout
-    assert subject.batch == (batch if isinstance(batch, int) else None)
-    assert subject.scaling == "float 0..1, assumed"
+    foreign.write_bytes(linear.onnx(shape=(batch, *shape), probabilities=True))
+    target = BenchTarget.load(str(foreign))
+    assert target.layout == layout
+    assert target.batch == (batch if isinstance(batch, int) else None)
+    assert target.scaling == "float 0..1, assumed"
     images = test_digits[0][:10]
-    np.testing.assert_allclose(subject.scores(images), linear.scores(images), atol=1e-5)
+    np.testing.assert_allclose(target.scores(images), linear.scores(images), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE])
-def test_floats_of_other_widths(
-    linear: LinearDigits, test_digits: Digits, theirs: Path, kind: int
+def test_floats_of_other_widths_are_fed(
+    linear: LinearDigits, test_digits: Digits, foreign: Path, kind: int
 ) -> None:
-    theirs.write_bytes(linear.onnx(kind=kind, probabilities=True))
-    scores = Subject.load(str(theirs)).scores(test_digits[0][:10])
+    foreign.write_bytes(linear.onnx(kind=kind, probabilities=True))
+    scores = BenchTarget.load(str(foreign)).scores(test_digits[0][:10])
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, linear.scores(test_digits[0][:10]), atol=2e-3)
 
 
 def test_scores_are_found_among_other_outputs(
-    linear: LinearDigits, test_digits: Digits, theirs: Path
+    linear: LinearDigits, test_digits: Digits, foreign: Path
 ) -> None:
-    theirs.write_bytes(linear.onnx(extra_outputs=True))
-    subject = Subject.load(str(theirs), digits=test_digits)
-    assert (subject.output, subject.classes) == ("logits", 10)
+    foreign.write_bytes(linear.onnx(extra_outputs=True))
+    target = BenchTarget.load(str(foreign), digits=test_digits)
+    assert (target.output, target.classes) == ("logits", 10)
 
 
 @pytest.mark.parametrize("name", sorted(bundled_models()))
-def test_ours_are_fed_bytes_untouched(name: str, test_digits: Digits) -> None:
+def test_bundled_model_is_fed_bytes_unchanged(name: str, test_digits: Digits) -> None:
     images, labels = test_digits
-    subject = Subject.load(name, digits=test_digits)
-    assert (subject.scaling, subject.layout, subject.batch) == ("uint8 0..255", "NCHW", None)
-    (fed,) = subject.feed(images[:3]).values()
+    target = BenchTarget.load(name, digits=test_digits)
+    assert (target.scaling, target.layout, target.batch) == ("uint8 0..255", "NCHW", None)
+    (fed,) = target.feed(images[:3]).values()
     np.testing.assert_array_equal(fed, images[:3, np.newaxis])
     model = Model.load(name)
-    np.testing.assert_array_equal(subject.run(subject.feed(images[:3])), model.run(images[:3]))
-    assert subject.accuracy(images[:501], labels[:501]) == (
+    np.testing.assert_array_equal(target.run(target.feed(images[:3])), model.run(images[:3]))
+    assert target.accuracy(images[:501], labels[:501]) == (
         (model.run(images[:501]).argmax(axis=1) == labels[:501]).mean()
     )
 
 
-def test_ours_of_other_classes_are_not_tried_on_digits(test_digits: Digits, theirs: Path) -> None:
-    theirs.write_bytes(brightness("abcdefghij"))
-    subject = Subject.load(str(theirs), digits=test_digits)
-    assert subject.scaling == "uint8 0..255"
-    assert not subject.tells_digits
-    assert Subject.load("mnist-edge-int8").tells_digits
+def test_model_of_other_classes_is_not_tried_on_digits(test_digits: Digits, foreign: Path) -> None:
+    foreign.write_bytes(brightness("abcdefghij"))
+    target = BenchTarget.load(str(foreign), digits=test_digits)
+    assert target.scaling == "uint8 0..255"
+    assert not target.has_digit_classes
+    assert BenchTarget.load("mnist-edge-int8").has_digit_classes
 
 
 @pytest.mark.parametrize(
@@ -135,51 +135,57 @@ def test_ours_of_other_classes_are_not_tried_on_digits(test_digits: Digits, thei
     ],
     ids=["other pictures", "colours", "unknown size", "integers"],
 )
-def test_a_model_that_cannot_be_fed_is_refused(theirs: Path, content: bytes) -> None:
-    theirs.write_bytes(content)
+def test_model_of_other_inputs_is_refused(foreign: Path, content: bytes) -> None:
+    foreign.write_bytes(content)
     with pytest.raises(ModelError, match=r"cannot be compared.* takes image: tensor\(") as caught:
-        Subject.load(str(theirs))
-    assert str(theirs) in str(caught.value)
+        BenchTarget.load(str(foreign))
+    assert str(foreign) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_without_scores_is_refused(theirs: Path) -> None:
-    theirs.write_bytes(graph(classes=1))
+def test_model_without_scores_is_refused(foreign: Path) -> None:
+    foreign.write_bytes(graph(classes=1))
     with pytest.raises(ModelError, match=r"cannot be compared.* gives .*\[1, 1\]"):
-        Subject.load(str(theirs))
+        BenchTarget.load(str(foreign))
 
 
-def test_a_model_that_tells_no_digits_is_refused(
-    linear: LinearDigits, test_digits: Digits, theirs: Path
+def test_model_that_recognizes_no_digits_is_refused(
+    linear: LinearDigits, test_digits: Digits, foreign: Path
 ) -> None:
     images, labels = test_digits
-    theirs.write_bytes(linear.onnx())
+    foreign.write_bytes(linear.onnx())
     shuffled = np.random.default_rng(0).permutation(labels)
-    with pytest.raises(ModelError, match=r"tells 1?\d% of the digits at most"):
-        Subject.load(str(theirs), digits=(images, shuffled))
+    with pytest.raises(ModelError, match=r"recognizes 1?\d% of the digits at most"):
+        BenchTarget.load(str(foreign), digits=(images, shuffled))
 
 
-def test_providers_and_threads_are_checked() -> None:
+def test_provider_and_threads_are_checked() -> None:
     with pytest.raises(UsageError, match="AbacusExecutionProvider") as caught:
-        Subject.load("mnist-edge-int8", provider="AbacusExecutionProvider")
+        BenchTarget.load("mnist-edge-int8", provider="AbacusExecutionProvider")
     assert ", ".join(onnxruntime.get_available_providers()) in str(caught.value)
     with pytest.raises(UsageError, match="0 threads"):
-        Subject.load("mnist-edge-int8", threads=0)
-    subject = Subject.load("mnist-edge-int8", threads=2)
-    assert subject.session.get_session_options().intra_op_num_threads == 2
-    assert subject.session.get_providers() == [subject.provider] == ["CPUExecutionProvider"]
+        BenchTarget.load("mnist-edge-int8", threads=0)
+    target = BenchTarget.load("mnist-edge-int8", threads=2)
+    assert target.session.get_session_options().intra_op_num_threads == 2
+    assert target.session.get_providers() == [target.provider] == ["CPUExecutionProvider"]
 
 
 @pytest.mark.skipif(
     "MNIST_EDGE_ANCHORS" not in os.environ,
     reason="MNIST_EDGE_ANCHORS names no folder with the model zoo's mnist-12.onnx",
 )
-def test_the_model_zoo_s_network(test_digits: Digits) -> None:
-    subject = Subject.load(
+def test_network_of_the_model_zoo(test_digits: Digits) -> None:
+    target = BenchTarget.load(
         str(Path(os.environ["MNIST_EDGE_ANCHORS"], "mnist-12.onnx")), digits=test_digits
     )
-    assert (subject.scaling, subject.layout, subject.batch) == ("float 0..1", "NCHW", 1)
-    # 0..255 tells more of some 500 digits: which 500 they are must not decide.
-    other = tuple(part[500:] for part in test_digits)
-    assert Subject.load(subject.name, digits=other).scaling == "float 0..1"  # type: ignore[arg-type]
-    assert subject.accuracy(*test_digits) == pytest.approx(0.989, abs=5e-4)
+    assert (target.scaling, target.layout, target.batch) == ("float 0..1", "NCHW", 1)
+    # 0..255 recognizes more of some 500 digits: which 500 they are must not decide.
+    others = test_digits[0][500:], test_digits[1][500:]
+    assert BenchTarget.load(target.name, digits=others).scaling == "float 0..1"
+    assert target.accuracy(*test_digits) == pytest.approx(0.989, abs=5e-4)
+
+
+def test_classifier_runs_models_that_follow_the_contract(foreign: Path) -> None:
+    assert BenchTarget.load("mnist-edge-int8").runs_in_classifier
+    foreign.write_bytes(graph(shape=(1, 1, 28, 28)))
+    assert not BenchTarget.load(str(foreign)).runs_in_classifier
