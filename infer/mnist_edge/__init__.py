@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from mnist_edge.errors import (
@@ -44,6 +45,11 @@ __all__ = [
     "UsageError",
     "__version__",
 ]
+
+# From version 1.29 on, onnxruntime reports its use to its vendor, and writes a device id into the
+# user's cache folder; the variable that stops this is read when it is imported. A user who wants
+# it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.7.0"
 

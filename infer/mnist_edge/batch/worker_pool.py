@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import Connection, wait
-from typing import Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
 from mnist_edge.errors import MnistEdgeError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = ["WorkerPool", "available_cores"]
 
@@ -51,6 +52,8 @@ class WorkerPool(Generic[T, R]):
         *,
         start_method: Literal["fork", "spawn"] = "spawn",
     ) -> None:
+        import multiprocessing  # slow to import, and a single picture needs no pool
+
         forks = start_method == "fork" and sys.platform == "linux"
         context = (
             multiprocessing.get_context("fork") if forks else multiprocessing.get_context("spawn")
@@ -116,6 +119,8 @@ class WorkerPool(Generic[T, R]):
 
     def _receive(self) -> dict[int, R]:
         """Waits for the first workers that are done: their results, by the number of the task."""
+        from multiprocessing.connection import Connection, wait
+
         results: dict[int, R] = {}
         for worker in wait(list(self._busy)):
             assert isinstance(worker, Connection)
