@@ -171,7 +171,10 @@ def _classes(facts: Facts) -> Iterator[str]:
 def _photographs(facts: Facts) -> Iterator[str]:
     photos, best = facts.run.config.get("photos"), facts.best
     if photos == 0 and facts.run.dataset in _DIGIT_DATASETS:
-        yield "The network saw no photographs in training. To predict photographs, try --photos 27500."
+        yield (
+            "The network was trained without photographs. To predict photographs, try "
+            "--photos 27500."
+        )
         return
     accuracy, photo_accuracy = best.val_accuracy, best.val_photo_accuracy
     if photo_accuracy is not None and accuracy - photo_accuracy >= _PHOTO_GAP:
