@@ -6,8 +6,7 @@ from pathlib import Path
 
 from mnist_edge.cli.console import log
 from mnist_edge_trainer.architectures.registry import count_parameters
-from mnist_edge_trainer.cli.evaluate import Assessment
-from mnist_edge_trainer.cli.subject import load_subject
+from mnist_edge_trainer.evaluation.assessment import evaluate_run, is_evaluated
 from mnist_edge_trainer.reporting.report import write_report
 from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
 
@@ -26,18 +25,9 @@ def report(path: Path | None, *, data: Path | None, output: Path | None) -> None
     parameters = count_parameters(load_checkpoint(run.best).network())
     # What to try next is learnt from the validation split.
     for split in ("validation", "test"):
-        if not _is_evaluated(run, split):
+        if not is_evaluated(run, split):
             log(f"{run.path}: evaluating it on the {split} split")
-            Assessment.of(load_subject(str(run.path), split, data)).write(run.path)
+            evaluate_run(run, split, data, log)
     output = output or run.path / "report.html"
     write_report(run.path, output, parameters=parameters)
     print(f"wrote {output} ({output.stat().st_size / 1024:.0f} KiB)")
-
-
-def _is_evaluated(run: RunFolder, split: str) -> bool:
-    """Whether that was after its last checkpoint was kept, or exported."""
-    evaluation = run.path / f"evaluation-{split}.json"
-    subjects = [run.best, *run.path.glob("*-int8.onnx")]
-    return evaluation.exists() and all(
-        subject.stat().st_mtime <= evaluation.stat().st_mtime for subject in subjects
-    )

@@ -12,14 +12,8 @@ from typing import Any
 from mnist_edge.cli.console import log
 from mnist_edge.errors import TrainingError, UsageError, one_line
 from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.reporting.runs import (
-    ROOT,
-    Evaluation,
-    Run,
-    find_runs,
-    read_evaluation,
-    read_run,
-)
+from mnist_edge_trainer.evaluation.records import Evaluation
+from mnist_edge_trainer.reporting.runs import ROOT, Run, find_runs, read_evaluation, read_run
 
 __all__ = ["runs"]
 

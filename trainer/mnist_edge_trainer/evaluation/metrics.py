@@ -1,222 +1,166 @@
-"""How good a network is: of a training run, or of any exported file, on the same images."""
+"""Scores of predicted probabilities against the true classes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from mnist_edge.types import DIGITS
-from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.training.checkpoint import Checkpoint
-from mnist_edge_trainer.training.loop import predict_logits
+from mnist_edge.types import DIGITS, GrayImage
+from mnist_edge_trainer.evaluation.records import ClassScores, DetailedScores, Mistake
 
 __all__ = [
     "CONFIDENCE_BINS",
-    "ClassScores",
     "ConfidenceBin",
-    "Evaluation",
-    "Mistake",
+    "Labels",
+    "PredictFunction",
+    "Probabilities",
     "calibration_error",
+    "class_scores",
     "confidence_bins",
     "evaluate",
-    "mistaken",
-    "probabilities_of",
+    "find_mistakes",
     "wilson_interval",
 ]
 
-Probabilities = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+Probabilities: TypeAlias = npt.NDArray[np.float32]
+"""float32 ``[N, C]``: a row for each image, each row sums to 1."""
+
+Labels: TypeAlias = npt.NDArray[np.int64]
+"""int64 ``[N]``: the class of each image, 0 to C - 1."""
+
+PredictFunction: TypeAlias = Callable[[GrayImage], Probabilities]
+"""A network: uint8 ``[N, 28, 28]`` to probabilities."""
 
 CONFIDENCE_BINS = 15
-"""Of equal width, over 0..1, as Guo et al. 2017 have them."""
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """Precision, recall and F1 (fractions) of one class, or their macro average; images it has."""
-
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One wrong answer.
-
-    Attributes:
-        index: of the picture, counted from 0 in the order of the split.
-        true, predicted: names of classes.
-        confidence: in the wrong answer, fraction.
-    """
-
-    index: int
-    true: str
-    predicted: str
-    confidence: float
+"""Number of equal-width bins over 0..1, as in Guo et al. 2017."""
 
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """Answers whose confidence lies above `lower` and not above `upper`; at least one.
+    """Predictions whose confidence lies above `lower` and not above `upper`; at least one.
 
     Attributes:
         lower, upper: edges, fractions.
-        images: how many answers.
-        right: how many of them are right.
-        confidence: their mean confidence, fraction.
+        images: number of predictions.
+        correct: number of correct predictions.
+        confidence: mean confidence, fraction.
     """
 
     lower: float
     upper: float
     images: int
-    right: int
+    correct: int
     confidence: float
 
     @property
     def accuracy(self) -> float:
-        """Fraction of the answers that are right."""
-        return self.right / self.images
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores over a set of labelled pictures of C classes.
-
-    Attributes:
-        labels: names of the classes, in order.
-        accuracy: top-1, fraction.
-        accuracy_interval: its 95 % Wilson score interval, fractions.
-        loss: cross-entropy, nats.
-        ece: expected calibration error, fraction: how far confidence and accuracy lie apart, mean
-            over `CONFIDENCE_BINS` equal-width bins of confidence, weighted by the answers in each
-            (Guo et al. 2017, arXiv:1706.04599).
-        classes: one per class, in order; 0 where a figure is undefined.
-        macro: their plain average.
-        confusion: int64 ``[C, C]``, true classes by row, predicted by column.
-        mistakes: every wrong answer, the most confident first.
-    """
-
-    labels: tuple[str, ...]
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    loss: float
-    ece: float
-    classes: list[ClassScores]
-    macro: ClassScores
-    confusion: npt.NDArray[np.int64]
-    mistakes: list[Mistake]
-
-    def values(self) -> dict[str, Any]:
-        """Plain values, for JSON; each class with its name."""
-        return {
-            "accuracy": self.accuracy,
-            "accuracy_interval": list(self.accuracy_interval),
-            "loss": self.loss,
-            "ece": self.ece,
-            "classes": [
-                {"label": label} | asdict(scores)
-                for label, scores in zip(self.labels, self.classes, strict=True)
-            ],
-            "macro": asdict(self.macro),
-            "confusion": self.confusion.tolist(),
-            "mistakes": [asdict(mistake) for mistake in self.mistakes],
-        }
-
-
-def probabilities_of(checkpoint: Checkpoint) -> Callable[[npt.NDArray[np.uint8]], Probabilities]:
-    """The trained network, before calibration: uint8 ``[N, 28, 28]`` to float32 ``[N, C]``."""
-    network = checkpoint.network()
-
-    def run(images: npt.NDArray[np.uint8]) -> Probabilities:
-        logits = predict_logits(network, torch.from_numpy(images).unsqueeze(1))
-        probabilities: Probabilities = torch.softmax(logits, dim=1).numpy()
-        return probabilities
-
-    return run
+        """Fraction of the predictions that are correct."""
+        return self.correct / self.images
 
 
 def evaluate(
-    probabilities: Probabilities, digits: Digits, labels: Sequence[str] = DIGITS
-) -> Evaluation:
-    """Scores probabilities float32 ``[N, C]`` against the labels of `digits`.
+    probabilities: Probabilities, truth: Labels, labels: Sequence[str] = DIGITS
+) -> DetailedScores:
+    """Scores predictions of at least one image.
 
     Args:
-        probabilities: each row sums to 1.
-        digits: at least one picture, of classes 0 to C - 1.
-        labels: the C names of the classes.
+        probabilities: float32 ``[N, C]``.
+        truth: int64 ``[N]``, the true classes.
+        labels: names of the C classes.
+
+    Returns:
+        The scores; 0 for a figure that is undefined, such as the recall of a class without images.
     """
-    truth = digits.labels.numpy()
-    answers = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
+    is_correct = predicted == truth
     classes = range(len(labels))
-    per_class = precision_recall_fscore_support(truth, answers, labels=classes, zero_division=0)
-    macro = precision_recall_fscore_support(
-        truth, answers, labels=classes, average="macro", zero_division=0
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        truth, predicted, labels=classes, average="macro", zero_division=0
     )
     likelihood = np.clip(probabilities[np.arange(len(truth)), truth], 1e-12, 1)
-    return Evaluation(
-        labels=tuple(labels),
-        accuracy=float((answers == truth).mean()),
-        accuracy_interval=wilson_interval(int((answers == truth).sum()), len(truth)),
+    return DetailedScores(
+        accuracy=float(is_correct.mean()),
+        accuracy_interval=wilson_interval(int(is_correct.sum()), len(truth)),
         loss=float(-np.log(likelihood).mean()),
         ece=calibration_error(confidence_bins(probabilities, truth)),
-        classes=[
-            ClassScores(float(p), float(r), float(f), int(n))
-            for p, r, f, n in zip(*per_class, strict=True)
-        ],
-        macro=ClassScores(float(macro[0]), float(macro[1]), float(macro[2]), len(truth)),
-        confusion=confusion_matrix(truth, answers, labels=classes),
+        classes=class_scores(truth, predicted, labels),
+        macro=ClassScores("macro", float(precision), float(recall), float(f1), len(truth)),
+        confusion=confusion_matrix(truth, predicted, labels=classes).tolist(),
         mistakes=[
             Mistake(
                 index,
                 labels[truth[index]],
-                labels[answers[index]],
-                float(probabilities[index, answers[index]]),
+                labels[predicted[index]],
+                float(probabilities[index, predicted[index]]),
             )
-            for index in mistaken(probabilities, truth).tolist()
+            for index in find_mistakes(probabilities, truth).tolist()
         ],
     )
 
 
-def wilson_interval(right: int, images: int) -> tuple[float, float]:
-    """95 % score interval of the fraction right / images (Wilson 1927); `images` is not zero."""
-    interval = binomtest(right, images).proportion_ci(confidence_level=0.95, method="wilson")
+def class_scores(
+    truth: Labels, predicted: Labels, labels: Sequence[str], weights: Labels | None = None
+) -> list[ClassScores]:
+    """Computes precision, recall and F1 of each class.
+
+    Args:
+        truth: int64 ``[N]``, the true classes.
+        predicted: int64 ``[N]``, the predicted classes.
+        labels: names of the C classes.
+        weights: int64 ``[N]``, how many images each pair stands for; None = one.
+
+    Returns:
+        One entry for each class, in order.
+    """
+    scores = precision_recall_fscore_support(
+        truth, predicted, labels=range(len(labels)), sample_weight=weights, zero_division=0
+    )
+    return [
+        ClassScores(label, float(precision), float(recall), float(f1), int(support))
+        for label, precision, recall, f1, support in zip(labels, *scores, strict=True)
+    ]
+
+
+def wilson_interval(correct: int, images: int) -> tuple[float, float]:
+    """Computes the 95 % score interval of the fraction correct / images (Wilson 1927)."""
+    interval = binomtest(correct, images).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def mistaken(probabilities: Probabilities, truth: Labels) -> npt.NDArray[np.int64]:
-    """Where the wrong answers are, the most confident first, equals in order: int64 ``[M]``."""
+def find_mistakes(probabilities: Probabilities, truth: Labels) -> Labels:
+    """Finds the wrong predictions: int64 ``[M]`` positions, the most confident first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != truth)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
 
 
 def confidence_bins(probabilities: Probabilities, truth: Labels) -> list[ConfidenceBin]:
-    """Answers by their confidence, in `CONFIDENCE_BINS` bins, without those that have none."""
+    """Sorts predictions into `CONFIDENCE_BINS` bins by their confidence; empty bins are left out.
+
+    scikit-learn's `calibration_curve` has the same bins but does not count what is in them.
+    """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    is_right = probabilities.argmax(axis=1) == truth
+    is_correct = probabilities.argmax(axis=1) == truth
     edges = np.linspace(0, 1, CONFIDENCE_BINS + 1)
-    place = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, CONFIDENCE_BINS - 1)
+    bin_of = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, CONFIDENCE_BINS - 1)
     return [
         ConfidenceBin(
             float(edges[index]),
             float(edges[index + 1]),
-            images=int((place == index).sum()),
-            right=int(is_right[place == index].sum()),
-            confidence=float(confidence[place == index].mean()),
+            images=int((bin_of == index).sum()),
+            correct=int(is_correct[bin_of == index].sum()),
+            confidence=float(confidence[bin_of == index].mean()),
         )
-        for index in np.unique(place).tolist()
+        for index in np.unique(bin_of).tolist()
     ]
 
 
 def calibration_error(bins: Sequence[ConfidenceBin]) -> float:
-    """What `Evaluation.ece` says, of `confidence_bins`; there must be at least one."""
-    apart = sum(one.images * abs(one.accuracy - one.confidence) for one in bins)
-    return apart / sum(one.images for one in bins)
+    """Computes the expected calibration error (see `Scores.ece`) of at least one bin."""
+    distance = sum(bin_.images * abs(bin_.accuracy - bin_.confidence) for bin_ in bins)
+    return distance / sum(bin_.images for bin_ in bins)

@@ -1,4 +1,4 @@
-"""When not to answer: what a threshold on the confidence keeps back, right, wrong and no digit."""
+"""Rejection curve: what a threshold on the confidence accepts, of digits and of negatives."""
 
 from __future__ import annotations
 
@@ -6,61 +6,67 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from mnist_edge_trainer.evaluation.metrics import Labels, Probabilities
 
 __all__ = ["THRESHOLDS", "RejectionPoint", "choose_threshold", "rejection_curve"]
 
-Probabilities = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
-
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
 
-_RIGHT_KEPT_BACK = 0.01
-"""Right answers that may be kept back, of all."""
+_MAX_REJECTED_CORRECT = 0.01
+"""Share of the correct predictions that a threshold may reject."""
 
 
 @dataclass(frozen=True)
 class RejectionPoint:
-    """What is told at one threshold, as fractions of all pictures of a kind.
+    """What is accepted at one threshold.
 
     Attributes:
-        threshold: least confidence of an answer that is told.
-        right: photographs of digits, told right.
-        wrong: photographs of digits, told wrong.
-        no_digit: pictures of no digit that are told to be one.
+        threshold: predictions of a lower confidence are rejected.
+        correct: photographs of digits whose prediction is accepted and correct, fraction of all.
+        wrong: photographs of digits whose prediction is accepted and wrong, fraction of all.
+        negatives: pictures of no digit whose prediction is accepted, fraction of all.
     """
 
     threshold: float
-    right: float
+    correct: float
     wrong: float
-    no_digit: float
+    negatives: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Returns plain values, for JSON; the keys are those of the first release."""
+        return {
+            "threshold": self.threshold,
+            "right": self.correct,
+            "wrong": self.wrong,
+            "no_digit": self.negatives,
+        }
 
 
 def rejection_curve(
-    photographs: Probabilities, labels: Labels, no_digits: Probabilities
+    photographs: Probabilities, truth: Labels, negatives: Probabilities
 ) -> list[RejectionPoint]:
-    """One point for each of `THRESHOLDS`.
+    """Computes one point for each of `THRESHOLDS`.
 
     Args:
-        photographs: float32 ``[N, 10]``, of photographs of digits.
-        labels: integers ``[N]``, their digits.
-        no_digits: float32 ``[M, 10]``, of what is no digit.
+        photographs: float32 ``[N, 10]``, predictions for photographs of digits.
+        truth: int64 ``[N]``, their digits.
+        negatives: float32 ``[M, 10]``, predictions for pictures of no digit.
     """
     confidence = photographs.max(axis=1)
-    is_right = photographs.argmax(axis=1) == labels
+    is_correct = photographs.argmax(axis=1) == truth
     return [
         RejectionPoint(
             threshold,
-            right=float((is_right & (confidence >= threshold)).mean()),
-            wrong=float((~is_right & (confidence >= threshold)).mean()),
-            no_digit=float((no_digits.max(axis=1) >= threshold).mean()),
+            correct=float(np.mean(is_correct & (confidence >= threshold))),
+            wrong=float(np.mean(~is_correct & (confidence >= threshold))),
+            negatives=float(np.mean(negatives.max(axis=1) >= threshold)),
         )
         for threshold in THRESHOLDS
     ]
 
 
 def choose_threshold(curve: Sequence[RejectionPoint]) -> float:
-    """The highest threshold that keeps back at most one right answer in a hundred."""
-    everything = curve[0].right
-    allowed = [p.threshold for p in curve if p.right >= everything * (1 - _RIGHT_KEPT_BACK)]
-    return max(allowed)
+    """Chooses the highest threshold that rejects at most 1 % of the correct predictions."""
+    required = curve[0].correct * (1 - _MAX_REJECTED_CORRECT)
+    return max(point.threshold for point in curve if point.correct >= required)

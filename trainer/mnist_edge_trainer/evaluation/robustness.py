@@ -1,106 +1,147 @@
-"""How well pictures of digits are read, by what is wrong with the picture and how badly.
+"""Robustness: accuracy on simulated photographs, by corruption and severity.
 
-Every cell of the table photographs the same digits, and reads each twice: through the image front
-end, and the way that nearly every MNIST project goes (see `naive`).
+The table is that of ImageNet-C (Hendrycks and Dietterich 2019, arXiv:1903.12261). Every cell
+photographs the same digits, and preprocesses each photograph twice: through the image front end,
+and as most MNIST projects do (see `preprocess_naively`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
 from mnist_edge.preprocess.preprocessor import preprocess_one
+from mnist_edge.types import SIDE, GrayImage
 from mnist_edge_trainer.data.splits import Digits
+from mnist_edge_trainer.evaluation.metrics import Labels, PredictFunction
 from mnist_edge_trainer.synthetic.render import render
 from mnist_edge_trainer.synthetic.scenes import CORRUPTIONS, SEVERITIES
 
-__all__ = ["CorruptionScores", "Scores", "measure_robustness", "naive"]
-
-Grey = npt.NDArray[np.uint8]
-Network = Callable[[Grey], npt.NDArray[np.float32]]
+__all__ = [
+    "CellAccuracy",
+    "CorruptionAccuracy",
+    "mean_accuracy",
+    "measure_robustness",
+    "preprocess_naively",
+]
 
 _BATCH = 25
 """Photographs that a worker makes at a time."""
 
 _SEED = 2027
-"""Not the one that training photographs are made with."""
+"""Seed of the photographs; another one than that of the training photographs."""
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Top-1 of the same pictures, fractions: through the front end, and the naive way."""
+class CellAccuracy:
+    """Top-1 accuracy on the same photographs, preprocessed in two ways.
+
+    Attributes:
+        front_end: through the image front end, fraction.
+        naive: through `preprocess_naively`, fraction.
+    """
 
     front_end: float
     naive: float
 
 
 @dataclass(frozen=True)
-class CorruptionScores:
-    """Scores along one axis, one for each of `photos.SEVERITIES`."""
+class CorruptionAccuracy:
+    """A row of the table.
 
-    axis: str
-    by_severity: tuple[Scores, ...]
+    Attributes:
+        corruption: one of `CORRUPTIONS`, or ``mean``.
+        by_severity: one entry for each of `SEVERITIES`.
+    """
+
+    corruption: str
+    by_severity: tuple[CellAccuracy, ...]
 
 
-def naive(picture: Image.Image) -> Grey:
-    """Grey, resized to 28 x 28, inverted where the mean is light: uint8 ``[28, 28]``."""
-    small = np.asarray(picture.convert("L").resize((28, 28), Image.Resampling.BILINEAR))
+def preprocess_naively(picture: Image.Image) -> GrayImage:
+    """Converts to gray, resizes to 28 x 28, inverts where the mean is light.
+
+    Returns:
+        uint8 ``[28, 28]``.
+    """
+    small = np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     return 255 - small if small.mean() > 127 else small
 
 
 def measure_robustness(
-    network: Network, digits: Digits, on_axis: Callable[[CorruptionScores], None] = lambda _: None
-) -> list[CorruptionScores]:
-    """Scores every axis at every severity.
+    predict: PredictFunction,
+    digits: Digits,
+    on_corruption: Callable[[CorruptionAccuracy], None] = lambda _: None,
+) -> list[CorruptionAccuracy]:
+    """Measures the accuracy for every corruption at every severity.
 
     Args:
-        network: probabilities float32 ``[N, 10]`` of uint8 ``[N, 28, 28]``.
+        predict: the network.
         digits: to photograph, once for each cell of the table.
-        on_axis: is given each axis as it is done.
+        on_corruption: called with each row of the table when it is complete.
     """
-    labels = digits.labels.numpy()
+    truth = digits.labels.numpy()
     images = list(digits.images[:, 0].numpy())
-    scores = []
-    with WorkerPool(_read_batch) as pool:
-        for axis in CORRUPTIONS:
+    rows = []
+    with WorkerPool(_preprocess_batch) as pool:
+        for corruption in CORRUPTIONS:
             cells = []
             for severity in range(len(SEVERITIES)):
-                batches = (
-                    [(axis, severity, i, images[i]) for i in range(start, stop)]
-                    for start in range(0, len(images), _BATCH)
-                    for stop in [min(len(images), start + _BATCH)]
-                )
-                read = [pictures for batch in pool.map(batches) for pictures in batch]
-                ours, theirs = (np.stack(pictures) for pictures in zip(*read, strict=True))
+                tasks = [(corruption, severity, *numbered) for numbered in enumerate(images)]
+                batches = (tasks[i : i + _BATCH] for i in range(0, len(tasks), _BATCH))
+                pairs = [pair for results in pool.map(batches) for pair in results]
+                front_end, naive = (np.stack(inputs) for inputs in zip(*pairs, strict=True))
                 cells.append(
-                    Scores(_accuracy(network, ours, labels), _accuracy(network, theirs, labels))
+                    CellAccuracy(
+                        _accuracy(predict, front_end, truth), _accuracy(predict, naive, truth)
+                    )
                 )
-            scores.append(CorruptionScores(axis, tuple(cells)))
-            on_axis(scores[-1])
-    return scores
+            rows.append(CorruptionAccuracy(corruption, tuple(cells)))
+            on_corruption(rows[-1])
+    return rows
 
 
-def _read_batch(batch: list[tuple[str, int, int, Grey]]) -> list[tuple[Grey, Grey]]:
-    return [_read(*photograph) for photograph in batch]
+def mean_accuracy(rows: Sequence[CorruptionAccuracy]) -> CorruptionAccuracy:
+    """Averages over all corruptions, for each severity."""
+    columns = zip(*(row.by_severity for row in rows), strict=True)
+    return CorruptionAccuracy(
+        "mean",
+        tuple(
+            CellAccuracy(
+                sum(cell.front_end for cell in cells) / len(rows),
+                sum(cell.naive for cell in cells) / len(rows),
+            )
+            for cells in columns
+        ),
+    )
 
 
-def _read(axis: str, severity: int, index: int, digit: Grey) -> tuple[Grey, Grey]:
-    """What the network sees of one photograph; all black where no digit is found."""
-    rng = np.random.default_rng([_SEED, index, severity, *axis.encode()])
-    picture = render(digit, CORRUPTIONS[axis](rng, severity), rng)
+def _preprocess_batch(
+    batch: list[tuple[str, int, int, GrayImage]],
+) -> list[tuple[GrayImage, GrayImage]]:
+    return list(itertools.starmap(_photograph_and_preprocess, batch))
+
+
+def _photograph_and_preprocess(
+    corruption: str, severity: int, index: int, digit: GrayImage
+) -> tuple[GrayImage, GrayImage]:
+    """Makes the network's input of one photograph; all black where no digit is found."""
+    rng = np.random.default_rng([_SEED, index, severity, *corruption.encode()])
+    picture = render(digit, CORRUPTIONS[corruption](rng, severity), rng)
     try:
-        ours = preprocess_one(picture)
+        front_end = preprocess_one(picture)
     except NoDigitError:
-        ours = np.zeros((28, 28), np.uint8)
-    return ours, naive(picture)
+        front_end = np.zeros((SIDE, SIDE), np.uint8)
+    return front_end, preprocess_naively(picture)
 
 
-def _accuracy(network: Network, pictures: Grey, labels: npt.NDArray[np.int64]) -> float:
-    found = pictures.any(axis=(1, 2))
-    return float((found & (network(pictures).argmax(axis=1) == labels)).mean())
+def _accuracy(predict: PredictFunction, images: GrayImage, truth: Labels) -> float:
+    """Computes top-1; an image that is all black has no digit in it and counts as wrong."""
+    has_ink = images.any(axis=(1, 2))
+    return float((has_ink & (predict(images).argmax(axis=1) == truth)).mean())

@@ -1,24 +1,24 @@
-"""What others reached on MNIST's 10,000 test images, and who made the datasets: with sources."""
+"""Published results on MNIST's 10,000 test images, and the sources of the public datasets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PUBLIC_DATASETS", "RESULTS", "PublicDataset", "Result"]
+__all__ = ["PUBLIC_DATASETS", "REFERENCE_RESULTS", "PublicDataset", "ReferenceResult"]
 
 
 @dataclass(frozen=True)
-class Result:
+class ReferenceResult:
     """One published result.
 
     Attributes:
-        what: the classifier.
-        error: on MNIST's test images, fraction.
-        source: who says so.
+        classifier: what was evaluated.
+        error: error rate on MNIST's test images, fraction.
+        source: authors and year.
         url: where to read it.
     """
 
-    what: str
+    classifier: str
     error: float
     source: str
     url: str
@@ -26,55 +26,55 @@ class Result:
 
 _LECUN = ("LeCun et al. 1998", "https://doi.org/10.1109/5.726791")
 
-RESULTS = (
-    Result("linear classifier", 0.120, *_LECUN),
-    Result(
+REFERENCE_RESULTS = (
+    ReferenceResult("linear classifier", 0.120, *_LECUN),
+    ReferenceResult(
         "mnist-12 of the ONNX model zoo", 0.0110, "measured here", "https://github.com/onnx/models"
     ),
-    Result("LeNet-5", 0.0095, *_LECUN),
-    Result("boosted LeNet-4, trained with distortions", 0.0070, *_LECUN),
-    Result(
+    ReferenceResult("LeNet-5", 0.0095, *_LECUN),
+    ReferenceResult("boosted LeNet-4, trained with distortions", 0.0070, *_LECUN),
+    ReferenceResult(
         "big multi-layer perceptron, trained with distortions",
         0.0035,
         "Cireşan et al. 2010",
         "https://arxiv.org/abs/1003.0358",
     ),
-    Result(
-        "committee of 35 convolutional networks",
+    ReferenceResult(
+        "ensemble of 35 convolutional networks",
         0.0023,
         "Cireşan et al. 2012",
         "https://arxiv.org/abs/1202.2745",
     ),
-    Result(
-        "committee of DropConnect networks",
+    ReferenceResult(
+        "ensemble of DropConnect networks",
         0.0021,
         "Wan et al. 2013",
         "https://proceedings.mlr.press/v28/wan13.html",
     ),
-    Result(
+    ReferenceResult(
         "ensemble of ensembles of convolutional networks, the best one",
         0.0009,
         "An et al. 2020",
         "https://arxiv.org/abs/2008.10400",
     ),
 )
-"""From the worst to the best."""
+"""From the highest error rate to the lowest."""
 
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """A dataset that anyone can get.
+    """A published dataset.
 
     Attributes:
-        title: its name as its makers write it.
-        what: of what its pictures are.
-        training, test: how many images, before any are held out.
-        source: who made it.
-        url: where to read of it.
+        title: its name as its authors write it.
+        content: what its images show.
+        training, test: numbers of images, before a validation split is held out.
+        source: authors and year.
+        url: where to read about it.
     """
 
     title: str
-    what: str
+    content: str
     training: int
     test: int
     source: str

@@ -1,6 +1,6 @@
-"""``report.html``: everything a run's folder says, in one file that opens offline and prints.
+"""Writes ``report.html``: the files of a run, in one page that opens offline and prints.
 
-The file holds its pictures and its style, needs no script and no network, and fits on two pages
+The page holds its pictures and its style, needs no script and no network, and fits on two pages
 of A4.
 """
 
@@ -19,48 +19,43 @@ from typing import Any
 import jinja2
 import numpy as np
 from markupsafe import Markup, escape
-from sklearn.metrics import precision_recall_fscore_support
 
 from mnist_edge import __version__
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
-from mnist_edge_trainer.reporting.recommendations import Facts, advise
-from mnist_edge_trainer.reporting.reference_results import PUBLIC_DATASETS, RESULTS
-from mnist_edge_trainer.reporting.runs import (
-    ClassScores,
-    Evaluation,
-    Run,
-    read_evaluation,
-    read_run,
-    twins,
-)
+from mnist_edge_trainer.evaluation.metrics import class_scores
+from mnist_edge_trainer.evaluation.records import ClassScores, Evaluation
+from mnist_edge_trainer.reporting.recommendations import Facts, recommend
+from mnist_edge_trainer.reporting.reference_results import PUBLIC_DATASETS, REFERENCE_RESULTS
+from mnist_edge_trainer.reporting.runs import Run, read_evaluation, read_run, runs_of_same_recipe
 
 __all__ = ["write_report"]
 
-_MOST_CLASSES = 12
-"""More rows do not fit on the page."""
+_MAX_CLASSES = 12
+"""Rows of the table of classes that fit on the page."""
 
-_MOST_ADVICE = 6
-"""More would be no advice, and would leave no room for the pictures."""
+_MAX_RECOMMENDATIONS = 6
+"""More would leave no room for the pictures."""
 
 _PICTURES = {
-    "curves": "curves.png",
-    "confusion": "confusion-test.png",
-    "mistakes": "mistakes-test.png",
-    "reliability": "reliability-test.png",
-    "predictions": "predictions-test.png",
-    "attention": "attention-test.png",
-    "filters": "filters.png",
+    "curves": ("curves.png",),
+    "confusion": ("confusion-test.png",),
+    "mistakes": ("mistakes-test.png",),
+    "reliability": ("reliability-test.png",),
+    "predictions": ("predictions-test.png",),
+    "saliency": ("saliency-test.png", "attention-test.png"),
+    "filters": ("filters.png",),
 }
+"""Files of each picture; the first that is there is shown. The last ones are of 0.7 and before."""
 
 
 def write_report(folder: Path, path: Path, *, parameters: int | None) -> None:
-    """Makes the report of a run that `mnist-edge evaluate` has scored.
+    """Writes the report of a run that `mnist-edge evaluate` has evaluated.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         path: the file to write.
-        parameters: trainable ones of the network; None = not known.
+        parameters: number of trainable parameters of the network; None = unknown.
 
     Raises:
         UsageError: there is no such run, or it has no epoch or no evaluation yet.
@@ -81,22 +76,22 @@ def _render(folder: Path, parameters: int | None) -> str:
     if test is None:
         command = f"mnist-edge evaluate {quote(str(folder))}"
         raise UsageError(f"{folder}: not evaluated yet; run `{command}` first")
-    same_recipe = twins(run)
+    same_recipe = runs_of_same_recipe(run)
     chosen_by = read_evaluation(folder, "validation") or test
-    facts = Facts(run, chosen_by, test, parameters, sorted({twin.seed for twin in same_recipe}))
+    facts = Facts(run, chosen_by, test, parameters, sorted({other.seed for other in same_recipe}))
     return _template().render(
         version=__version__,
         run=run,
         test=test,
         parameters=parameters,
         dataset=PUBLIC_DATASETS.get(test.dataset),
-        recipe={name: _plain(value) for name, value in run.config.items() if value != ""},
+        recipe={name: _format(value) for name, value in run.config.items() if value != ""},
         spread=_spread(same_recipe),
         classes=_class_rows(test),
         comparison=_comparison(run, test) if test.dataset == "mnist" else [],
-        advice=advise(facts)[:_MOST_ADVICE],
+        recommendations=recommend(facts)[:_MAX_RECOMMENDATIONS],
         chosen_by=chosen_by.split,
-        pictures={name: _data_uri(folder / file) for name, file in _PICTURES.items()},
+        pictures={name: _first_data_uri(folder, files) for name, files in _PICTURES.items()},
     )
 
 
@@ -109,17 +104,17 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = "{:.2%}".format
-    environment.filters["with_options"] = _with_options
+    environment.filters["mark_options"] = _mark_options
     return environment.get_template("report.html.j2")
 
 
-def _with_options(sentence: str) -> Markup:
-    """The sentence as HTML, with the options of the command line that it names marked as such."""
+def _mark_options(sentence: str) -> Markup:
+    """Escapes a sentence for HTML, and marks its command line options as code."""
     return Markup(re.sub(r"--[a-z][a-z-]*", r"<code>\g<0></code>", str(escape(sentence))))
 
 
-def _plain(value: Any) -> str:
-    """A value of the recipe, whatever it is, for people."""
+def _format(value: Any) -> str:
+    """Formats a value of the recipe, of any type that JSON has."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -130,7 +125,7 @@ def _plain(value: Any) -> str:
 
 
 def _spread(same_recipe: Sequence[Run]) -> str | None:
-    """Mean and deviation of the test accuracy over the seeds that were evaluated, if several."""
+    """Formats mean and deviation of the test accuracy over all evaluated seeds, if several."""
     accuracies = {
         run.seed: test.accuracy
         for run in same_recipe
@@ -138,76 +133,82 @@ def _spread(same_recipe: Sequence[Run]) -> str | None:
     }
     if len(accuracies) < 2:
         return None
-    mean, deviation = (f(accuracies.values()) for f in (statistics.mean, statistics.stdev))
+    mean = statistics.mean(accuracies.values())
+    deviation = statistics.stdev(accuracies.values())
     seeds = ", ".join(map(str, sorted(accuracies)))
     return f"seeds {seeds}: {100 * mean:.2f} ± {100 * deviation:.2f}%"
 
 
 @dataclass(frozen=True)
 class _ClassRow:
+    """Scores of one class, by precision."""
+
     fp32: ClassScores
     int8: ClassScores | None
 
 
 def _class_rows(evaluation: Evaluation) -> list[_ClassRow]:
-    """A row for each class, or, of many, for those with the least F1."""
-    labels = [scores.label for scores in evaluation.classes]
-    int8: Sequence[ClassScores | None] = [None] * len(labels)
+    """Makes a row for each class; of many classes, for those with the lowest F1."""
+    int8: Sequence[ClassScores | None] = [None] * len(evaluation.classes)
     if evaluation.int8 is not None:
-        int8 = _scores_of(evaluation.int8.confusion, labels)
+        labels = [scores.label for scores in evaluation.classes]
+        # The file has no scores of each class. A cell counts as many images as it says.
+        true, predicted = np.indices((len(labels), len(labels)))
+        counts = np.ravel(evaluation.int8.confusion)
+        int8 = class_scores(true.ravel(), predicted.ravel(), labels, counts)
     rows = [_ClassRow(*pair) for pair in zip(evaluation.classes, int8, strict=True)]
-    if len(rows) > _MOST_CLASSES:
-        rows = sorted(rows, key=lambda row: row.fp32.f1)[:_MOST_CLASSES]
+    if len(rows) > _MAX_CLASSES:
+        rows = sorted(rows, key=lambda row: row.fp32.f1)[:_MAX_CLASSES]
     return rows
 
 
-def _scores_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> list[ClassScores]:
-    """Precision, recall and F1 of a confusion matrix: each cell is a sample as heavy as it is."""
-    true, predicted = np.indices((len(labels), len(labels)))
-    scores = precision_recall_fscore_support(
-        true.ravel(),
-        predicted.ravel(),
-        sample_weight=np.ravel(confusion),
-        labels=range(len(labels)),
-        zero_division=0,
-    )
-    return [
-        ClassScores(label, float(p), float(r), float(f), int(n))
-        for label, p, r, f, n in zip(labels, *scores, strict=True)
-    ]
-
-
 @dataclass(frozen=True)
-class _Compared:
-    """A row of the comparison: `own`, or published; `near`: chance alone could tell them apart."""
+class _ComparisonRow:
+    """A row of the comparison with published results.
 
-    what: str
+    Attributes:
+        classifier: what was evaluated.
+        error: error rate, fraction.
+        source, url: where the result was published; of this run, empty and None.
+        is_this_run: whether it is of this run.
+        is_close: whether a published result lies within the interval of this run.
+    """
+
+    classifier: str
     error: float
-    source: str
-    url: str | None
-    own: bool
-    near: bool
+    source: str = ""
+    url: str | None = None
+    is_this_run: bool = False
+    is_close: bool = False
 
 
-def _comparison(run: Run, test: Evaluation) -> list[_Compared]:
+def _comparison(run: Run, test: Evaluation) -> list[_ComparisonRow]:
+    """Makes the rows of the comparison, from the highest error rate to the lowest."""
     low, high = test.accuracy_interval
+    name = f"{run.arch}, this run"
     rows = [
-        _Compared(p.what, p.error, p.source, p.url, False, low <= 1 - p.error <= high)
-        for p in RESULTS
+        _ComparisonRow(
+            result.classifier,
+            result.error,
+            result.source,
+            result.url,
+            is_close=low <= 1 - result.error <= high,
+        )
+        for result in REFERENCE_RESULTS
     ]
-    rows.append(_Compared(f"{run.arch}, this run", 1 - test.accuracy, "", None, True, False))
+    rows.append(_ComparisonRow(name, 1 - test.accuracy, is_this_run=True))
     if test.int8 is not None:
-        error = 1 - test.int8.accuracy
-        rows.append(_Compared(f"{run.arch}, this run, int8", error, "", None, True, False))
+        rows.append(_ComparisonRow(f"{name}, int8", 1 - test.int8.accuracy, is_this_run=True))
     return sorted(rows, key=lambda row: -row.error)
 
 
-def _data_uri(path: Path) -> str | None:
-    """A PNG as a data: URI; None where there is no such picture."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if not data.startswith(b"\x89PNG"):
-        return None
-    return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+def _first_data_uri(folder: Path, files: Sequence[str]) -> str | None:
+    """Encodes the first file that is a PNG as a data: URI; None where none is."""
+    for file in files:
+        try:
+            data = (folder / file).read_bytes()
+        except OSError:
+            continue
+        if data.startswith(b"\x89PNG"):
+            return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+    return None
