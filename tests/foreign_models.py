@@ -16,7 +16,7 @@ _SHARPNESS = 60
 
 
 def brightness(labels: Sequence[str], preprocessing: str = "plain-1") -> bytes:
-    """Tells how light a picture is on average: the first class is black, the last one white."""
+    """Returns an ONNX model of average brightness: its first class is black, its last white."""
     levels = np.linspace(0, 1, len(labels))
     # The nearest level is where 2 m l - l² is largest, for a mean of m.
     weight = np.tile(2 * _SHARPNESS * levels / (784 * 255), (784, 1)).astype(np.float32)
@@ -47,7 +47,7 @@ def brightness(labels: Sequence[str], preprocessing: str = "plain-1") -> bytes:
 
 
 def relabelled(labels: Sequence[str]) -> bytes:
-    """The bundled model, with other names for the ten digits."""
+    """Returns the bundled ONNX model with other names for the ten digits."""
     bundled = Model.load()
     model = onnx.load_from_string(bundled.content)
     del model.metadata_props[:]

@@ -1,4 +1,4 @@
-"""A real linear classifier of digits, as other people would have exported it."""
+"""A linear classifier of digits, exported to ONNX in the forms that other people use."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ __all__ = ["LinearDigits"]
 
 @dataclass(frozen=True)
 class LinearDigits:
-    """Softmax regression on pictures in 0..1, by scikit-learn."""
+    """Softmax regression on images in 0..1, fitted by scikit-learn."""
 
     fitted: LogisticRegression
 
     @classmethod
     def train(cls, digits: Digits) -> LinearDigits:
+        """Fits it to images and labels."""
         images, labels = digits
         return cls(LogisticRegression(C=0.05).fit(images.reshape(-1, 784) / 255, labels))
 
     def scores(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """Probabilities ``[N, 10]`` of uint8 ``[N, 28, 28]``, by scikit-learn itself."""
+        """Probabilities ``[N, 10]`` of uint8 ``[N, 28, 28]``, computed by scikit-learn."""
         scores: npt.NDArray[np.float64] = self.fitted.predict_proba(images.reshape(-1, 784) / 255)
         return scores
 
@@ -41,7 +42,16 @@ class LinearDigits:
         probabilities: bool = False,
         extra_outputs: bool = False,
     ) -> bytes:
-        """The same classifier for pictures whose background is `black` and whose ink is `white`."""
+        """Returns an ONNX model of the same classifier.
+
+        Args:
+            black: level of the background in its input.
+            white: level of the ink.
+            kind: type of its input, of `onnx.TensorProto`.
+            shape: of its input.
+            probabilities: it names its output so, not ``logits``.
+            extra_outputs: two more outputs, which are not scores, come first.
+        """
         weight = self.fitted.coef_.T / (white - black)
         bias = self.fitted.intercept_ - black * weight.sum(axis=0)
         nodes = [
@@ -51,7 +61,7 @@ class LinearDigits:
             helper.make_node("Add", ["product", "bias"], ["sum"]),
             helper.make_node("Cast", ["sum"], ["logits"], to=TensorProto.FLOAT),
             helper.make_node("Softmax", ["logits"], ["probabilities"]),
-            helper.make_node("ArgMax", ["logits"], ["answer"], axis=1),
+            helper.make_node("ArgMax", ["logits"], ["class"], axis=1),
         ]
         outputs = [
             helper.make_tensor_value_info(
@@ -59,9 +69,9 @@ class LinearDigits:
             )
         ]
         if extra_outputs:
-            # What comes before the scores: one integer for each picture, and their pixels.
+            # An integer for each picture, and their pixels.
             outputs = [
-                helper.make_tensor_value_info("answer", TensorProto.INT64, None),
+                helper.make_tensor_value_info("class", TensorProto.INT64, None),
                 helper.make_tensor_value_info("wide", TensorProto.DOUBLE, None),
                 *outputs,
             ]

@@ -1,42 +1,69 @@
-"""Run with the Python that a wheel was installed into: is this the light install it claims to be?
+"""Checks a wheel with the Python that it was installed into: it must be light and complete.
 
 python tests/integration/check_wheel.py dist/mnist_edge-*.whl
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import sys
 import zipfile
+from pathlib import PurePosixPath
 
 TRAINING = {"torch", "torchvision", "onnx", "onnxscript", "matplotlib", "scikit-learn", "scipy"}
-WANTED = {
+REQUIRED = {
     "mnist_edge/py.typed",
     "mnist_edge/models/mnist-edge-int8.onnx",
     "mnist_edge/models/mnist-edge-fp32.onnx",
     "mnist_edge/models/mnist-edge-nano-int8.onnx",
-    "mnist_edge/models/mnist-edge-large-int8.onnx",
-    "mnist_edge/models/mnist-edge-committee-int8.onnx",
     "mnist_edge/models/SHA256SUMS",
     "mnist_edge/models/README.md",
     "mnist_edge_trainer/py.typed",
+    "mnist_edge_trainer/teachers/SHA256SUMS",
 }
 
 
-def main(wheel: str) -> None:
+def check_installed() -> set[str]:
+    """Returns the names of the installed packages, of which none is for training."""
     installed = {dist.metadata["Name"].lower() for dist in importlib.metadata.distributions()}
     heavy = installed & TRAINING
     assert not heavy, f"the base install brings {heavy}"
+    return installed
 
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert names >= WANTED, f"not in the wheel: {WANTED - names}"
+
+def check_files(wheel: zipfile.ZipFile) -> None:
+    """Looks for every file that must be there, models with their checksums, and for no other."""
+    names = set(wheel.namelist())
+    assert names >= REQUIRED, f"not in the wheel: {REQUIRED - names}"
     unwanted = {
         name for name in names if name.endswith(".gz") or "samples" in name or "tests" in name
     }
     assert not unwanted, f"in the wheel: {unwanted}"
-    print(
-        f"{wheel.rsplit('/', 1)[-1]}: {len(names)} files; installed: {', '.join(sorted(installed))}"
-    )
+
+    listed = set()
+    for sums in (name for name in names if name.endswith("/SHA256SUMS")):
+        for line in wheel.read(sums).decode().splitlines():
+            checksum, _, file = line.partition("  ")
+            name = str(PurePosixPath(sums).with_name(file))
+            assert name in names, f"not in the wheel: {name}"
+            assert hashlib.sha256(wheel.read(name)).hexdigest() == checksum, f"{name}: damaged"
+            listed.add(name)
+    models = {
+        name
+        for name in names
+        if name.endswith(".onnx") and PurePosixPath(name).parent.name in ("models", "teachers")
+    }
+    assert models == listed, f"without a checksum: {models - listed}"
+
+
+def main(path: str) -> None:
+    """Checks the wheel at `path`, and what it was installed with."""
+    installed = check_installed()
+    with zipfile.ZipFile(path) as wheel:
+        check_files(wheel)
+        count = len(wheel.namelist())
+    print(f"{path.rsplit('/', 1)[-1]}: {count} files; installed: {', '.join(sorted(installed))}")
 
 
 if __name__ == "__main__":
