@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -17,21 +18,30 @@ T = TypeVar("T")
 
 
 def with_options(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Decorates a function of one options object: Typer sees a parameter for each of its fields."""
+    """Decorates a function of one options object: Typer sees a parameter for each of its fields.
+
+    A flag of an earlier release is a parameter of its own, which help does not show.
+    """
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    hidden = {_hidden_name(flag): (flag, field) for field in fields for flag in _old_flags(field)}
 
     def decorate(run: Callable[[T], None]) -> Callable[..., None]:
         def command(**values: Any) -> None:
+            for name, (_, field) in hidden.items():
+                value = values.pop(name)
+                # Where both names are used, the new one counts.
+                if value != field.default and values[field.name] == field.default:
+                    values[field.name] = value
             run(kind(**values))
 
         hints = get_type_hints(kind)
         parameters = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=Annotated[hints[field.name], _parameter(field)],
+            _parameter(field.name, field, hints[field.name], _details(field)) for field in fields
+        ] + [
+            _parameter(
+                name, field, hints[field.name], typer.Option(flag, hidden=True, **_range(field))
             )
-            for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+            for name, (flag, field) in hidden.items()
         ]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -41,19 +51,44 @@ def with_options(kind: type[T]) -> Callable[[Callable[[T], None]], Callable[...,
     return decorate
 
 
-def _parameter(field: dataclasses.Field[Any]) -> Any:
+def _old_flags(field: dataclasses.Field[Any]) -> tuple[str, ...]:
+    return option_of(field).hidden_flags
+
+
+def _hidden_name(flag: str) -> str:
+    """A parameter's name for a hidden flag; no field begins like it."""
+    return "hidden" + re.sub(r"\W+", "_", flag)
+
+
+def _parameter(
+    name: str, field: dataclasses.Field[Any], hint: Any, details: Any
+) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[hint, details],
+    )
+
+
+def _details(field: dataclasses.Field[Any]) -> Any:
+    """Typer's description of a field's parameter."""
     option = option_of(field)
     details: dict[str, Any] = {
         "help": option.help,
         "metavar": option.metavar,
-        "min": option.minimum,
-        "max": option.maximum,
         "show_default": _shown_default(field, option),
         "rich_help_panel": option.panel,
+        **_range(field),
     }
     if option.is_argument:
         return typer.Argument(**details)
     return typer.Option(*option.flags, **details)
+
+
+def _range(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    option = option_of(field)
+    return {"min": option.minimum, "max": option.maximum}
 
 
 def _shown_default(field: dataclasses.Field[Any], option: Option) -> str | bool:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.atomic import atomic_write, make_folder
-from mnist_edge.outputs.tables import print_table
-from mnist_edge.types import DIGITS
-from mnist_edge_trainer.cli.subject import Subject, load_subject
-from mnist_edge_trainer.evaluation import metrics as scoring
-from mnist_edge_trainer.evaluation import plots as figures
-from mnist_edge_trainer.evaluation.rejection import rejection_curve
-from mnist_edge_trainer.evaluation.robustness import CorruptionScores, Scores, measure_robustness
-from mnist_edge_trainer.evaluation.saliency import occlusion
-from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
-from mnist_edge_trainer.synthetic.scenes import SEVERITIES
+from mnist_edge.options import option
+from mnist_edge_trainer.cli.common import DATA, JSON_FLAGS, NEGATED, examples, training_packages
 
-__all__ = ["Assessment", "evaluate", "rejection", "robustness"]
+if TYPE_CHECKING:
+    from mnist_edge_trainer.evaluation import metrics as scoring
+    from mnist_edge_trainer.evaluation.assessment import Assessment
+    from mnist_edge_trainer.evaluation.rejection import RejectionPoint
+    from mnist_edge_trainer.evaluation.robustness import CorruptionScores
+    from mnist_edge_trainer.evaluation.target import EvaluationTarget
 
-_LOOKED_AT = 20
-"""Pictures in which is shown where the network looked."""
+__all__ = ["EXAMPLES", "EvaluateOptions", "evaluate"]
+
+EXAMPLES = examples(
+    "mnist-edge evaluate",
+    "mnist-edge evaluate runs/mine --split validation",
+    "mnist-edge evaluate mnist-edge-int8",
+    "mnist-edge evaluate mnist-edge-int8 --robustness",
+    "mnist-edge evaluate mnist-edge-int8 --rejection --output .",
+)
+
+_PICTURES = 500
+"""Digits in each cell of the table of robustness, by default."""
 
 _WIDEST_MATRIX = 80
 """Characters; a wider one would not fit a terminal."""
@@ -40,141 +41,126 @@ _MOST_CONFUSED = 20
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """What is found out about a subject, ready to be printed, written and drawn.
+class EvaluateOptions:
+    """Options of `mnist-edge evaluate`.
 
-    Attributes:
-        subject: what was scored.
-        probabilities: float32 ``[N, C]``, its answers.
-        scores: of them.
-        int8: scores of the quantized file that was exported from it, on the same pictures.
+    Raises:
+        UsageError: the options contradict one another.
     """
 
-    subject: Subject
-    probabilities: npt.NDArray[np.float32]
-    scores: scoring.Evaluation
-    int8: scoring.Evaluation | None
+    target: str | None = option(
+        None,
+        "A run's folder, an .onnx file, or a bundled model's name.",
+        metavar="RUN|MODEL",
+        shown_default="the latest run",
+        is_argument=True,
+    )
+    split: str = option(
+        "test", "test, or validation (the images that a run held out).", metavar="NAME"
+    )
+    data: Path | None = option(None, **DATA)
+    output: Path | None = option(
+        None,
+        "Folder for the JSON and the pictures.",
+        metavar="FOLDER",
+        shown_default="the run's, or none",
+        hidden_flags=("--out",),
+    )
+    svg: bool = option(False, "Draw every picture as SVG too.", "--svg")
+    robustness: bool = option(
+        False,
+        "Evaluate on corrupted images instead: simulated photographs.",
+        "--robustness",
+        hidden_flags=(NEGATED.format("robustness"),),
+    )
+    pictures: int | None = option(
+        None,
+        "With --robustness: digits in each cell of the table.",
+        metavar="N",
+        minimum=1,
+        maximum=10_000,
+        shown_default=str(_PICTURES),
+    )
+    rejection: bool = option(
+        False,
+        "Show accuracy against rejection threshold instead.",
+        "--rejection",
+        hidden_flags=(NEGATED.format("rejection"),),
+    )
+    as_json: bool = option(False, *JSON_FLAGS)
 
-    @classmethod
-    def of(cls, subject: Subject) -> Assessment:
-        """Runs the network, and its int8 file where there is one, over the subject's digits."""
-        images = subject.digits.images[:, 0].numpy()
-        score = functools.partial(scoring.evaluate, digits=subject.digits, labels=subject.labels)
-        probabilities = subject.network(images)
-        int8 = score(subject.int8.run(images)) if subject.int8 else None
-        return cls(subject, probabilities, score(probabilities), int8)
-
-    def values(self) -> dict[str, Any]:
-        """What ``--json`` prints and ``evaluation-SPLIT.json`` holds; fractions, no percent.
-
-        The int8 file is named without its folder, which is the run's.
-        """
-        int8 = None
-        if self.int8 and self.subject.int8:
-            values = self.int8.values()
-            kept = ("accuracy", "accuracy_interval", "loss", "ece", "macro", "confusion")
-            int8 = {
-                "file": Path(self.subject.int8.name).name,
-                "bytes": len(self.subject.int8.content),
-            } | {name: values[name] for name in kept}
-        return {
-            "model": self.subject.name,
-            "split": self.subject.split,
-            "dataset": self.subject.dataset,
-            "images": len(self.subject.digits),
-            **self.scores.values(),
-            "int8": int8,
-        }
-
-    def write(self, folder: Path, *, svg: bool = False) -> list[Path]:
-        """Writes the JSON and every picture, named after the split, and returns their paths.
-
-        Args:
-            folder: is made where it is missing.
-            svg: write each picture as SVG as well as PNG.
-
-        Raises:
-            OutputError: one cannot be written.
-        """
-        make_folder(folder)
-        path = folder / f"evaluation-{self.subject.split}.json"
-        with atomic_write(path) as partial:
-            partial.write_text(json.dumps(self.values(), indent=2) + "\n", encoding="utf-8")
-        paths = [path]
-        for name, draw in self._pictures().items():
-            for suffix in ("png", "svg") if svg else ("png",):
-                picture = folder / f"{name}.{suffix}"
-                draw(picture)
-                paths.append(picture)
-        return paths
-
-    def _pictures(self) -> dict[str, Callable[[Path], None]]:
-        """How to draw each picture, by its name; what takes long is done once."""
-        names, split, filters = self.subject.labels, self.subject.split, self.subject.filters
-        images = self.subject.digits.images[:, 0].numpy()
-        truth = self.subject.digits.labels.numpy()
-        some = figures.first_of_each(truth, _LOOKED_AT)
-        maps = occlusion(self.subject.network, images[some], truth[some], stride=1)
-        answers = (images, truth, self.probabilities, names)
-        pictures: dict[str, Callable[[Path], None]] = {
-            f"confusion-{split}": lambda path: figures.draw_confusion_matrix(
-                self.scores.confusion, names, path
-            ),
-            f"mistakes-{split}": lambda path: figures.draw_mistakes(*answers, path),
-            f"predictions-{split}": lambda path: figures.draw_predictions(*answers, path),
-            f"reliability-{split}": lambda path: figures.draw_reliability(
-                self.probabilities, truth, path
-            ),
-            f"attention-{split}": lambda path: figures.draw_saliency(
-                images[some], maps, truth[some], names, path
-            ),
-        }
-        if filters is not None:
-            pictures["filters"] = lambda path: figures.draw_filters(filters, path)
-        return pictures
+    def __post_init__(self) -> None:
+        if self.robustness and self.rejection:
+            raise UsageError("--robustness and --rejection: choose one")
+        if self.pictures is not None and not self.robustness:
+            raise UsageError("--pictures: goes with --robustness")
+        if self.robustness and self.output is not None:
+            raise UsageError(
+                "--output: --robustness draws no picture; redirect its table or its --json"
+            )
 
 
-def evaluate(
-    target: str | None,
-    *,
-    split: str,
-    data: Path | None,
-    out: Path | None,
-    as_json: bool,
-    svg: bool = False,
-) -> None:
-    """Scores a run's best checkpoint or an exported model; prints, and draws what it found.
+def evaluate(options: EvaluateOptions) -> None:
+    """Score a network: top-1, precision, recall, F1, calibration, confusion matrix.
 
-    Args:
-        target: a run's folder, a model file or a bundled model's name; None = the latest run.
-        split: ``test`` or ``validation``.
-        data: the dataset's folder; None = wherever it is by default.
-        out: folder for the JSON and the pictures; None = the run's, and none for a model file.
-        as_json: print JSON instead of tables.
-        svg: draw every picture as SVG as well as PNG.
+    For a run, or with --output, the same is written as evaluation-SPLIT.json, with pictures: the
+    confusion matrix, the most confident mistakes, predictions beside the truth, the reliability
+    diagram, the first layer's filters, and saliency maps.
     """
-    assessment = Assessment.of(load_subject(target, split, data))
-    if as_json:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.target import load_target
+
+    target = load_target(options.target, options.split, options.data, log)
+    if options.robustness:
+        _measure_robustness(_check_digits(target, "--robustness"), options)
+    elif options.rejection:
+        _measure_rejection(_check_digits(target, "--rejection"), options)
+    else:
+        _measure_accuracy(target, options)
+
+
+def _check_digits(target: EvaluationTarget, flag: str) -> EvaluationTarget:
+    from mnist_edge.types import DIGITS
+
+    if target.labels != DIGITS:
+        raise UsageError(
+            f"{flag}: only digits are photographed, and {target.name} predicts "
+            f"{', '.join(target.labels)}"
+        )
+    return target
+
+
+def _measure_accuracy(target: EvaluationTarget, options: EvaluateOptions) -> None:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.assessment import assess
+
+    assessment = assess(target)
+    if options.as_json:
         print(json.dumps(assessment.values(), indent=2))
     else:
         _print_assessment(assessment)
-    folder = out or assessment.subject.folder
+    folder = options.output or target.folder
     if folder is not None:
-        for path in assessment.write(folder, svg=svg):
+        for path in assessment.write(folder, svg=options.svg):
             log(f"wrote {path}")
 
 
-def robustness(
-    target: str | None, *, split: str, data: Path | None, pictures: int, as_json: bool
-) -> None:
-    """Scores photographs of digits by what is wrong with them, beside the naive way."""
-    subject = _of_digits(load_subject(target, split, data), "--robustness")
-    digits = subject.digits[:pictures]
-    log(f"{subject.name}: {len(digits):,} digits of the {split} split, photographed in each cell")
+def _measure_robustness(target: EvaluationTarget, options: EvaluateOptions) -> None:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.robustness import (
+            CorruptionScores,
+            Scores,
+            measure_robustness,
+        )
+        from mnist_edge_trainer.synthetic.scenes import SEVERITIES
+
+    digits = target.digits[: options.pictures or _PICTURES]
+    log(
+        f"{target.name}: {len(digits):,} digits of the {options.split} split, photographed in "
+        "each cell"
+    )
     axes = measure_robustness(
-        subject.network,
-        digits,
-        on_axis=lambda axis: log(f"  {axis.axis}: done"),
+        target.predict, digits, on_axis=lambda axis: log(f"  {axis.axis}: done")
     )
     means = [
         Scores(
@@ -186,20 +172,19 @@ def robustness(
         for s in range(len(SEVERITIES))
     ]
     rows = [*axes, CorruptionScores("mean", tuple(means))]
-    if as_json:
-        print(
-            json.dumps(
-                {"model": subject.name, "split": split, "pictures": len(digits)}
-                | {
-                    row.axis: [dataclasses.asdict(scores) for scores in row.by_severity]
-                    for row in rows
-                },
-                indent=2,
-            )
-        )
-        return
+    if options.as_json:
+        values = {"model": target.name, "split": options.split, "pictures": len(digits)}
+        cells = {row.axis: [asdict(scores) for scores in row.by_severity] for row in rows}
+        print(json.dumps(values | cells, indent=2))
+    else:
+        _print_robustness(rows, SEVERITIES)
+
+
+def _print_robustness(rows: Sequence[CorruptionScores], severities: Sequence[str]) -> None:
+    from mnist_edge.outputs.tables import print_table
+
     print_table(
-        ["axis", *(column for name in SEVERITIES for column in (name, "naive"))],
+        ["corruption", *(column for name in severities for column in (name, "naive"))],
         [
             [
                 row.axis,
@@ -214,49 +199,48 @@ def robustness(
     )
 
 
-def rejection(
-    target: str | None, *, split: str, data: Path | None, out: Path | None, as_json: bool
-) -> None:
-    """What a least confidence keeps back, of photographs of a split and of what is no digit."""
-    subject = _of_digits(load_subject(target, split, data), "--rejection")
-    photographs = held_out_photos(subject.digits)
+def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> None:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.plots import draw_rejection
+        from mnist_edge_trainer.evaluation.rejection import rejection_curve
+        from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
+
+    photographs = held_out_photos(target.digits)
     curve = rejection_curve(
-        subject.network(photographs.images[:, 0].numpy()),
+        target.predict(photographs.images[:, 0].numpy()),
         photographs.labels.numpy(),
-        subject.network(held_out_negatives(subject.digits).images[:, 0].numpy()),
+        target.predict(held_out_negatives(target.digits).images[:, 0].numpy()),
     )
-    if as_json:
-        print(json.dumps([dataclasses.asdict(point) for point in curve], indent=2))
+    if options.as_json:
+        print(json.dumps([asdict(point) for point in curve], indent=2))
     else:
-        print_table(
-            [
-                "least confidence",
-                "photographs told right",
-                "told wrong",
-                "no digit, told to be one",
-            ],
-            [
-                [
-                    f"{p.threshold:.2f}",
-                    f"{p.right:.1%}",
-                    f"{p.wrong:.1%}",
-                    f"{p.no_digit:.1%}",
-                ]
-                for p in curve
-            ],
-        )
-    out = out or subject.folder
-    if out is not None:
-        figures.draw_rejection(curve, out / "rejection.png")
-        log(f"wrote {out / 'rejection.png'}")
+        _print_rejection(curve)
+    folder = options.output or target.folder
+    if folder is not None:
+        draw_rejection(curve, folder / "rejection.png")
+        log(f"wrote {folder / 'rejection.png'}")
+
+
+def _print_rejection(curve: Sequence[RejectionPoint]) -> None:
+    from mnist_edge.outputs.tables import print_table
+
+    print_table(
+        ["threshold", "photographs right", "wrong", "non-digits accepted"],
+        [
+            [f"{p.threshold:.2f}", f"{p.right:.1%}", f"{p.wrong:.1%}", f"{p.no_digit:.1%}"]
+            for p in curve
+        ],
+    )
 
 
 def _print_assessment(assessment: Assessment) -> None:
-    subject, scores = assessment.subject, assessment.scores
+    from mnist_edge.outputs.tables import print_table
+
+    target, scores = assessment.target, assessment.scores
     low, high = scores.accuracy_interval
     print(
-        f"{subject.name}: top-1 {scores.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}) "
-        f"on {scores.macro.support:,} {subject.split} images ({len(scores.mistakes):,} wrong), "
+        f"{target.name}: top-1 {scores.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}) "
+        f"on {scores.macro.support:,} {target.split} images ({len(scores.mistakes):,} wrong), "
         f"cross-entropy {scores.loss:.4f}, calibration error (ECE) {scores.ece:.2%}\n"
     )
     if assessment.int8:
@@ -275,6 +259,8 @@ def _print_assessment(assessment: Assessment) -> None:
 
 
 def _print_precisions(trained: scoring.Evaluation, int8: scoring.Evaluation) -> None:
+    from mnist_edge.outputs.tables import print_table
+
     print_table(
         ["precision", "top-1", "95 % interval", "macro F1", "cross-entropy", "ECE"],
         [
@@ -293,7 +279,9 @@ def _print_precisions(trained: scoring.Evaluation, int8: scoring.Evaluation) -> 
 
 
 def _print_confusions(scores: scoring.Evaluation) -> None:
-    """The whole matrix, or where it is too wide for that, what was most often confused."""
+    """Prints the confusion matrix; where it is too wide, the classes most often confused."""
+    from mnist_edge.outputs.tables import print_table
+
     labels = scores.labels
     counts = [[str(count) if count else "." for count in row] for row in scores.confusion.tolist()]
     columns = zip(labels, *counts, strict=True)
@@ -308,12 +296,3 @@ def _print_confusions(scores: scoring.Evaluation) -> None:
         ["true", "predicted", "images"],
         [[*pair, str(count)] for pair, count in pairs.most_common(_MOST_CONFUSED)],
     )
-
-
-def _of_digits(subject: Subject, option: str) -> Subject:
-    if subject.labels != DIGITS:
-        raise UsageError(
-            f"{option}: only digits are photographed, and {subject.name} tells "
-            f"{', '.join(subject.labels)}"
-        )
-    return subject

@@ -180,7 +180,7 @@ _DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
 
 def option(name: str) -> str:
     """What the command line calls a field of `TrainConfig`."""
-    return "--from" if name == "start_from" else "--" + name.replace("_", "-")
+    return "--init-from" if name == "start_from" else "--" + name.replace("_", "-")
 
 
 def load_recipe(path: Path) -> dict[str, Any]:
