@@ -1,7 +1,7 @@
-"""The MNIST files on disk: found, verified, read into arrays.
+"""The MNIST files on disk: found, verified, read into arrays; the one reader of IDX files.
 
-This reader needs numpy alone, so that the benchmark can measure accuracy on a device without
-torch. The trainer uses it too: there is one reader of the dataset.
+It needs numpy alone, so that the benchmark can measure accuracy on a device without torch. The
+trainer reads every dataset of MNIST's format with it, the command line every IDX file.
 
 The format is IDX (LeCun, http://yann.lecun.com/exdb/mnist/): a big-endian header of a magic
 number, whose last byte counts the dimensions, and one 32-bit size per dimension; then the bytes.
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
+import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,19 +27,30 @@ from mnist_edge.errors import DatasetError
 
 __all__ = [
     "FILES",
+    "FOLDERS",
+    "REPLACE_ADVICE",
     "Bytes",
     "MnistFile",
     "Split",
-    "decompressed",
+    "SplitFiles",
     "find_dataset",
+    "idx_header",
+    "idx_shape",
     "load_split",
     "read_idx",
+    "read_split",
 ]
 
 Split = Literal["train", "test"]
 Bytes = npt.NDArray[np.uint8]
 
-_UNSIGNED_BYTE = 0x08
+_UNSIGNED_BYTES = b"\0\0\x08"
+"""What an IDX file of unsigned bytes begins with."""
+
+REPLACE_ADVICE = (
+    "delete it and train with the same --data to download it again, or copy an intact one here"
+)
+"""What to do about a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +59,18 @@ class MnistFile:
 
     Attributes:
         name: file name without ``.gz``; the compressed file adds that suffix.
-        sha256: of the *uncompressed* content, so that a recompressed or unpacked copy passes too.
+        sha256: of the *uncompressed* content, so that a recompressed or unpacked copy passes too;
+            empty = none was published.
     """
 
     name: str
     sha256: str
 
 
-FILES: dict[Split, tuple[MnistFile, MnistFile]] = {
+SplitFiles: TypeAlias = Mapping[Split, tuple[MnistFile, MnistFile]]
+"""A dataset's files: images and labels of each split, in that order."""
+
+FILES: SplitFiles = {
     "train": (
         MnistFile(
             "train-images-idx3-ubyte",
@@ -74,26 +92,40 @@ FILES: dict[Split, tuple[MnistFile, MnistFile]] = {
         ),
     ),
 }
-"""Images and labels of each split, in that order."""
+"""MNIST's files."""
+
+FOLDERS = ("", "MNIST/raw")
+"""Where they may lie within a folder: in it, or where torchvision keeps them."""
 
 
-def find_dataset(directory: Path, split: Split) -> list[Path]:
-    """Paths of the images and the labels of `split`, in that order; empty if one is missing.
+def find_dataset(
+    directory: Path, split: Split, files: SplitFiles = FILES, folders: Sequence[str] = FOLDERS
+) -> list[Path]:
+    """Finds the files of a split, compressed (``.gz``) or not.
 
-    The files may lie in `directory` itself or where torchvision keeps them, in
-    ``directory/MNIST/raw``, compressed (``.gz``) or not.
+    Args:
+        directory: where to look.
+        split: of the dataset.
+        files: what they are called.
+        folders: where they may lie within `directory`, in order of preference.
+
+    Returns:
+        paths of the images and the labels; empty where one is missing.
     """
-    for folder in (directory, directory / "MNIST" / "raw"):
+    for name in folders:
+        folder = directory / name
         paths = [
             path
-            for file in FILES[split]
-            for path in (folder / f"{file.name}.gz", folder / file.name)
-            if os.path.isfile(path)
+            for file in files[split]
+            for path in _first_file(folder / f"{file.name}.gz", folder / file.name)
         ]
-        by_name = {path.name.removesuffix(".gz"): path for path in reversed(paths)}
-        if len(by_name) == len(FILES[split]):
-            return [by_name[file.name] for file in FILES[split]]
+        if len(paths) == len(files[split]):
+            return paths
     return []
+
+
+def _first_file(*paths: Path) -> list[Path]:
+    return [path for path in paths if os.path.isfile(path)][:1]
 
 
 def load_split(directory: str | os.PathLike[str], split: Split) -> tuple[Bytes, Bytes]:
@@ -117,37 +149,53 @@ def load_split(directory: str | os.PathLike[str], split: Split) -> tuple[Bytes, 
             f"{folder}: no MNIST {split} files here (looked for {names}, also in MNIST/raw); "
             "point --data at a folder that has them"
         )
+    return read_split(paths, FILES[split])
+
+
+def read_split(
+    paths: Sequence[Path],
+    files: tuple[MnistFile, MnistFile],
+    misplaced: Mapping[str, str] | None = None,
+) -> tuple[Bytes, Bytes]:
+    """Reads and verifies the files of a split.
+
+    Args:
+        paths: of the images and the labels (see `find_dataset`).
+        files: their checksums.
+        misplaced: SHA-256 of other datasets' files -> what to report of one that is found here.
+
+    Returns:
+        images and labels, in the shapes that the files have.
+
+    Raises:
+        DatasetError: a file cannot be read, is damaged, or is misplaced.
+    """
     images, labels = (
-        _read_verified(path, file) for path, file in zip(paths, FILES[split], strict=True)
+        read_idx(_verified(path, file, misplaced or {}), path)
+        for path, file in zip(paths, files, strict=True)
     )
     return images, labels
 
 
-def _read_verified(path: Path, file: MnistFile) -> Bytes:
-    content = decompressed(path)
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise DatasetError(f"{path}: damaged (wrong SHA-256); {_REPLACE_ADVICE}")
-    return read_idx(content, path)
+def _verified(path: Path, file: MnistFile, misplaced: Mapping[str, str]) -> bytes:
+    content = _decompressed(path)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest in misplaced:
+        raise DatasetError(f"{path}: {misplaced[digest]}")
+    if file.sha256 and digest != file.sha256:
+        raise DatasetError(f"{path}: damaged (wrong SHA-256); {REPLACE_ADVICE}")
+    return content
 
 
-def decompressed(path: Path) -> bytes:
-    """The content of a file, unpacked where its name ends in ``.gz``.
-
-    Raises:
-        DatasetError: it cannot be read, or is damaged.
-    """
+def _decompressed(path: Path) -> bytes:
+    """The content of a file, unpacked where its name ends in ``.gz``."""
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DatasetError(f"{path}: damaged ({error}); {_REPLACE_ADVICE}") from error
+        raise DatasetError(f"{path}: damaged ({error}); {REPLACE_ADVICE}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-_REPLACE_ADVICE = (
-    "delete it and train with the same --data to download it again, or copy an intact one here"
-)
 
 
 def read_idx(content: bytes, name: str | os.PathLike[str] = "<bytes>") -> Bytes:
@@ -161,13 +209,34 @@ def read_idx(content: bytes, name: str | os.PathLike[str] = "<bytes>") -> Bytes:
         uint8 array in the file's shape.
 
     Raises:
-        DatasetError: the header is no IDX header, or the length does not fit it.
+        DatasetError: the header is not an IDX header, or the length does not fit it.
     """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
+    shape = idx_shape(content)
+    if shape is None:
         raise DatasetError(f"{name}: not an IDX file of unsigned bytes")
-    dimensions = content[3]
-    start = 4 + 4 * dimensions
-    shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
-    if len(shape) != dimensions or len(content) - start != int(np.prod(shape)):
+    start = len(idx_header(shape))
+    if len(content) - start != math.prod(shape):
         raise DatasetError(f"{name}: truncated IDX file (its header says {shape})")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def idx_shape(content: bytes) -> tuple[int, ...] | None:
+    """Parses the header of an IDX file of unsigned bytes.
+
+    Args:
+        content: the file, or its beginning.
+
+    Returns:
+        the shape of the array in it; None where there is no such header, or not all of it.
+    """
+    if content[:3] != _UNSIGNED_BYTES or len(content) < 4:
+        return None
+    dimensions = content[3]
+    if len(content) < 4 + 4 * dimensions:
+        return None
+    return struct.unpack_from(f">{dimensions}I", content, 4)
+
+
+def idx_header(shape: Sequence[int]) -> bytes:
+    """Writes the header of an IDX file of unsigned bytes, in the shape given."""
+    return _UNSIGNED_BYTES + struct.pack(f">B{len(shape)}I", len(shape), *shape)

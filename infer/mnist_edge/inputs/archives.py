@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import gzip
 import math
-import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 import numpy as np
 
+from mnist_edge.mnist import idx_shape
 from mnist_edge.types import Pixels
 
 __all__ = ["read_archive", "read_array"]
@@ -30,7 +30,9 @@ _LARGEST = 1 << 28
 _AT_A_TIME, _BLOCK = 512, 1 << 22
 """Pictures of an array that are read at once, and their bytes, one picture apart."""
 
-_IMAGES_MAGIC = b"\0\0\x08\x03"
+_IMAGES_HEADER = 16
+"""Bytes of the header of an IDX file of pictures: magic number, count, height, width."""
+
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, ValueError)
 
 
@@ -102,23 +104,13 @@ def _base_name(member: str) -> str:
 
 def _read_idx(path: str) -> Iterator[Entry]:
     with _open(path) as file:
-        header = file.read(16)
-        if len(header) < 16 or header[:4] != _IMAGES_MAGIC:
+        shape = idx_shape(file.read(_IMAGES_HEADER))
+        if shape is None or len(shape) != 3:
             raise ValueError("not an IDX file of pictures of unsigned bytes")
-        count, height, width = struct.unpack(">III", header[4:])
-        size = height * width
-        if not 0 < size <= _LARGEST:
+        count, height, width = shape
+        if not 0 < height * width <= _LARGEST:
             raise ValueError(f"its pictures are {height} x {width}")
-        at_a_time = max(1, min(_AT_A_TIME, _BLOCK // size))
-        for start in range(0, count, at_a_time):
-            wanted = min(at_a_time, count - start)
-            content = file.read(wanted * size)
-            whole = len(content) // size
-            images = np.frombuffer(content, np.uint8, whole * size).reshape(whole, height, width)
-            for index, image in enumerate(images, start):
-                yield f"{path}[{index}]", image, None
-            if whole < wanted:
-                raise ValueError(f"breaks off after {start + whole} of {count} pictures")
+        yield from _pictures(file, path, count, (height, width), np.dtype(np.uint8))
 
 
 def _open(path: str) -> IO[bytes] | gzip.GzipFile:
@@ -144,15 +136,26 @@ def _read_npy(path: str) -> Iterator[Entry]:
             raise ValueError(
                 f"its shape is {list(shape)}; use [N, H, W], [N, H, W, 3] or [N, H, W, 4]"
             )
-        count, *of_one = shape
-        size = math.prod(of_one) * kind.itemsize
-        at_a_time = max(1, min(_AT_A_TIME, _BLOCK // size))
-        for start in range(0, count, at_a_time):
-            wanted = min(at_a_time, count - start)
-            content = file.read(wanted * size)
-            whole = len(content) // size
-            pictures = np.frombuffer(content[: whole * size], kind).reshape(whole, *of_one)
-            for index, picture in enumerate(pictures, start):
-                yield f"{path}[{index}]", picture, None
-            if whole < wanted:
-                raise ValueError(f"breaks off after {start + whole} of {count} pictures")
+        count, *shape_of_one = shape
+        yield from _pictures(file, path, count, shape_of_one, kind)
+
+
+def _pictures(
+    file: IO[bytes] | gzip.GzipFile,
+    path: str,
+    count: int,
+    shape: Sequence[int],
+    kind: np.dtype[np.generic],
+) -> Iterator[Entry]:
+    """Pictures of one shape, one after the other in a file, of which some hundreds are read."""
+    size = math.prod(shape) * kind.itemsize
+    at_a_time = max(1, min(_AT_A_TIME, _BLOCK // size))
+    for start in range(0, count, at_a_time):
+        wanted = min(at_a_time, count - start)
+        content = file.read(wanted * size)
+        whole = len(content) // size
+        pictures = np.frombuffer(content[: whole * size], kind).reshape(whole, *shape)
+        for index, picture in enumerate(pictures, start):
+            yield f"{path}[{index}]", picture, None
+        if whole < wanted:
+            raise ValueError(f"breaks off after {start + whole} of {count} pictures")

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.tables import print_table
-from mnist_edge.types import DIGITS
-from mnist_edge_trainer.evaluation.assessment import Assessment, assess
-from mnist_edge_trainer.evaluation.plots import draw_rejection
-from mnist_edge_trainer.evaluation.records import DetailedScores, Scores
-from mnist_edge_trainer.evaluation.rejection import rejection_curve
-from mnist_edge_trainer.evaluation.robustness import mean_accuracy, measure_robustness
-from mnist_edge_trainer.evaluation.target import EvaluationTarget, load_target
-from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
-from mnist_edge_trainer.synthetic.scenes import SEVERITIES
+from mnist_edge.options import option
+from mnist_edge_trainer.cli.common import DATA, JSON_FLAGS, NEGATED, examples, training_packages
 
-__all__ = ["evaluate", "rejection", "robustness"]
+if TYPE_CHECKING:
+    from mnist_edge_trainer.evaluation.assessment import Assessment
+    from mnist_edge_trainer.evaluation.records import DetailedScores, Scores
+    from mnist_edge_trainer.evaluation.rejection import RejectionPoint
+    from mnist_edge_trainer.evaluation.robustness import CorruptionAccuracy
+    from mnist_edge_trainer.evaluation.target import EvaluationTarget
+
+__all__ = ["EXAMPLES", "EvaluateOptions", "evaluate"]
+
+EXAMPLES = examples(
+    "mnist-edge evaluate",
+    "mnist-edge evaluate runs/mine --split validation",
+    "mnist-edge evaluate mnist-edge-int8",
+    "mnist-edge evaluate mnist-edge-int8 --robustness",
+    "mnist-edge evaluate mnist-edge-int8 --rejection --output .",
+)
+
+_PICTURES = 500
+"""Digits in each cell of the table of robustness, by default."""
 
 _WIDEST_MATRIX = 80
 """Characters; a wider one would not fit a terminal."""
@@ -28,70 +40,145 @@ _WIDEST_MATRIX = 80
 _MOST_CONFUSED = 20
 
 
-def evaluate(
-    target: str | None,
-    *,
-    split: str,
-    data: Path | None,
-    out: Path | None,
-    as_json: bool,
-    svg: bool = False,
-) -> None:
-    """Scores a run's best checkpoint or an exported model; prints, and draws what it found.
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of `mnist-edge evaluate`.
 
-    Args:
-        target: a run's folder, a model file or a bundled model's name; None = the latest run.
-        split: ``test`` or ``validation``.
-        data: the dataset's folder; None = wherever it is by default.
-        out: folder for the JSON and the pictures; None = the run's, and none for a model file.
-        as_json: print JSON instead of tables.
-        svg: draw every picture as SVG as well as PNG.
+    Raises:
+        UsageError: the options contradict one another.
     """
-    assessment = assess(load_target(target, split, data, log))
-    if as_json:
+
+    target: str | None = option(
+        None,
+        "A run's folder, an .onnx file, or a bundled model's name.",
+        metavar="RUN|MODEL",
+        shown_default="the latest run",
+        is_argument=True,
+    )
+    split: str = option(
+        "test", "test, or validation (the images that a run held out).", metavar="NAME"
+    )
+    data: Path | None = option(None, **DATA)
+    output: Path | None = option(
+        None,
+        "Folder for the JSON and the pictures.",
+        metavar="FOLDER",
+        shown_default="the run's, or none",
+        hidden_flags=("--out",),
+    )
+    svg: bool = option(False, "Draw every picture as SVG too.", "--svg")
+    robustness: bool = option(
+        False,
+        "Evaluate on corrupted images instead: simulated photographs.",
+        "--robustness",
+        hidden_flags=(NEGATED.format("robustness"),),
+    )
+    pictures: int | None = option(
+        None,
+        "With --robustness: digits in each cell of the table.",
+        metavar="N",
+        minimum=1,
+        maximum=10_000,
+        shown_default=str(_PICTURES),
+    )
+    rejection: bool = option(
+        False,
+        "Show accuracy against rejection threshold instead.",
+        "--rejection",
+        hidden_flags=(NEGATED.format("rejection"),),
+    )
+    as_json: bool = option(False, *JSON_FLAGS)
+
+    def __post_init__(self) -> None:
+        if self.robustness and self.rejection:
+            raise UsageError("--robustness and --rejection: choose one")
+        if self.pictures is not None and not self.robustness:
+            raise UsageError("--pictures: goes with --robustness")
+        if self.robustness and self.output is not None:
+            raise UsageError(
+                "--output: --robustness draws no picture; redirect its table or its --json"
+            )
+
+
+def evaluate(options: EvaluateOptions) -> None:
+    """Score a network: top-1, precision, recall, F1, calibration, confusion matrix.
+
+    For a run, or with --output, the same is written as evaluation-SPLIT.json, with pictures: the
+    confusion matrix, the most confident mistakes, predictions beside the truth, the reliability
+    diagram, the first layer's filters, and saliency maps.
+    """
+    with training_packages():
+        from mnist_edge_trainer.evaluation.target import load_target
+
+    target = load_target(options.target, options.split, options.data, log)
+    if options.robustness:
+        _measure_robustness(_check_digits(target, "--robustness"), options)
+    elif options.rejection:
+        _measure_rejection(_check_digits(target, "--rejection"), options)
+    else:
+        _measure_accuracy(target, options)
+
+
+def _check_digits(target: EvaluationTarget, flag: str) -> EvaluationTarget:
+    from mnist_edge.types import DIGITS
+
+    if target.labels != DIGITS:
+        raise UsageError(
+            f"{flag}: only digits are photographed, and {target.name} predicts "
+            f"{', '.join(target.labels)}"
+        )
+    return target
+
+
+def _measure_accuracy(target: EvaluationTarget, options: EvaluateOptions) -> None:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.assessment import assess
+
+    assessment = assess(target)
+    if options.as_json:
         print(json.dumps(assessment.evaluation.to_dict(), indent=2))
     else:
         _print_assessment(assessment)
-    folder = out or assessment.target.folder
+    folder = options.output or target.folder
     if folder is not None:
-        for path in assessment.write(folder, svg=svg):
+        for path in assessment.write(folder, svg=options.svg):
             log(f"wrote {path}")
 
 
-def robustness(
-    target: str | None, *, split: str, data: Path | None, pictures: int, as_json: bool
-) -> None:
-    """Scores photographs of digits by what is wrong with them, beside the naive way."""
-    subject = _of_digits(load_target(target, split, data, log), "--robustness")
-    digits = subject.digits[:pictures]
-    log(f"{subject.name}: {len(digits):,} digits of the {split} split, photographed in each cell")
+def _measure_robustness(target: EvaluationTarget, options: EvaluateOptions) -> None:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.robustness import mean_accuracy, measure_robustness
+        from mnist_edge_trainer.synthetic.scenes import SEVERITIES
+
+    digits = target.digits[: options.pictures or _PICTURES]
+    log(
+        f"{target.name}: {len(digits):,} digits of the {options.split} split, photographed in "
+        "each cell"
+    )
     corruptions = measure_robustness(
-        subject.predict,
-        digits,
-        on_corruption=lambda row: log(f"  {row.corruption}: done"),
+        target.predict, digits, on_corruption=lambda row: log(f"  {row.corruption}: done")
     )
     rows = [*corruptions, mean_accuracy(corruptions)]
-    if as_json:
-        print(
-            json.dumps(
-                {"model": subject.name, "split": split, "pictures": len(digits)}
-                | {
-                    row.corruption: [dataclasses.asdict(scores) for scores in row.by_severity]
-                    for row in rows
-                },
-                indent=2,
-            )
-        )
-        return
+    if options.as_json:
+        values = {"model": target.name, "split": options.split, "pictures": len(digits)}
+        cells = {row.corruption: [asdict(cell) for cell in row.by_severity] for row in rows}
+        print(json.dumps(values | cells, indent=2))
+    else:
+        _print_robustness(rows, SEVERITIES)
+
+
+def _print_robustness(rows: Sequence[CorruptionAccuracy], severities: Sequence[str]) -> None:
+    from mnist_edge.outputs.tables import print_table
+
     print_table(
-        ["axis", *(column for name in SEVERITIES for column in (name, "naive"))],
+        ["corruption", *(column for name in severities for column in (name, "naive"))],
         [
             [
                 row.corruption,
                 *(
                     f"{value:.1%}"
-                    for scores in row.by_severity
-                    for value in (scores.front_end, scores.naive)
+                    for cell in row.by_severity
+                    for value in (cell.front_end, cell.naive)
                 ),
             ]
             for row in rows
@@ -99,49 +186,48 @@ def robustness(
     )
 
 
-def rejection(
-    target: str | None, *, split: str, data: Path | None, out: Path | None, as_json: bool
-) -> None:
-    """What a least confidence keeps back, of photographs of a split and of what is no digit."""
-    subject = _of_digits(load_target(target, split, data, log), "--rejection")
-    photographs = held_out_photos(subject.digits)
+def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> None:
+    with training_packages():
+        from mnist_edge_trainer.evaluation.plots import draw_rejection
+        from mnist_edge_trainer.evaluation.rejection import rejection_curve
+        from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
+
+    photographs = held_out_photos(target.digits)
     curve = rejection_curve(
-        subject.predict(photographs.images[:, 0].numpy()),
+        target.predict(photographs.images[:, 0].numpy()),
         photographs.labels.numpy(),
-        subject.predict(held_out_negatives(subject.digits).images[:, 0].numpy()),
+        target.predict(held_out_negatives(target.digits).images[:, 0].numpy()),
     )
-    if as_json:
+    if options.as_json:
         print(json.dumps([point.to_dict() for point in curve], indent=2))
     else:
-        print_table(
-            [
-                "least confidence",
-                "photographs told right",
-                "told wrong",
-                "no digit, told to be one",
-            ],
-            [
-                [
-                    f"{p.threshold:.2f}",
-                    f"{p.correct:.1%}",
-                    f"{p.wrong:.1%}",
-                    f"{p.negatives:.1%}",
-                ]
-                for p in curve
-            ],
-        )
-    out = out or subject.folder
-    if out is not None:
-        draw_rejection(curve, out / "rejection.png")
-        log(f"wrote {out / 'rejection.png'}")
+        _print_rejection(curve)
+    folder = options.output or target.folder
+    if folder is not None:
+        draw_rejection(curve, folder / "rejection.png")
+        log(f"wrote {folder / 'rejection.png'}")
+
+
+def _print_rejection(curve: Sequence[RejectionPoint]) -> None:
+    from mnist_edge.outputs.tables import print_table
+
+    print_table(
+        ["threshold", "photographs right", "wrong", "non-digits accepted"],
+        [
+            [f"{p.threshold:.2f}", f"{p.correct:.1%}", f"{p.wrong:.1%}", f"{p.negatives:.1%}"]
+            for p in curve
+        ],
+    )
 
 
 def _print_assessment(assessment: Assessment) -> None:
-    subject, scores = assessment.target, assessment.evaluation
+    from mnist_edge.outputs.tables import print_table
+
+    target, scores = assessment.target, assessment.evaluation
     low, high = scores.accuracy_interval
     print(
-        f"{subject.name}: top-1 {scores.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}) "
-        f"on {scores.macro.support:,} {subject.split} images ({len(scores.mistakes):,} wrong), "
+        f"{target.name}: top-1 {scores.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}) "
+        f"on {scores.macro.support:,} {target.split} images ({len(scores.mistakes):,} wrong), "
         f"cross-entropy {scores.loss:.4f}, calibration error (ECE) {scores.ece:.2%}\n"
     )
     if scores.int8:
@@ -157,6 +243,8 @@ def _print_assessment(assessment: Assessment) -> None:
 
 
 def _print_precisions(trained: Scores, int8: Scores) -> None:
+    from mnist_edge.outputs.tables import print_table
+
     print_table(
         ["precision", "top-1", "95 % interval", "macro F1", "cross-entropy", "ECE"],
         [
@@ -175,7 +263,9 @@ def _print_precisions(trained: Scores, int8: Scores) -> None:
 
 
 def _print_confusions(scores: DetailedScores) -> None:
-    """The whole matrix, or where it is too wide for that, what was most often confused."""
+    """Prints the confusion matrix; where it is too wide, the classes most often confused."""
+    from mnist_edge.outputs.tables import print_table
+
     labels = [entry.label for entry in scores.classes]
     counts = [[str(count) if count else "." for count in row] for row in scores.confusion]
     columns = zip(labels, *counts, strict=True)
@@ -190,12 +280,3 @@ def _print_confusions(scores: DetailedScores) -> None:
         ["true", "predicted", "images"],
         [[*pair, str(count)] for pair, count in pairs.most_common(_MOST_CONFUSED)],
     )
-
-
-def _of_digits(subject: EvaluationTarget, option: str) -> EvaluationTarget:
-    if subject.labels != DIGITS:
-        raise UsageError(
-            f"{option}: only digits are photographed, and {subject.name} tells "
-            f"{', '.join(subject.labels)}"
-        )
-    return subject

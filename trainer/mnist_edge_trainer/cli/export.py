@@ -1,55 +1,89 @@
-"""`mnist-edge export`."""
+"""`mnist-edge export`: a run's best checkpoint as ONNX files, through the export gate."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.data.datasets import load_again
-from mnist_edge_trainer.export.export import export_run
-from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+from mnist_edge.options import option
+from mnist_edge_trainer.cli.common import DATA, NEGATED, examples, training_packages
 
-__all__ = ["export"]
+if TYPE_CHECKING:
+    from mnist_edge_trainer.export.gate import GateRow
+
+__all__ = ["EXAMPLES", "ExportOptions", "export"]
+
+EXAMPLES = examples(
+    "mnist-edge export --quantize",
+    "mnist-edge export runs/mine --quantize --output digits.onnx",
+)
 
 
-def export(
-    path: Path | None, *, quantize: bool, output: Path | None, data: Path | None, force: bool
-) -> None:
-    """Exports a run's best checkpoint through the gate and prints the comparison."""
-    run = RunFolder.latest() if path is None else RunFolder(path)
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options of `mnist-edge export`."""
+
+    run: Path | None = option(
+        None,
+        "The run's folder.",
+        metavar="RUN",
+        shown_default="the latest run",
+        is_argument=True,
+    )
+    quantize: bool = option(
+        False, "Write an int8 file too.", "--quantize", hidden_flags=(NEGATED.format("quantize"),)
+    )
+    output: Path | None = option(
+        None,
+        "A folder, or a path ending in .onnx; the int8 file is written beside it.",
+        metavar="PATH",
+        shown_default="the run's folder",
+    )
+    data: Path | None = option(None, **DATA)
+    force: bool = option(
+        False,
+        "Write the files even if a check fails.",
+        "--force",
+        hidden_flags=(NEGATED.format("force"),),
+    )
+
+
+def export(options: ExportOptions) -> None:
+    """Write ONNX files, verified to give the same predictions.
+
+    torch, fp32 and int8 are compared on all test images. If a check fails, nothing is written.
+    """
+    with training_packages():
+        from mnist_edge_trainer.export.export import export_run
+        from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+        from mnist_edge_trainer.training.recipe import load_dataset_of
+
+    run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     if not os.path.isdir(run.path):
-        raise UsageError(f"{path}: no such run; a run is a folder that `mnist-edge train` made")
+        raise UsageError(
+            f"{options.run}: no such run; a run is a folder that `mnist-edge train` made"
+        )
     checkpoint = load_checkpoint(run.best)
-    dataset = load_again(checkpoint.config, data)
+    dataset = load_dataset_of(checkpoint.config, options.data, log)
     if dataset.sha256 != checkpoint.data.sha256:
         raise UsageError(
-            f"{run.path}: was trained on other images than {dataset.name} has; point --data at its "
-            "own, or train anew"
+            f"{run.path}: was trained on other images than {dataset.name} has; point --data at "
+            "those, or train again"
         )
     result = export_run(
         checkpoint,
         dataset.training,
         dataset.test,
-        output or run.path,
-        with_int8=quantize,
-        force=force,
-        on_rows=lambda rows: print_table(
-            ["precision", "top-1", "max |Δp|", "changed answers", "gate"],
-            [
-                [
-                    row.name,
-                    f"{row.accuracy:.2%}",
-                    f"{row.largest_difference:.1e}",
-                    str(row.changed),
-                    row.failure or "passed",
-                ]
-                for row in rows
-            ],
-        ),
+        options.output or run.path,
+        with_int8=options.quantize,
+        force=options.force,
+        on_rows=_print_checks,
     )
     if result.forced:
         log("the gate failed; written all the same because of --force")
@@ -59,3 +93,22 @@ def export(
     log(f"next: mnist-edge predict samples --model {best}")
     log(f"      mnist-edge bench --model {best}")
     log(f"      mnist-edge info {best}")
+
+
+def _print_checks(rows: Sequence[GateRow]) -> None:
+    """What the export gate compared."""
+    from mnist_edge.outputs.tables import print_table
+
+    print_table(
+        ["precision", "top-1", "max |Δp|", "changed answers", "gate"],
+        [
+            [
+                row.name,
+                f"{row.accuracy:.2%}",
+                f"{row.largest_difference:.1e}",
+                str(row.changed),
+                row.failure or "passed",
+            ]
+            for row in rows
+        ],
+    )

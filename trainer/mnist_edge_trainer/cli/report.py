@@ -1,33 +1,58 @@
-"""`mnist-edge report`."""
+"""`mnist-edge report`: a run's report in one HTML file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_edge.cli.console import log
-from mnist_edge_trainer.architectures.registry import count_parameters
-from mnist_edge_trainer.evaluation.assessment import evaluate_run, is_evaluated
-from mnist_edge_trainer.reporting.report import write_report
-from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+from mnist_edge.options import option
+from mnist_edge_trainer.cli.common import DATA, examples, training_packages
 
-__all__ = ["report"]
+__all__ = ["EXAMPLES", "ReportOptions", "report"]
+
+EXAMPLES = examples("mnist-edge report", "mnist-edge report runs/mine --output report.html")
 
 
-def report(path: Path | None, *, data: Path | None, output: Path | None) -> None:
-    """Writes a run's ``report.html``, evaluating it first where that was not done since.
+@dataclass(frozen=True)
+class ReportOptions:
+    """Options of `mnist-edge report`."""
 
-    Args:
-        path: the run's folder; None = the latest.
-        data: the dataset's folder; None = wherever it is by default.
-        output: the file to write; None = ``report.html`` in the run's folder.
+    run: Path | None = option(
+        None,
+        "The run's folder.",
+        metavar="RUN",
+        shown_default="the latest run",
+        is_argument=True,
+    )
+    output: Path | None = option(
+        None,
+        "Write to this file.",
+        metavar="FILE.html",
+        shown_default="RUN/report.html",
+    )
+    data: Path | None = option(None, **DATA)
+
+
+def report(options: ReportOptions) -> None:
+    """Write a run's report: two pages, in one HTML file that opens offline.
+
+    Data, model, curves, metrics, confusion matrix, mistakes, published results for comparison, and
+    what to try next. What is missing of `mnist-edge evaluate` is done first.
     """
-    run = RunFolder.latest() if path is None else RunFolder(path)
+    with training_packages():
+        from mnist_edge_trainer.architectures.registry import count_parameters
+        from mnist_edge_trainer.evaluation.assessment import evaluate_run, is_evaluated
+        from mnist_edge_trainer.reporting.report import write_report
+        from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+
+    run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     parameters = count_parameters(load_checkpoint(run.best).network())
-    # What to try next is learnt from the validation split.
+    # The validation split says what to try next.
     for split in ("validation", "test"):
         if not is_evaluated(run, split):
             log(f"{run.path}: evaluating it on the {split} split")
-            evaluate_run(run, split, data, log)
-    output = output or run.path / "report.html"
+            evaluate_run(run, split, options.data, log)
+    output = options.output or run.path / "report.html"
     write_report(run.path, output, parameters=parameters)
     print(f"wrote {output} ({output.stat().st_size / 1024:.0f} KiB)")

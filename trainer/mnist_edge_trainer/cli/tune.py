@@ -1,107 +1,154 @@
-"""`mnist-edge tune`."""
+"""`mnist-edge tune`: searches for a better recipe."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnist_edge.cli.console import log
-from mnist_edge.errors import MissingExtraError, UsageError
-from mnist_edge.outputs.tables import print_table
-from mnist_edge_trainer.aliases import current_fields
-from mnist_edge_trainer.architectures.registry import build
-from mnist_edge_trainer.cli.train import recipe_for
-from mnist_edge_trainer.data.datasets import load_dataset
-from mnist_edge_trainer.data.splits import split_training
-from mnist_edge_trainer.synthetic.dataset import held_out_photos, training_photos
-from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.device import pick_device
-from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData
-
-try:
-    from mnist_edge_trainer.training.search import SEARCH_SPACE, TuneResult, recipe
-    from mnist_edge_trainer.training.search import tune as search
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        f"this command needs {error.name}; install with: pip install 'mnist-edge[train,tune]' "
-        "(in a checkout: pip install '.[train,tune]')"
-    ) from error
+from mnist_edge.options import option
+from mnist_edge_trainer.cli.common import ARCH, DATA, DATASET, DEVICE, examples, training_packages
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["tune"]
+    from mnist_edge_trainer.training.config import TrainConfig
+    from mnist_edge_trainer.training.search import TuneResult
 
-_SHOWN = 5
+__all__ = ["EXAMPLES", "TuneOptions", "tune"]
+
+EXAMPLES = examples(
+    "mnist-edge tune --arch lenet --trials 30",
+    "mnist-edge train --config runs/tuned.toml --epochs 50",
+)
+
+_SEARCH_PANEL = "Search"
+
+_BEST = 5
+"""Trials that are listed, the best first."""
 
 
-def tune(
-    options: dict[str, Any],
-    *,
-    trials: int,
-    storage: Path,
-    study: str | None,
-    out: Path,
-    data: Path | None,
-    device: str,
-) -> None:
-    """Searches for a better recipe, or goes on with a search, and writes what it found.
+@dataclass(frozen=True)
+class TuneOptions:
+    """Options of `mnist-edge tune`."""
 
-    Args:
-        options: fields of `TrainConfig` that all trials share; the others keep their defaults.
-        trials: how many are to be finished, those of earlier calls counted.
-        storage: SQLite file that keeps them.
-        study: the search's name in it; None = the architecture's.
-        out: TOML file for the best recipe.
-        data: folder of the dataset; None = wherever it is by default.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    arch: str | None = option(None, **ARCH, panel=_SEARCH_PANEL)
+    trials: int = option(
+        20,
+        "Trials to complete, those of earlier calls included.",
+        metavar="N",
+        minimum=1,
+        panel=_SEARCH_PANEL,
+    )
+    epochs: int = option(5, "Epochs of each trial.", metavar="N", minimum=1, panel=_SEARCH_PANEL)
+    photos: int = option(
+        0,
+        "Simulated photographs per epoch, beside the images.",
+        metavar="N",
+        minimum=0,
+        panel=_SEARCH_PANEL,
+    )
+    seed: int | None = option(
+        None,
+        "Random seed of the search and of every trial.",
+        metavar="N",
+        shown_default="0",
+        panel=_SEARCH_PANEL,
+    )
+    storage: Path = option(
+        Path("runs/tune.db"),
+        "SQLite file with the trials.",
+        metavar="FILE",
+        panel=_SEARCH_PANEL,
+    )
+    study: str | None = option(
+        None,
+        "Name of the search in that file.",
+        metavar="NAME",
+        shown_default="the architecture's",
+        panel=_SEARCH_PANEL,
+    )
+    output: Path = option(
+        Path("runs/tuned.toml"),
+        "Write the best recipe to this file.",
+        metavar="FILE.toml",
+        hidden_flags=("--out",),
+        panel=_SEARCH_PANEL,
+    )
+    dataset: str | None = option(None, **DATASET)
+    data: Path | None = option(None, **DATA)
+    device: str = option("auto", **DEVICE)
+
+
+def tune(options: TuneOptions) -> None:
+    """Search for a better recipe, by the loss on the validation split alone.
+
+    Optuna's TPE over learning rate, batch size, weight decay, label smoothing, warm-up, moving
+    average and augmentation; trials that lag behind are stopped early. The same command continues
+    an interrupted search. Needs the extra `tune`.
     """
-    if trials < 1:
-        raise UsageError(f"--trials {trials}: must be a number greater than zero")
-    dataset = load_dataset(options.get("dataset", TrainConfig.dataset), data)
-    base = recipe_for(dataset, current_fields(options), data)
+    with training_packages(tune=True):
+        from mnist_edge_trainer.aliases import current_fields
+        from mnist_edge_trainer.architectures.registry import build
+        from mnist_edge_trainer.data.datasets import DEFAULT_DATASET, load_dataset
+        from mnist_edge_trainer.data.splits import split_training
+        from mnist_edge_trainer.training import search
+        from mnist_edge_trainer.training.device import pick_device
+        from mnist_edge_trainer.training.recipe import chosen_fields, recipe_for
+        from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData
+
+    dataset = load_dataset(options.dataset or DEFAULT_DATASET, options.data, log)
+    base = recipe_for(dataset, current_fields(chosen_fields(options)), options.data)
     build(base.arch)
-    target = pick_device(device)
-    study = study or base.arch
+    device = pick_device(options.device)
+    study = options.study or base.arch
     training, validation = split_training(dataset.training, base.val_split)
     log(
-        f"study {study} in {storage}: {base.arch}, {base.epochs} epochs a trial, seed {base.seed}, "
-        f"on {target}: {len(training):,} images to train on, {len(validation):,} to judge by"
+        f"study {study} in {options.storage}: {base.arch}, {base.epochs} epochs a trial, "
+        f"seed {base.seed}, on {device}: {len(training):,} images to train on, "
+        f"{len(validation):,} to validate with"
     )
     try:
         photos = None
         if base.photos:
+            with training_packages():
+                from mnist_edge_trainer.synthetic.dataset import held_out_photos, training_photos
+
             photos = PhotoSet(training_photos(training), held_out_photos(validation))
-        result = search(
+        result = search.tune(
             base,
             TrainingData(training, validation, photos, facts=dataset.facts),
-            trials=trials,
-            storage=storage,
+            trials=options.trials,
+            storage=options.storage,
             study=study,
-            device=target,
-            on_trial=lambda trial, finished: log(f"{finished:>3}/{trials}  {_line(base, trial)}"),
+            device=device,
+            on_trial=_report_trial(base, options.trials),
         )
     except KeyboardInterrupt:
         log(
-            f"interrupted; the finished trials are kept in {storage}: "
-            "go on with the same command, which tries the one it was at again"
+            f"interrupted; the finished trials are kept in {options.storage}: "
+            "continue with the same command, which repeats the trial it was at"
         )
         raise
-    _print(base, study, result)
-    best = result.best[0]
-    comment = f"Trial {best.number} of study {study} of mnist-edge tune: {_outcome(best)}."
-    recipe(base, best.params).save_recipe(out, comment)
-    print(f"wrote {out}")
-    log(f"next: mnist-edge train --config {quote(str(out))} --epochs {TrainConfig.epochs}")
+    _print_result(base, study, result)
+    _write_best(base, study, result, options.output)
 
 
-def _line(base: TrainConfig, trial: FrozenTrial) -> str:
-    config = dataclasses.asdict(recipe(base, trial.params))
-    values = " ".join(f"{name}={_shown(config[name])}" for name in SEARCH_SPACE)
-    seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return f"{_outcome(trial)}  {values}  {seconds:.1f} s"
+def _report_trial(base: TrainConfig, trials: int) -> Callable[[FrozenTrial, int], None]:
+    """A function that prints a line for each trial."""
+    from mnist_edge_trainer.training.search import SEARCH_SPACE, recipe
+
+    def report(trial: FrozenTrial, finished: int) -> None:
+        config = dataclasses.asdict(recipe(base, trial.params))
+        values = " ".join(f"{name}={_text(config[name])}" for name in SEARCH_SPACE)
+        seconds = trial.duration.total_seconds() if trial.duration else 0.0
+        log(f"{finished:>3}/{trials}  {_outcome(trial)}  {values}  {seconds:.1f} s")
+
+    return report
 
 
 def _outcome(trial: FrozenTrial) -> str:
@@ -114,30 +161,38 @@ def _outcome(trial: FrozenTrial) -> str:
     return f"stopped after epoch {trial.last_step}, validation loss {trial.value:.4f}"
 
 
-def _print(base: TrainConfig, study: str, result: TuneResult) -> None:
-    best = result.best[:_SHOWN]
+def _print_result(base: TrainConfig, study: str, result: TuneResult) -> None:
+    """The best trials, a column for each."""
+    from mnist_edge.outputs.tables import print_table
+    from mnist_edge_trainer.training.search import SEARCH_SPACE, recipe
+
+    best = result.best[:_BEST]
     configs = [dataclasses.asdict(recipe(base, trial.params)) for trial in best]
     stopped = len(result.finished) - len(result.best)
     print(f"study {study}: {len(result.finished)} trials, {stopped} of them stopped early\n")
-    print_table(
-        ["", *(f"trial {trial.number}" for trial in best), "importance"],
-        [
-            ["validation loss", *(f"{trial.value:.4f}" for trial in best), ""],
-            ["accuracy", *(f"{trial.user_attrs['val_accuracy']:.2%}" for trial in best), ""],
-            *(
-                [
-                    name,
-                    *(_shown(config[name]) for config in configs),
-                    f"{result.importance[name]:.0%}" if name in result.importance else "",
-                ]
-                for name in SEARCH_SPACE
-            ),
-        ],
-    )
-    print(f"\nthe recipe as it stood: {_outcome(result.finished[0])}")
+    rows = [
+        ["validation loss", *(f"{trial.value:.4f}" for trial in best), ""],
+        ["accuracy", *(f"{trial.user_attrs['val_accuracy']:.2%}" for trial in best), ""],
+    ]
+    for name in SEARCH_SPACE:
+        importance = f"{result.importance[name]:.0%}" if name in result.importance else ""
+        rows.append([name, *(_text(config[name]) for config in configs), importance])
+    print_table(["", *(f"trial {trial.number}" for trial in best), "importance"], rows)
+    print(f"\nthe recipe before the search: {_outcome(result.finished[0])}")
 
 
-def _shown(value: object) -> str:
+def _write_best(base: TrainConfig, study: str, result: TuneResult, path: Path) -> None:
+    from mnist_edge_trainer.training.config import TrainConfig
+    from mnist_edge_trainer.training.search import recipe
+
+    best = result.best[0]
+    comment = f"Trial {best.number} of study {study} of mnist-edge tune: {_outcome(best)}."
+    recipe(base, best.params).save_recipe(path, comment)
+    print(f"wrote {path}")
+    log(f"next: mnist-edge train --config {quote(str(path))} --epochs {TrainConfig.epochs}")
+
+
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,1 +1,1 @@
-"""Datasets: published ones by name, folders of pictures, and their splits."""
+"""Datasets: published ones by name, image folders, their splits and statistics."""

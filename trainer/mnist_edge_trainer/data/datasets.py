@@ -1,35 +1,30 @@
-"""What a network can be trained on: the published datasets by name, or a folder of one's own."""
+"""Datasets to train on: a published one by name, or an image folder with the user's pictures."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import os
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from mnist_edge.cli.console import log
 from mnist_edge.errors import DatasetError, UsageError
+from mnist_edge.mnist import idx_header
 from mnist_edge.types import Preprocessing
-from mnist_edge_trainer.data.image_folder import has_pictures, load_folder
+from mnist_edge_trainer.data.facts import DataFacts
+from mnist_edge_trainer.data.image_folder import has_pictures, load_image_folder
 from mnist_edge_trainer.data.registry import MNIST, PUBLISHED, PublishedDataset, find, home, load
 from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.training.checkpoint import DataFacts
-from mnist_edge_trainer.training.config import TrainConfig
 
 __all__ = [
     "DATASETS",
     "DEFAULT_DATASET",
-    "OWN",
+    "IMAGE_FOLDER",
     "Dataset",
-    "load_again",
     "load_dataset",
     "validation_size",
 ]
@@ -39,11 +34,14 @@ DEFAULT_DATASET = MNIST.name
 DATASETS = tuple(PUBLISHED)
 """Names of the published datasets."""
 
-OWN = "own"
-"""What a recipe calls a folder of one's own pictures."""
+IMAGE_FOLDER = "own"
+"""What a recipe calls an image folder."""
 
-_VALIDATION, _VALIDATION_PART = 5_000, 10
-"""Images held out for validation; of a small set, one in so many."""
+_VALIDATION_SIZE = 5_000
+"""Images held out for validation, of a large dataset."""
+
+_VALIDATION_SHARE = 10
+"""One image in so many is held out of a small dataset."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,14 @@ class Dataset:
     """Images with their classes.
 
     Attributes:
-        name: the published dataset's; of one's own pictures, ``folder`` and its name.
+        name: the published dataset's; for an image folder, ``folder`` and its name.
         labels: names of the classes, in the order of their numbers; two or more, without commas.
         training: before a validation split is held out (`split_training`).
         sha256: of the training images as an uncompressed IDX file, which for the published
             datasets, EMNIST's transposed one apart, is the checksum of the very file.
         preprocessing: what makes a model's input of a picture.
         credit: whose it is, and under which licence; empty = the user's own pictures.
-        load_test: what `test` is read with.
+        load_test: reads `test`.
     """
 
     name: str
@@ -71,7 +69,7 @@ class Dataset:
 
     @cached_property
     def test(self) -> Digits:
-        """Images for the figure that is reported; read when they are first asked for.
+        """Images for the accuracy that is reported; read at the first access.
 
         Raises:
             DatasetError: as `load_dataset`.
@@ -85,39 +83,34 @@ class Dataset:
 
     @property
     def facts(self) -> DataFacts:
-        """What a model says of it."""
+        """What a model states of it."""
         return DataFacts(self.name, self.labels, self.sha256, self.preprocessing.value, self.credit)
 
 
-def load_dataset(name: str, data: Path | None) -> Dataset:
-    """Loads a published dataset, downloading it where it is missing, or one's own pictures.
-
-    What is left out of one's own pictures is told on stderr.
+def load_dataset(
+    name: str, data: Path | None, on_skip: Callable[[str], None] = lambda _: None
+) -> Dataset:
+    """Loads a published dataset, downloading it where it is missing, or an image folder.
 
     Args:
-        name: one of `DATASETS`; with a folder of one's own pictures, the default one or `OWN`.
+        name: one of `DATASETS`; with an image folder, the default one or `IMAGE_FOLDER`.
         data: folder of the published dataset's files, or with a folder of pictures for each class;
             None = ``samples`` here where they are there, else the user's cache.
+        on_skip: called with a line about each picture of an image folder that is skipped.
 
     Raises:
         UsageError: there is no such dataset, or `data` is of another kind.
         DatasetError: a file is damaged, or missing and could not be downloaded; the pictures do
-            not make a dataset (see `load_folder`).
+            not make a dataset (see `load_image_folder`).
     """
     published = PUBLISHED.get(name)
     if data is not None:
-        if not os.path.exists(data):
-            advice = "point --data at it"
-            if published:
-                advice = f"check its name, or make it, to have {name} downloaded there"
-            raise DatasetError(f"{data}: no such folder; {advice}")
-        if not os.path.isdir(data):
-            raise DatasetError(f"{data}: a file; --data takes the folder that it is in")
-        if (published is None or not _is_in(data, published)) and has_pictures(data):
-            if name in PUBLISHED and name != DEFAULT_DATASET:
+        _check_folder(data, published)
+        if (published is None or not _has_files(data, published)) and has_pictures(data):
+            if published is not None and name != DEFAULT_DATASET:
                 raise UsageError(f"{data}: has pictures, not {name}; leave out --dataset {name}")
-            return _own(data)
-    if name == OWN:
+            return _load_pictures(data, on_skip)
+    if name == IMAGE_FOLDER:
         raise DatasetError(
             f"{data or 'own pictures'}: no folder with a folder of pictures for each class; point "
             "--data at it"
@@ -135,53 +128,58 @@ def load_dataset(name: str, data: Path | None) -> Dataset:
         published.name,
         published.labels,
         training,
-        _sha256(training.images[:, 0].numpy()),
+        _sha256(training),
         published.preprocessing,
         published.credit,
         lambda: Digits.of(*load(published, directory, "test")),
     )
 
 
-def load_again(config: TrainConfig, data: Path | None) -> Dataset:
-    """Loads the dataset that a recipe names, from `data` where that is given."""
-    return load_dataset(config.dataset, data or (Path(config.data) if config.data else None))
-
-
-def validation_size(dataset: Dataset, wanted: int | None) -> int:
-    """How many images to hold out of the training set for validation.
+def validation_size(dataset: Dataset, requested: int | None) -> int:
+    """Number of images to hold out of the training set for validation.
 
     Args:
         dataset: to hold them out of.
-        wanted: what was asked for; None = 5,000, and of less than 50,000 images a tenth, but as
-            many as there are classes.
+        requested: by the user; None = 5,000, and of less than 50,000 images a tenth, but as many
+            as there are classes.
     """
-    if wanted is not None:
-        return wanted
-    share = len(dataset.training) // _VALIDATION_PART
-    return min(_VALIDATION, max(len(dataset.labels), share))
+    if requested is not None:
+        return requested
+    share = len(dataset.training) // _VALIDATION_SHARE
+    return min(_VALIDATION_SIZE, max(len(dataset.labels), share))
 
 
-def _is_in(directory: Path, published: PublishedDataset) -> bool:
+def _check_folder(data: Path, published: PublishedDataset | None) -> None:
+    if not os.path.exists(data):
+        advice = "point --data at it"
+        if published:
+            advice = f"check its name, or make it, to have {published.name} downloaded there"
+        raise DatasetError(f"{data}: no such folder; {advice}")
+    if not os.path.isdir(data):
+        raise DatasetError(f"{data}: a file; --data takes the folder that it is in")
+
+
+def _has_files(directory: Path, published: PublishedDataset) -> bool:
     return bool(find(published, directory, "train") or find(published, directory, "test"))
 
 
-def _own(directory: Path) -> Dataset:
-    folders = load_folder(directory, log)
-    in_test = torch.from_numpy(folders.in_test)
-    pictures = Digits.of(folders.images, folders.classes)
+def _load_pictures(directory: Path, on_skip: Callable[[str], None]) -> Dataset:
+    folder = load_image_folder(directory, on_skip)
+    in_test = torch.from_numpy(folder.in_test)
+    pictures = Digits.of(folder.images, folder.classes)
     training = pictures[~in_test]
     return Dataset(
         f"folder {directory.resolve().name}",
-        folders.labels,
+        folder.labels,
         training,
-        _sha256(training.images[:, 0].numpy()),
+        _sha256(training),
         Preprocessing.DIGIT,
         "",
         lambda: pictures[in_test],
     )
 
 
-def _sha256(images: npt.NDArray[np.uint8]) -> str:
-    """Of an IDX file of uint8 ``[N, H, W]``."""
-    header = struct.pack(">HBB3I", 0, 0x08, images.ndim, *images.shape)
-    return hashlib.sha256(header + images.tobytes()).hexdigest()
+def _sha256(digits: Digits) -> str:
+    """Checksum of the images as an IDX file."""
+    images = digits.images[:, 0].numpy()
+    return hashlib.sha256(idx_header(images.shape) + images.tobytes()).hexdigest()

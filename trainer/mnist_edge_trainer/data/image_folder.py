@@ -1,7 +1,9 @@
-"""A person's own pictures: a folder with one folder for each class -> arrays.
+"""Image folders: a folder of pictures for each class -> arrays.
 
-Every picture goes through the digit front end, as it will when it is predicted. What cannot be read
-is told and left out. Without torch, whose import would hold up every process that shares the work.
+Every picture is preprocessed as a digit, as it will be when it is predicted. One that cannot be
+read is reported and skipped.
+
+Every worker process imports this module: it must not import torch, which takes seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,25 +28,29 @@ from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import DatasetError, ImageError, one_line
 from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.preprocess.preprocessor import preprocess_one
+from mnist_edge.types import GrayImage
 
-__all__ = ["LEAST", "ClassFolders", "has_pictures", "load_folder"]
+__all__ = ["MIN_PER_CLASS", "ImageFolder", "has_pictures", "load_image_folder"]
 
-Grey = npt.NDArray[np.uint8]
-Tell = Callable[[str], None]
+OnSkip: TypeAlias = Callable[[str], None]
+"""Called with a line about each picture that is skipped."""
 
-LEAST = 5
+MIN_PER_CLASS = 5
 """Different pictures that each class must have."""
 
 _HELD_OUT = int(0.15 * 2**256).to_bytes(32, "big")
 """A picture whose SHA-256 is smaller is for testing: 15 % of them."""
 
-_BATCH, _FEW = 25, 100
-"""Pictures that a process is given at a time, and how many are not worth starting any for."""
+_BATCH = 25
+"""Pictures that a worker is given at a time."""
+
+_FEW = 100
+"""Pictures that are not worth starting workers for."""
 
 
 @dataclass(frozen=True)
-class ClassFolders:
-    """What was read.
+class ImageFolder:
+    """The pictures of an image folder.
 
     Attributes:
         labels: names of the classes, in the order of their numbers.
@@ -54,7 +60,7 @@ class ClassFolders:
     """
 
     labels: tuple[str, ...]
-    images: Grey
+    images: GrayImage
     classes: npt.NDArray[np.int64]
     in_test: npt.NDArray[np.bool_]
 
@@ -68,14 +74,18 @@ class _File(NamedTuple):
 class _Picture(NamedTuple):
     file: _File
     digest: bytes
-    image: Grey
+    image: GrayImage
+
+
+_Outcome: TypeAlias = tuple[bytes, GrayImage] | str
+"""SHA-256 of a file and its picture, preprocessed; or what is wrong with it."""
 
 
 def has_pictures(directory: Path) -> bool:
-    """Whether a folder is one of a person's own pictures, by names alone.
+    """Whether a folder is an image folder, by names alone.
 
     It is if it, or a folder in it, has a file named as a picture; and if there is nothing in it but
-    empty folders, waiting for some.
+    empty folders, waiting for pictures.
     """
     if not os.path.isdir(directory):
         return False
@@ -85,34 +95,34 @@ def has_pictures(directory: Path) -> bool:
     return bool(folders) and not any([*(directory / name).iterdir()] for name in folders)
 
 
-def load_folder(directory: Path, tell: Tell) -> ClassFolders:
-    """Reads a folder that has a folder of pictures for each class, named as it is.
+def load_image_folder(directory: Path, on_skip: OnSkip) -> ImageFolder:
+    """Reads a folder that has a folder of pictures for each class, with the class's name.
 
     If it has ``train`` and ``test`` with such folders in them, they are the split. Otherwise 15 %
     of each class, and one picture at least, are held out for testing. The SHA-256 of a picture's
-    file decides, so that a picture stays where it is when others are added. Of pictures with the
-    same content one is kept, and none if their classes differ.
+    file decides, so that a picture stays in its split when others are added. Of pictures with the
+    same content one is kept; none is if their classes differ.
 
     Args:
         directory: of the classes.
-        tell: what to call with a line about each picture that is left out.
+        on_skip: called with a line about each picture that is skipped.
 
     Raises:
         DatasetError: there are no pictures, or one class alone; a class has no pictures, too few
             that can be read, or a name that cannot be written into a model.
     """
-    roots = _roots(directory, tell)
+    roots = _roots(directory, on_skip)
     labels = _labels(roots)
-    files = _files(roots, labels, tell)
-    pictures = _all_different(_readable(files, tell), tell)
+    files = _files(roots, labels, on_skip)
+    pictures = _without_copies(_readable(files, on_skip), on_skip)
     if not pictures:
         raise DatasetError(f"{directory}: none of its {len(files):,} pictures can be read")
     if len(roots) == 1:
         pictures = _split(directory, pictures, labels)
     else:
-        for root, in_test, least in zip(roots, (True, False), (1, LEAST), strict=True):
-            _check_counts(root, [p for p in pictures if p.file.in_test == in_test], labels, least)
-    return ClassFolders(
+        for root, in_test, minimum in zip(roots, (True, False), (1, MIN_PER_CLASS), strict=True):
+            _check_counts(root, [p for p in pictures if p.file.in_test == in_test], labels, minimum)
+    return ImageFolder(
         labels,
         np.array([picture.image for picture in pictures], np.uint8),
         np.array([picture.file.label for picture in pictures], np.int64),
@@ -120,8 +130,8 @@ def load_folder(directory: Path, tell: Tell) -> ClassFolders:
     )
 
 
-def _roots(directory: Path, tell: Tell) -> list[Path]:
-    """The folder that the classes are in; both of them, test first, if they are split."""
+def _roots(directory: Path, on_skip: OnSkip) -> list[Path]:
+    """The folder that the classes are in; two, the test split first, if they are split."""
     folders = _folders_in(directory)
     stray = sum(1 for _ in FolderWalk(recursive=False).pictures_in(str(directory)))
     if not folders:
@@ -130,7 +140,7 @@ def _roots(directory: Path, tell: Tell) -> list[Path]:
             "it is, and put them in there"
         )
     if stray:
-        tell(f"{directory}: pictures beside the folders, of no class, left out: {stray:,}")
+        on_skip(f"{directory}: pictures outside the class folders, skipped: {stray:,}")
     if "train" not in folders or not _folders_in(directory / "train"):
         return [directory]
     if "test" not in folders or not _folders_in(directory / "test"):
@@ -140,7 +150,7 @@ def _roots(directory: Path, tell: Tell) -> list[Path]:
         )
     for name in folders:
         if name not in ("train", "test"):
-            tell(one_line(f"{directory / name}: beside train and test, left out"))
+            on_skip(one_line(f"{directory / name}: not train or test, skipped"))
     return [directory / "test", directory / "train"]
 
 
@@ -152,13 +162,13 @@ def _labels(roots: Sequence[Path]) -> tuple[str, ...]:
             raise DatasetError(one_line(f"{where / name}: there is no such class in {missing}"))
     if len(labels) < 2:
         raise DatasetError(
-            one_line(f"{roots[0] / labels[0]}: is the only class; it takes two to tell apart")
+            one_line(f"{roots[0] / labels[0]}: is the only class; a classifier needs two or more")
         )
     for name in labels:
         if "," in name or not name.isprintable():
             raise DatasetError(
-                one_line(f"{roots[0] / name}: no name for a class, which has no comma in it and ")
-                + "can be printed; rename the folder"
+                one_line(f"{roots[0] / name}: the name of a class cannot have a comma or a ")
+                + "control character in it; rename the folder"
             )
     return tuple(labels)
 
@@ -169,79 +179,73 @@ def _folders_in(directory: Path) -> list[str]:
         found = [entry for entry in directory.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         raise DatasetError(f"{directory}: cannot be read ({error.strerror or error})") from error
-    return sorted((entry.name for entry in found if os.path.isdir(entry)), key=_natural)
+    return sorted((entry.name for entry in found if os.path.isdir(entry)), key=_natural_order)
 
 
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """To sort by; text and numbers take turns, so that like is compared with like."""
+def _natural_order(name: str) -> tuple[list[str | int], str]:
+    """Sort key; text and numbers alternate, so that like is compared with like."""
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
 
-def _files(roots: Sequence[Path], labels: Sequence[str], tell: Tell) -> list[_File]:
-    listing = FolderWalk(recursive=True)
+def _files(roots: Sequence[Path], labels: Sequence[str], on_skip: OnSkip) -> list[_File]:
+    walk = FolderWalk(recursive=True)
     files: list[_File] = []
     for root in roots:
         in_test = len(roots) > 1 and root is roots[0]
         for label, name in enumerate(labels):
             found = [
-                _File(path, label, in_test)
-                for path in listing.pictures_in(os.path.join(root, name))
+                _File(path, label, in_test) for path in walk.pictures_in(os.path.join(root, name))
             ]
             if not found:
                 raise DatasetError(
                     one_line(f"{root / name}: empty, no pictures in it; add some, or remove it")
                 )
             files += found
-    if listing.skipped:
-        left_out = listing.skipped
-        tell(f"files that are hidden or no pictures by their names, left out: {left_out:,}")
+    if walk.skipped:
+        on_skip(f"hidden files and unknown extensions, skipped: {walk.skipped:,}")
     return files
 
 
-def _readable(files: Sequence[_File], tell: Tell) -> list[_Picture]:
+def _readable(files: Sequence[_File], on_skip: OnSkip) -> list[_Picture]:
     pictures = []
-    for file, outcome in zip(files, _prepared(files), strict=True):
+    for file, outcome in zip(files, _preprocessed(files), strict=True):
         if isinstance(outcome, str):
-            tell(one_line(outcome))
+            on_skip(one_line(outcome))
         else:
             pictures.append(_Picture(file, *outcome))
-    if left_out := len(files) - len(pictures):
-        tell(f"pictures that cannot be used, left out: {left_out:,} of {len(files):,}")
+    if skipped := len(files) - len(pictures):
+        on_skip(f"pictures that cannot be used, skipped: {skipped:,} of {len(files):,}")
     return pictures
 
 
-def _prepared(files: Sequence[_File]) -> list[tuple[bytes, Grey] | str]:
-    """For each file, the SHA-256 of its content and its picture, or what is wrong with it."""
+def _preprocessed(files: Sequence[_File]) -> list[_Outcome]:
+    """Each file's SHA-256 and picture, or what is wrong with it."""
     batches = [
         [file.path for file in files[start : start + _BATCH]]
         for start in range(0, len(files), _BATCH)
     ]
     with contextlib.ExitStack() as stack:
-        made = track(
-            map(_prepare_batch, batches)
+        results = track(
+            map(_preprocess_batch, batches)
             if len(files) <= _FEW
-            else stack.enter_context(WorkerPool(_prepare_batch)).map(batches),
+            else stack.enter_context(WorkerPool(_preprocess_batch)).map(batches),
             "read pictures",
             total=len(batches),
             console=Console(stderr=True),
             transient=True,
             disable=not sys.stderr.isatty(),
         )
-        return [outcome for batch in made for outcome in batch]
+        return [outcome for batch in results for outcome in batch]
 
 
-_Batch = Sequence[str]
-_Outcomes = list[tuple[bytes, Grey] | str]
+def _preprocess_batch(paths: Sequence[str]) -> list[_Outcome]:
+    return [_preprocess(path) for path in paths]
 
 
-def _prepare_batch(paths: _Batch) -> _Outcomes:
-    return [_prepare(path) for path in paths]
-
-
-def _prepare(path: str) -> tuple[bytes, Grey] | str:
+def _preprocess(path: str) -> _Outcome:
     try:
-        # Read once: the picture is then that of the checksum.
+        # Read once, so that the checksum is the picture's.
         content = Path(path).read_bytes()
         return hashlib.sha256(content).digest(), preprocess_one(content, path)
     except OSError as error:
@@ -250,31 +254,31 @@ def _prepare(path: str) -> tuple[bytes, Grey] | str:
         return str(error)
 
 
-def _all_different(pictures: Sequence[_Picture], tell: Tell) -> list[_Picture]:
-    """One of each content; none where it is in several classes, since one of them is wrong."""
+def _without_copies(pictures: Sequence[_Picture], on_skip: OnSkip) -> list[_Picture]:
+    """Drops copies; and pictures that are in several classes, since one of them is wrong."""
     first: dict[bytes, _Picture] = {}
-    contradicted: set[bytes] = set()
+    contradictory: set[bytes] = set()
     copies = 0
     for picture in pictures:
         known = first.setdefault(picture.digest, picture)
         if known.file.label != picture.file.label:
-            contradicted.add(picture.digest)
-            tell(
+            contradictory.add(picture.digest)
+            on_skip(
                 one_line(
                     f"{picture.file.path}: the same picture as {known.file.path}, "
-                    "which is of another class; both were left out"
+                    "which is of another class; both are skipped"
                 )
             )
         elif known is not picture:
             copies += 1
     if copies:
-        tell(f"copies of other pictures of their class, left out: {copies:,}")
-    return [picture for digest, picture in first.items() if digest not in contradicted]
+        on_skip(f"copies of other pictures of their class, skipped: {copies:,}")
+    return [picture for digest, picture in first.items() if digest not in contradictory]
 
 
 def _split(directory: Path, pictures: Sequence[_Picture], labels: Sequence[str]) -> list[_Picture]:
-    """Holds some of each class out for testing."""
-    _check_counts(directory, pictures, labels, LEAST)
+    """Holds some pictures of each class out for testing."""
+    _check_counts(directory, pictures, labels, MIN_PER_CLASS)
     held_out: set[bytes] = set()
     for label in range(len(labels)):
         digests = sorted(picture.digest for picture in pictures if picture.file.label == label)
@@ -287,12 +291,12 @@ def _split(directory: Path, pictures: Sequence[_Picture], labels: Sequence[str])
 
 
 def _check_counts(
-    root: Path, pictures: Sequence[_Picture], labels: Sequence[str], least: int
+    root: Path, pictures: Sequence[_Picture], labels: Sequence[str], minimum: int
 ) -> None:
     counts = Counter(picture.file.label for picture in pictures)
-    few = [f"{name} ({counts[n]})" for n, name in enumerate(labels) if counts[n] < least]
+    few = [f"{name} ({counts[n]})" for n, name in enumerate(labels) if counts[n] < minimum]
     if few:
         raise DatasetError(
-            f"{root}: fewer than {least} different pictures that can be read of: "
+            f"{root}: fewer than {minimum} different pictures that can be read of: "
             f"{', '.join(few)}; add some, or remove the folder"
         )

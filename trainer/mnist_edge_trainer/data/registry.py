@@ -1,18 +1,17 @@
-"""The datasets published in MNIST's format: found, downloaded, verified, read into arrays.
+"""The table of datasets that are published in MNIST's format, and their download.
 
-Four files each, images and labels of two splits, in the format that `mnist_edge.mnist` reads. They
-are looked for where torchvision keeps them, and downloaded by it.
+Four files each, images and labels of two splits, which `mnist_edge.mnist` finds, verifies and
+reads. They are kept where torchvision keeps them, and downloaded by it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
-import os
 import warnings
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,17 +19,35 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from mnist_edge.errors import DatasetError
-from mnist_edge.mnist import FILES, Bytes, MnistFile, Split, decompressed, read_idx
-from mnist_edge.types import DIGITS, Preprocessing
+from mnist_edge.mnist import (
+    FILES,
+    FOLDERS,
+    REPLACE_ADVICE,
+    Bytes,
+    MnistFile,
+    Split,
+    SplitFiles,
+    find_dataset,
+    read_split,
+)
+from mnist_edge.types import DIGITS, SIDE, Preprocessing
 
 __all__ = ["MNIST", "PUBLISHED", "PublishedDataset", "find", "home", "load"]
 
-_SIDE = 28
+_DOWNLOAD_ERRORS = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    zlib.error,
+    http.client.HTTPException,
+    zipfile.BadZipFile,
+)
+"""What torchvision raises where a download fails."""
 
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """One dataset.
+    """A dataset in MNIST's format.
 
     Attributes:
         name: what `--dataset` calls it.
@@ -38,7 +55,7 @@ class PublishedDataset:
         labels: names of the classes, in the order of their numbers.
         preprocessing: what makes a model's input of a picture.
         credit: whose it is, and under which licence.
-        files: images and labels of each split; a checksum is empty where none was published.
+        files: images and labels of each split.
         sizes: images in each split.
         folders: where the files may lie, within the folder that is looked in.
         transposed: rows are stored as columns.
@@ -49,13 +66,13 @@ class PublishedDataset:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     credit: str
-    files: dict[Split, tuple[MnistFile, MnistFile]]
-    sizes: dict[Split, int]
+    files: SplitFiles
+    sizes: Mapping[Split, int]
     folders: tuple[str, ...]
     transposed: bool = False
 
 
-_SIZES: dict[Split, int] = {"train": 60_000, "test": 10_000}
+_SIZES: Mapping[Split, int] = {"train": 60_000, "test": 10_000}
 
 MNIST = PublishedDataset(
     "mnist",
@@ -65,16 +82,24 @@ MNIST = PublishedDataset(
     "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0",
     FILES,
     _SIZES,
-    folders=("", "MNIST/raw"),
+    folders=FOLDERS,
 )
 
-# The other sets have the names of MNIST's files: torchvision's folder tells more than they do.
+# The files of the other sets are called as MNIST's are: torchvision's folder is looked in first.
 _FASHION = PublishedDataset(
     "fashion-mnist",
     "FashionMNIST",
     (
-        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
     ),
     Preprocessing.PLAIN,
     "Fashion-MNIST (Xiao, Rasul, Vollgraf; Zalando SE), MIT",
@@ -140,29 +165,21 @@ _EMNIST = PublishedDataset(
     {"train": 240_000, "test": 40_000},
     # "gzip" is the folder that its archive unpacks to.
     folders=("EMNIST/raw", "EMNIST/raw/gzip", "", "gzip"),
-    # Known of the files themselves: https://github.com/pytorch/vision/issues/8783.
+    # As the files themselves are: https://github.com/pytorch/vision/issues/8783.
     transposed=True,
 )
 
 PUBLISHED = {published.name: published for published in (MNIST, _FASHION, _KUZUSHIJI, _EMNIST)}
-"""By name."""
-
-_OWNERS = {
-    file.sha256: published.name
-    for published in PUBLISHED.values()
-    for files in published.files.values()
-    for file in files
-    if file.sha256
-}
-"""Whose a file is, by its checksum."""
-
-_REPLACE_ADVICE = (
-    "delete it and use the same --data again to download it, or copy an intact one here"
-)
+"""Every published dataset, by name."""
 
 
 def home(published: PublishedDataset) -> Path:
-    """``samples`` of the checkout one stands in, where that has it, else the user's cache."""
+    """The folder of a dataset by default.
+
+    Returns:
+        ``samples`` of the checkout that is the working directory, where that has the dataset; else
+        the user's cache.
+    """
     checkout = Path("samples")
     if find(published, checkout, "train") and find(published, checkout, "test"):
         return checkout
@@ -170,21 +187,8 @@ def home(published: PublishedDataset) -> Path:
 
 
 def find(published: PublishedDataset, directory: Path, split: Split) -> list[Path]:
-    """Paths of the images and the labels of a split, in that order; empty if one is missing.
-
-    The files may lie in `directory` itself or where torchvision keeps them, compressed (``.gz``)
-    or not.
-    """
-    for name in published.folders:
-        folder = directory / name
-        found = [
-            next(filter(os.path.isfile, (folder / f"{file.name}.gz", folder / file.name)), None)
-            for file in published.files[split]
-        ]
-        paths = [path for path in found if path is not None]
-        if len(paths) == len(found):
-            return paths
-    return []
+    """Paths of the images and the labels of a split; empty where one is missing."""
+    return find_dataset(directory, split, published.files, published.folders)
 
 
 def load(published: PublishedDataset, directory: Path, split: Split) -> tuple[Bytes, Bytes]:
@@ -203,43 +207,42 @@ def load(published: PublishedDataset, directory: Path, split: Split) -> tuple[By
         paths = find(published, directory, split)
     if not paths:
         raise _missing(published, directory, "torchvision put nothing there")
-    images, labels = (
-        _read(path, file, published)
-        for path, file in zip(paths, published.files[split], strict=True)
-    )
+    images, labels = read_split(paths, published.files[split], _misplaced(published))
     size = published.sizes[split]
-    for path, array, shape in (
-        (paths[0], images, (size, _SIDE, _SIDE)),
-        (paths[1], labels, (size,)),
-    ):
-        if array.shape != shape:
-            raise DatasetError(
-                f"{path}: not {published.name}'s ({list(array.shape)} instead of {list(shape)}); "
-                f"{_REPLACE_ADVICE}"
-            )
+    _check_shape(published, paths[0], images, (size, SIDE, SIDE))
+    _check_shape(published, paths[1], labels, (size,))
     if labels.max() >= len(published.labels):
         raise DatasetError(
-            f"{paths[1]}: not {published.name}'s (it has a class {labels.max()}); {_REPLACE_ADVICE}"
+            f"{paths[1]}: not {published.name}'s (it has a class {labels.max()}); {REPLACE_ADVICE}"
         )
     return np.swapaxes(images, 1, 2) if published.transposed else images, labels
 
 
-def _read(path: Path, file: MnistFile, published: PublishedDataset) -> Bytes:
-    content = decompressed(path)
-    digest = hashlib.sha256(content).hexdigest()
-    owner = _OWNERS.get(digest, published.name)
-    if owner != published.name:
+def _check_shape(
+    published: PublishedDataset, path: Path, array: Bytes, shape: tuple[int, ...]
+) -> None:
+    if array.shape != shape:
         raise DatasetError(
-            f"{path}: a file of {owner}, not of {published.name}; add --dataset {owner}, or point "
-            f"--data at the files of {published.name}"
+            f"{path}: not {published.name}'s ({list(array.shape)} instead of {list(shape)}); "
+            f"{REPLACE_ADVICE}"
         )
-    if file.sha256 and digest != file.sha256:
-        raise DatasetError(f"{path}: damaged (wrong SHA-256); {_REPLACE_ADVICE}")
-    return read_idx(content, path)
+
+
+def _misplaced(published: PublishedDataset) -> dict[str, str]:
+    """What to report of the other datasets' files, by checksum: many are called alike."""
+    return {
+        file.sha256: f"a file of {other.name}, not of {published.name}; add --dataset "
+        f"{other.name}, or point --data at the files of {published.name}"
+        for other in PUBLISHED.values()
+        if other.name != published.name
+        for files in other.files.values()
+        for file in files
+        if file.sha256
+    }
 
 
 def _download(published: PublishedDataset, directory: Path) -> None:
-    """Fetches the files through torchvision, from its mirrors, into its own folder."""
+    """Downloads the files from torchvision's mirrors, into torchvision's folder."""
     from torchvision import datasets
 
     raw = directory / published.torchvision / "raw"
@@ -249,10 +252,7 @@ def _download(published: PublishedDataset, directory: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             getattr(datasets, published.torchvision)(str(directory), download=True, **options)
-    except (
-        *(RuntimeError, OSError, EOFError, zlib.error),
-        *(http.client.HTTPException, zipfile.BadZipFile),
-    ) as error:
+    except _DOWNLOAD_ERRORS as error:
         for path in made:
             with contextlib.suppress(OSError):
                 path.rmdir()  # where it is empty: a mistyped name leaves nothing behind
@@ -263,7 +263,7 @@ def _download(published: PublishedDataset, directory: Path) -> None:
 def _missing(published: PublishedDataset, directory: Path, reason: str) -> DatasetError:
     names = ", ".join(f"{file.name}.gz" for files in published.files.values() for file in files)
     absence = f"no complete {published.name} in it" if directory.is_dir() else "no such folder"
-    # Not into the folder itself, which other sets with files of the same names may share.
+    # Not into the folder itself: other datasets with files of the same names may share it.
     raw = directory / published.torchvision / "raw"
     return DatasetError(
         f"{directory}: {absence}, and {reason}; put {names} into {raw}, or point --data at them"

@@ -19,19 +19,19 @@ from mnist_edge_trainer.data.registry import MNIST, home, load
 __all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
 
 _SPLIT_SEED = 2026
-"""The held-out images are the same whatever the run's seed, so that runs compare."""
+"""The held-out images are the same whatever the run's seed, so that runs can be compared."""
 
 _LARGE = 50_000
-"""Images of which any draw has enough of each class."""
+"""Images of a set from which any draw has enough of each class."""
 
 
 @dataclass(frozen=True)
 class Digits:
-    """A set of labelled digits, or of other pictures of that size.
+    """Labelled digits, or other pictures of that size, as tensors.
 
     Attributes:
         images: uint8 ``[N, 1, 28, 28]``, 0 = background, 255 = ink.
-        labels: int64 ``[N]``, from 0; -1 for a picture of no class.
+        labels: int64 ``[N]``, from 0; -1 for a non-digit.
     """
 
     images: Tensor
@@ -39,14 +39,14 @@ class Digits:
 
     @classmethod
     def of(cls, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer[Any]]) -> Digits:
-        """From arrays: uint8 ``[N, 28, 28]`` and integers ``[N]``."""
+        """Copies arrays: uint8 ``[N, 28, 28]`` and integers ``[N]``."""
         return cls(
             torch.from_numpy(images.copy()).unsqueeze(1), torch.from_numpy(labels.astype("int64"))
         )
 
     @classmethod
     def join(cls, parts: Sequence[Digits]) -> Digits:
-        """All of them, in order."""
+        """Concatenates several, in order."""
         return cls(
             torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
         )
@@ -58,11 +58,12 @@ class Digits:
         return Digits(self.images[index], self.labels[index])
 
     def to(self, device: torch.device) -> Digits:
+        """Moves images and labels to a device."""
         return Digits(self.images.to(device), self.labels.to(device))
 
 
 def default_data_dir() -> Path:
-    """Where MNIST is: ``samples`` of the checkout one stands in, else the user's cache."""
+    """Folder of MNIST: ``samples`` of the checkout here, else the user's cache."""
     return home(MNIST)
 
 
@@ -78,10 +79,10 @@ def load_digits(directory: Path, split: Split) -> Digits:
 def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:
     """Holds `validation_size` images out of the training set, the same ones every time.
 
-    A large set's are drawn as they come; a small one's so that each class gives its share.
+    From a small set, each class gives its share.
 
     Returns:
-        the rest to train on, and the held-out images.
+        the images to train on, and the held-out ones.
 
     Raises:
         UsageError: the split leaves nothing to train on or nothing to validate with.
@@ -97,7 +98,7 @@ def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits
 
 
 def _by_share(labels: Tensor) -> Tensor:
-    """An order, int64 ``[N]``, in which all classes are used up at the same time."""
+    """Indices int64 ``[N]``: an order in which all classes are used up at the same time."""
     used = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():
         members = labels == label

@@ -1,4 +1,4 @@
-"""What is in a dataset: how many of each class, what the pixels are like, what it looks like."""
+"""Statistics of a dataset's pixels, and a contact sheet of its pictures."""
 
 from __future__ import annotations
 
@@ -7,41 +7,46 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge.types import SIDE, GrayImage
 from mnist_edge_trainer.data.splits import Digits
 
 __all__ = ["EXAMPLES", "PixelStatistics", "draw_contact_sheet", "examples", "pixel_statistics"]
-
-Grey = npt.NDArray[np.uint8]
 
 EXAMPLES = 12
 """Pictures of each class on a contact sheet."""
 
 _LEVELS = 256
+
 _CHUNK = 10_000
 """Images counted at a time: their pixels are widened to count them."""
 
-_CELL, _GAP = 28, 2
-_GROUND = 64
-"""Grey between the pictures of a contact sheet, and where a class has no more of them."""
+_GAP = 2
+"""Pixels between the pictures of a contact sheet."""
+
+_BACKGROUND = 64
+"""Gray between the pictures of a contact sheet, and where a class has no more of them."""
 
 _INCHES_PER_PIXEL = 1 / 40
-_DPI, _LONGEST = 160, 60_000
-"""Dots per inch of a contact sheet, and along its longer side; matplotlib draws 65,535 at most."""
+
+_DPI = 160
+"""Dots per inch of a contact sheet."""
+
+_MAX_DOTS = 60_000
+"""Dots along its longer side at most; matplotlib draws no more than 65,535."""
 
 
 @dataclass(frozen=True)
 class PixelStatistics:
-    """Of all pixels of a set of images; 0 = black, 1 = white.
+    """Statistics of all pixels of a set of images; 0 = black, 1 = white.
 
     Attributes:
         mean: of the pixels.
         std: their standard deviation.
-        ink: part of them that are not the background's 0.
+        ink: part of them that is not 0, the background.
         minimum: the darkest.
         maximum: the lightest.
     """
@@ -54,7 +59,7 @@ class PixelStatistics:
 
 
 def pixel_statistics(digits: Digits) -> PixelStatistics:
-    """Of one image or more. They are exact: pixels of each level are counted."""
+    """Computes the statistics of one image or more, exactly: pixels of each level are counted."""
     pixels = digits.images.numpy()
     counts = np.zeros(_LEVELS, np.int64)
     for start in range(0, len(pixels), _CHUNK):
@@ -72,27 +77,32 @@ def pixel_statistics(digits: Digits) -> PixelStatistics:
     )
 
 
-def examples(digits: Digits, label: int, count: int) -> Grey:
-    """The first of a class: uint8 ``[N, 28, 28]``, N being `count` or as many as there are."""
+def examples(digits: Digits, label: int, count: int) -> GrayImage:
+    """The first images of a class: uint8 ``[N, 28, 28]``, N at most `count`."""
     return digits.images[digits.labels == label][:count, 0].numpy()
 
 
 def draw_contact_sheet(digits: Digits, labels: tuple[str, ...], path: Path) -> None:
-    """The first `EXAMPLES` of each class, a row each, with its name and number, as a PNG.
+    """Draws the first `EXAMPLES` of each class, a row for each, with its name and count, as a PNG.
+
+    Args:
+        digits: to draw.
+        labels: names of the classes.
+        path: of the PNG.
 
     Raises:
         UsageError: `path` is not named as a PNG.
         OutputError: `path` cannot be written.
     """
     if path.suffix.lower() != ".png":
-        raise UsageError(f"--out {path}: is written as PNG; give it a name that ends in .png")
-    step = _CELL + _GAP
-    sheet = np.full((len(labels) * step + _GAP, EXAMPLES * step + _GAP), _GROUND, np.uint8)
+        raise UsageError(f"--output {path}: is written as PNG; give it a name that ends in .png")
+    step = SIDE + _GAP
+    sheet = np.full((len(labels) * step + _GAP, EXAMPLES * step + _GAP), _BACKGROUND, np.uint8)
     for row in range(len(labels)):
         top = row * step + _GAP
         for column, image in enumerate(examples(digits, row, EXAMPLES)):
             left = column * step + _GAP
-            sheet[top : top + _CELL, left : left + _CELL] = image
+            sheet[top : top + SIDE, left : left + SIDE] = image
     height, width = sheet.shape
     figure = Figure(
         figsize=(width * _INCHES_PER_PIXEL, height * _INCHES_PER_PIXEL), layout="constrained"
@@ -111,12 +121,12 @@ def draw_contact_sheet(digits: Digits, labels: tuple[str, ...], path: Path) -> N
         spine.set_visible(False)
     make_folder(path.parent)
     with atomic_write(path) as partial, warnings.catch_warnings():
-        # Of letters that the font has not: boxes are drawn for them.
+        # Matplotlib warns of letters that the font lacks, and draws boxes for them.
         warnings.simplefilter("ignore", UserWarning)
         figure.savefig(
             partial,
             format="png",
-            dpi=min(_DPI, _LONGEST / figure.get_figheight()),
+            dpi=min(_DPI, _MAX_DOTS / figure.get_figheight()),
             bbox_inches="tight",
             metadata={"Software": None},
         )

@@ -14,13 +14,14 @@ from torch import nn
 from mnist_edge.errors import UsageError
 from mnist_edge.model import Model, bundled_models
 from mnist_edge.types import GrayImage
-from mnist_edge_trainer.data.datasets import Dataset, load_again
+from mnist_edge_trainer.data.datasets import Dataset
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.evaluation.metrics import PredictFunction, Probabilities
 from mnist_edge_trainer.evaluation.saliency import Maps, first_layer_filters
 from mnist_edge_trainer.training.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import predict_logits
+from mnist_edge_trainer.training.recipe import load_dataset_of
 
 __all__ = ["SPLITS", "EvaluationTarget", "load_target"]
 
@@ -127,7 +128,7 @@ def _load_dataset(
     config: TrainConfig, data: Path | None, labels: tuple[str, ...], target: str
 ) -> Dataset:
     """Loads the dataset of a recipe; its classes must be those of the target."""
-    dataset = load_again(config, data)
+    dataset = load_dataset_of(config, data)
     if dataset.labels != labels:
         raise UsageError(
             f"{target}: predicts {', '.join(labels)}, but the classes of {dataset.name} are "

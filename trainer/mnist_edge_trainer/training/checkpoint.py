@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.outputs.atomic import atomic_write
-from mnist_edge.types import DIGITS, Preprocessing
 from mnist_edge_trainer.architectures.registry import build
-from mnist_edge_trainer.data.registry import MNIST as MNIST_FILES
+from mnist_edge_trainer.data.facts import MNIST_FACTS as MNIST
+from mnist_edge_trainer.data.facts import DataFacts
 from mnist_edge_trainer.training.config import TrainConfig
 
 __all__ = [
@@ -28,39 +28,6 @@ __all__ = [
     "load_checkpoint",
     "write_history",
 ]
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What a model says of the data it was trained on.
-
-    Attributes:
-        name: of the dataset.
-        labels: names of the classes, in the order of the logits.
-        sha256: of the training images, uncompressed.
-        preprocessing: how a picture becomes the network's input (see `Preprocessing`).
-        credit: whose it is, and under which licence; empty = the user's own.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    sha256: str
-    preprocessing: str
-    credit: str = ""
-
-    @property
-    def is_of_digits(self) -> bool:
-        """Whether the classes are the ten digits."""
-        return self.labels == DIGITS
-
-
-MNIST = DataFacts(
-    "mnist",
-    DIGITS,
-    MNIST_FILES.files["train"][0].sha256,
-    Preprocessing.DIGIT.value,
-    MNIST_FILES.credit,
-)
 
 
 class EpochRecord(TypedDict):

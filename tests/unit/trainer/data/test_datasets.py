@@ -1,4 +1,4 @@
-"""Datasets by name, wherever their files lie, and what is no dataset."""
+"""Datasets by name, wherever their files lie; image folders; and what is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
 from mnist_edge import DatasetError, UsageError
-from mnist_edge.mnist import FILES
+from mnist_edge.mnist import FILES, Split
 from mnist_edge.types import Preprocessing
 from mnist_edge_trainer.data.datasets import DATASETS, Dataset, load_dataset, validation_size
 from mnist_edge_trainer.data.registry import PUBLISHED
@@ -28,7 +28,7 @@ RAW = SAMPLES / "MNIST" / "raw"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Of Debian's package dataset-fashion-mnist."""
 
-SIZES = {"train": 300, "test": 100}
+SIZES: dict[Split, int] = {"train": 300, "test": 100}
 
 needs_fashion = pytest.mark.skipif(
     not FASHION.is_dir(), reason="apt-get install dataset-fashion-mnist"
@@ -41,12 +41,12 @@ def idx(array: npt.NDArray[np.uint8]) -> bytes:
 
 
 def small(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a dataset have the sizes of `SIZES`."""
+    """Makes a dataset have the sizes of `SIZES`."""
     monkeypatch.setitem(PUBLISHED, name, dataclasses.replace(PUBLISHED[name], sizes=SIZES))
 
 
 def write(name: str, folder: Path, arrays: Arrays, *, compressed: bool = False) -> None:
-    """The files of a dataset, made of some of MNIST's images, as they are stored."""
+    """Writes the files of a dataset, made of some of MNIST's images."""
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = arrays
     start = 0
@@ -61,18 +61,18 @@ def write(name: str, folder: Path, arrays: Arrays, *, compressed: bool = False) 
             )
 
 
-def test_mnist(samples: Path) -> None:
+def test_mnist_has_the_published_checksum_and_sizes(samples: Path) -> None:
     dataset = load_dataset("mnist", samples)
     assert dataset.labels == tuple("0123456789")
     assert (len(dataset.training), len(dataset.test)) == (60_000, 10_000)
     assert dataset.preprocessing == "2"
-    # The published checksum of the file: what models say that they were trained on.
+    # The published checksum of the file: what models state that they were trained on.
     assert dataset.sha256 == FILES["train"][0].sha256
     assert validation_size(dataset, None) == 5_000
     assert validation_size(dataset, 123) == 123
 
 
-def test_names_of_classes_are_torchvisions() -> None:
+def test_names_of_classes_equal_those_of_torchvision() -> None:
     assert PUBLISHED["fashion-mnist"].labels == tuple(torchvision_datasets.FashionMNIST.classes)
     assert PUBLISHED["kmnist"].labels == tuple(torchvision_datasets.KMNIST.classes)
     digits = torchvision_datasets.EMNIST.classes_split_dict["digits"]
@@ -83,7 +83,7 @@ def test_names_of_classes_are_torchvisions() -> None:
 
 
 @needs_fashion
-def test_fashion_mnist(tmp_path: Path) -> None:
+def test_fashion_mnist_equals_torchvision(tmp_path: Path) -> None:
     dataset = load_dataset("fashion-mnist", FASHION)
     assert (len(dataset.training), len(dataset.test)) == (60_000, 10_000)
     assert dataset.training.labels.bincount().tolist() == [6_000] * 10
@@ -103,7 +103,7 @@ def test_fashion_mnist(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["KMNIST/raw", "."])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_kmnist(
+def test_kmnist_is_read_from_each_folder_packed_or_not(
     test_digits: Arrays,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -119,7 +119,7 @@ def test_kmnist(
 
 
 @pytest.mark.parametrize("folder", ["EMNIST/raw", "gzip"])
-def test_emnist_is_turned_upright(
+def test_emnist_is_transposed(
     test_digits: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     small("emnist-digits", monkeypatch)
@@ -136,7 +136,7 @@ def test_emnist_is_turned_upright(
         assert torch.equal(dataset.training.labels, theirs.targets)
 
 
-def test_a_set_is_found_in_the_cache(
+def test_dataset_is_found_in_the_cache(
     test_digits: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small("kmnist", monkeypatch)
@@ -145,18 +145,18 @@ def test_a_set_is_found_in_the_cache(
     assert len(load_dataset("kmnist", None).test) == 100
 
 
-def test_what_is_missing_is_downloaded(
+def test_missing_files_are_downloaded(
     test_digits: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def bring(self: Any) -> None:
+    def download(self: Any) -> None:
         write("kmnist", Path(self.raw_folder), test_digits)
 
     small("kmnist", monkeypatch)
-    monkeypatch.setattr("torchvision.datasets.KMNIST.download", bring)
+    monkeypatch.setattr("torchvision.datasets.KMNIST.download", download)
     assert len(load_dataset("kmnist", tmp_path).training) == 300
 
 
-def test_a_mistyped_folder_is_not_downloaded_into(tmp_path: Path) -> None:
+def test_mistyped_folder_is_not_made(tmp_path: Path) -> None:
     mistyped = tmp_path / "my-pictrues"
     with pytest.raises(DatasetError, match=rf"^{mistyped}: no such folder"):
         load_dataset("mnist", mistyped)
@@ -164,15 +164,15 @@ def test_a_mistyped_folder_is_not_downloaded_into(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_failed_download_says_what_to_put_where(
+def test_failed_download_names_the_files_and_their_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def refuse(self: Any) -> None:
+    def fail(self: Any) -> None:
         Path(self.raw_folder).mkdir(parents=True)
         raise RuntimeError("Error downloading:\nmirror: refused")
 
     published = PUBLISHED[name]
-    monkeypatch.setattr(f"torchvision.datasets.{published.torchvision}.download", refuse)
+    monkeypatch.setattr(f"torchvision.datasets.{published.torchvision}.download", fail)
     with pytest.raises(DatasetError, match=r"no complete .*mirror: refused") as caught:
         load_dataset(name, tmp_path)
     message = str(caught.value)
@@ -183,7 +183,7 @@ def test_a_failed_download_says_what_to_put_where(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_file_is_named(
+def test_damaged_file_is_named(
     test_digits: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small("kmnist", monkeypatch)
@@ -205,7 +205,7 @@ def test_a_damaged_file_is_named(
         _ = load_dataset("kmnist", tmp_path).test
 
 
-def test_files_of_another_set_are_told_apart() -> None:
+def test_files_of_another_dataset_are_recognized() -> None:
     # All three have files of the same names and sizes.
     with pytest.raises(DatasetError, match=r"a file of mnist, not of kmnist; add --dataset mnist"):
         load_dataset("kmnist", RAW)
@@ -214,14 +214,14 @@ def test_files_of_another_set_are_told_apart() -> None:
 
 
 @needs_fashion
-def test_fashion_is_not_taken_for_mnist() -> None:
+def test_fashion_mnist_is_not_mistaken_for_mnist() -> None:
     with pytest.raises(DatasetError, match="add --dataset fashion-mnist"):
         load_dataset("mnist", FASHION)
 
 
 @pytest.fixture(scope="module")
 def pictures(train_digits: Arrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of 20 sevens and 20 tens."""
+    """An image folder of 20 sevens and 20 ones, named 7 and 10."""
     folder = tmp_path_factory.mktemp("own") / "my-digits"
     images, labels = train_digits
     for name, digit in (("10", 1), ("7", 7)):
@@ -231,18 +231,17 @@ def pictures(train_digits: Arrays, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def test_a_folder_of_pictures(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_image_folder_is_a_dataset(pictures: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(pictures, tmp_path / "my-digits")
-    (copy / "7" / "text.png").write_text("no picture")
-    dataset = load_dataset("mnist", copy)
+    (copy / "7" / "text.png").write_text("not a picture")
+    skipped: list[str] = []
+    dataset = load_dataset("mnist", copy, skipped.append)
     assert (dataset.name, dataset.labels) == ("folder my-digits", ("7", "10"))
     assert dataset.preprocessing == "2"
     both = Digits.join([dataset.training, dataset.test])
     assert both.labels.bincount().tolist() == [20, 20]
     assert both.images.shape == (40, 1, 28, 28)
-    assert f"{copy / '7' / 'text.png'}: not an image" in capsys.readouterr().err
+    assert skipped[0].startswith(f"{copy / '7' / 'text.png'}: not an image")
     again = load_dataset("mnist", copy)
     assert again.sha256 == dataset.sha256
     assert torch.equal(again.test.images, dataset.test.images)
@@ -252,7 +251,7 @@ def test_a_folder_of_pictures(
     assert len(split_training(dataset.training, size)[1]) == size
 
 
-def test_what_goes_with_a_folder_of_pictures(pictures: Path, tmp_path: Path) -> None:
+def test_name_that_goes_with_an_image_folder(pictures: Path, tmp_path: Path) -> None:
     # What a recipe calls it.
     assert load_dataset("own", pictures).labels == ("7", "10")
     with pytest.raises(UsageError, match="leave out --dataset kmnist"):
@@ -264,7 +263,7 @@ def test_what_goes_with_a_folder_of_pictures(pictures: Path, tmp_path: Path) -> 
     assert load_dataset("mnist", both).name == "mnist"
 
 
-def test_what_is_no_dataset(tmp_path: Path) -> None:
+def test_unknown_names_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'fashion-mnist'"):
         load_dataset("fasion-mnist", None)
     with pytest.raises(UsageError, match="--dataset imagenet: unknown; choose mnist"):
@@ -275,10 +274,10 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
         load_dataset("mnist", file)
 
 
-def test_the_size_of_a_small_validation_split() -> None:
-    def of(size: int) -> Dataset:
+def test_validation_size_of_small_datasets() -> None:
+    def dataset(size: int) -> Dataset:
         digits = Digits(torch.zeros(size, 1, 28, 28, dtype=torch.uint8), torch.zeros(size))
         return Dataset("x", ("a", "b"), digits, "", Preprocessing.DIGIT, "", lambda: digits)
 
-    for size, held_out in ((8, 2), (400, 40), (49_999, 4_999), (70_000, 5_000)):
-        assert validation_size(of(size), None) == held_out
+    for size, expected in ((8, 2), (400, 40), (49_999, 4_999), (70_000, 5_000)):
+        assert validation_size(dataset(size), None) == expected

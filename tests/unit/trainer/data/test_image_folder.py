@@ -1,4 +1,4 @@
-"""Folders of a person's own pictures: real MNIST images as files, and what goes wrong with them."""
+"""Image folders: real MNIST images as files, the split, and what is skipped or refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from mnist_edge import DatasetError
 from mnist_edge.preprocess.preprocessor import preprocess_one
-from mnist_edge_trainer.data.image_folder import ClassFolders, has_pictures, load_folder
+from mnist_edge_trainer.data.image_folder import ImageFolder, has_pictures, load_image_folder
 from tests.conftest import SAMPLES, Digits
 
 PER_CLASS = 8
@@ -28,9 +28,10 @@ def write(digits: Digits, folder: Path, names: Sequence[str], start: int, stop: 
             Image.fromarray(image).save(folder / name / f"{number}.png")
 
 
-def load(folder: Path) -> tuple[ClassFolders, list[str]]:
-    told: list[str] = []
-    return load_folder(folder, told.append), told
+def load(folder: Path) -> tuple[ImageFolder, list[str]]:
+    """The folder, and the lines about what was skipped."""
+    skipped: list[str] = []
+    return load_image_folder(folder, skipped.append), skipped
 
 
 @pytest.fixture
@@ -40,51 +41,53 @@ def folder(train_digits: Digits, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_picture_arrives_with_its_class(train_digits: Digits, tmp_path: Path) -> None:
+def test_every_picture_is_read_with_its_class(train_digits: Digits, tmp_path: Path) -> None:
     names = [str(digit) for digit in range(10)]
     write(train_digits, tmp_path, names, 0, 60)
-    loaded, told = load(tmp_path)
-    assert told == []
+    loaded, skipped = load(tmp_path)
+    assert skipped == []
     assert loaded.labels == tuple(names)
     assert loaded.images.dtype == np.uint8
-    # The front end leaves MNIST's images as they are.
+    # Preprocessing leaves MNIST's images as they are.
     images, labels = train_digits
     for digit in range(10):
-        wanted = images[labels == digit][:60]
-        got = loaded.images[loaded.classes == digit]
-        assert sorted(map(bytes, got)) == sorted(map(bytes, wanted))
-    # 15 % of 600, by the toss of a hash: 90 with a standard deviation of 9.
+        expected = images[labels == digit][:60]
+        read = loaded.images[loaded.classes == digit]
+        assert sorted(map(bytes, read)) == sorted(map(bytes, expected))
+    # 15 % of 600, by a hash: 90 with a standard deviation of 9.
     assert 60 < loaded.in_test.sum() < 120
     for digit in range(10):
         assert 1 <= loaded.in_test[loaded.classes == digit].sum() <= 25
 
 
-def test_adding_pictures_moves_no_other(train_digits: Digits, tmp_path: Path) -> None:
+def test_pictures_stay_in_their_split_when_others_are_added(
+    train_digits: Digits, tmp_path: Path
+) -> None:
     write(train_digits, tmp_path, ("a", "b"), 0, 40)
     before, _ = load(tmp_path)
     write(train_digits, tmp_path, ("a", "b", "c"), 30, 70)
     after, _ = load(tmp_path)
-    where = dict(zip(map(bytes, after.images), after.in_test, strict=True))
+    in_test_of = dict(zip(map(bytes, after.images), after.in_test, strict=True))
     for image, in_test in zip(before.images, before.in_test, strict=True):
-        assert where[bytes(image)] == in_test
+        assert in_test_of[bytes(image)] == in_test
     assert Counter(after.classes.tolist()) == {0: 70, 1: 70, 2: 40}
     # Renaming does not either.
     (tmp_path / "a" / "0.png").rename(tmp_path / "a" / "renamed.png")
     again, _ = load(tmp_path)
-    assert where == dict(zip(map(bytes, again.images), again.in_test, strict=True))
+    assert in_test_of == dict(zip(map(bytes, again.images), again.in_test, strict=True))
 
 
-def test_numbers_are_sorted_as_numbers(train_digits: Digits, tmp_path: Path) -> None:
+def test_numbers_in_class_names_are_sorted_as_numbers(train_digits: Digits, tmp_path: Path) -> None:
     write(train_digits, tmp_path, ("10", "9", "x2", "x10", "1"), 0, 5)
     loaded, _ = load(tmp_path)
     assert loaded.labels == ("1", "9", "10", "x2", "x10")
-    # What was written as a 4, in a folder that is named 1.
+    # The digit 4, in the folder that is named 1.
     images, labels = train_digits
     assert bytes(images[labels == 4][0]) in map(bytes, loaded.images[loaded.classes == 0])
 
 
-def test_what_cannot_be_used_is_named_and_left_out(folder: Path) -> None:
-    (folder / "zero" / "text.png").write_text("no picture")
+def test_unusable_files_are_named_and_skipped(folder: Path) -> None:
+    (folder / "zero" / "text.png").write_text("not a picture")
     (folder / "zero" / "empty.jpg").touch()
     whole = (SAMPLES / "7-pen.png").read_bytes()
     (folder / "one" / "cut.png").write_bytes(whole[:900])
@@ -93,7 +96,7 @@ def test_what_cannot_be_used_is_named_and_left_out(folder: Path) -> None:
     (folder / ".hidden").mkdir()
     shutil.copy(SAMPLES / "7-pen.png", folder / ".hidden")
     shutil.copy(SAMPLES / "7-pen.png", folder)
-    loaded, told = load(folder)
+    loaded, skipped = load(folder)
     assert loaded.labels == ("one", "two", "zero")
     assert Counter(loaded.classes.tolist()) == {0: PER_CLASS, 1: PER_CLASS, 2: PER_CLASS}
     for name, reason in (
@@ -102,49 +105,49 @@ def test_what_cannot_be_used_is_named_and_left_out(folder: Path) -> None:
         ("one/cut.png", "damaged"),
         ("two/blank.png", "no digit found"),
     ):
-        (line,) = (line for line in told if line.startswith(f"{folder / name}: "))
+        (line,) = (line for line in skipped if line.startswith(f"{folder / name}: "))
         assert reason in line
-    assert "pictures that cannot be used, left out: 4 of 28" in told
-    assert "files that are hidden or no pictures by their names, left out: 1" in told
-    assert f"{folder}: pictures beside the folders, of no class, left out: 1" in told
+    assert "pictures that cannot be used, skipped: 4 of 28" in skipped
+    assert "hidden files and unknown extensions, skipped: 1" in skipped
+    assert f"{folder}: pictures outside the class folders, skipped: 1" in skipped
 
 
-def test_folders_inside_a_class_belong_to_it(folder: Path) -> None:
+def test_folders_inside_a_class_belong_to_the_class(folder: Path) -> None:
     inner = folder / "zero" / "scanner" / "monday"
     inner.mkdir(parents=True)
     shutil.copy(SAMPLES / "0-card.jpg", inner)
-    loaded, told = load(folder)
-    assert told == []
+    loaded, skipped = load(folder)
+    assert skipped == []
     assert bytes(preprocess_one(SAMPLES / "0-card.jpg")) in map(bytes, loaded.images)
     assert Counter(loaded.classes.tolist()) == {0: PER_CLASS, 1: PER_CLASS, 2: PER_CLASS + 1}
 
 
-def test_copies_are_used_once_and_contradictions_not_at_all(folder: Path) -> None:
+def test_copies_are_used_once_and_contradictory_ones_not_at_all(folder: Path) -> None:
     shutil.copy(folder / "zero" / "0.png", folder / "zero" / "copy.png")
     shutil.copy(folder / "one" / "3.png", folder / "two" / "is it a two.png")
-    loaded, told = load(folder)
+    loaded, skipped = load(folder)
     assert Counter(loaded.classes.tolist()) == {0: PER_CLASS - 1, 1: PER_CLASS, 2: PER_CLASS}
     assert len(set(map(bytes, loaded.images))) == len(loaded.images)
-    assert "copies of other pictures of their class, left out: 1" in told
-    assert any("is it a two.png: the same picture as" in line for line in told)
+    assert "copies of other pictures of their class, skipped: 1" in skipped
+    assert any("is it a two.png: the same picture as" in line for line in skipped)
 
 
-def test_a_split_that_is_given_is_kept(train_digits: Digits, tmp_path: Path) -> None:
+def test_folders_train_and_test_are_the_split(train_digits: Digits, tmp_path: Path) -> None:
     write(train_digits, tmp_path / "train", ("a", "b"), 0, 10)
     write(train_digits, tmp_path / "test", ("a", "b"), 10, 13)
     (tmp_path / "val" / "a").mkdir(parents=True)
-    # One that is in both is no test of anything that was learnt.
+    # A picture in both would be tested after it was trained on.
     shutil.copy(tmp_path / "test" / "a" / "10.png", tmp_path / "train" / "a")
-    loaded, told = load(tmp_path)
+    loaded, skipped = load(tmp_path)
     images, labels = train_digits
     for digit in range(2):
         in_test = loaded.images[loaded.in_test & (loaded.classes == digit)]
-        wanted = images[labels == digit]
-        assert sorted(map(bytes, in_test)) == sorted(map(bytes, wanted[10:13]))
+        expected = images[labels == digit]
+        assert sorted(map(bytes, in_test)) == sorted(map(bytes, expected[10:13]))
         in_training = loaded.images[~loaded.in_test & (loaded.classes == digit)]
-        assert sorted(map(bytes, in_training)) == sorted(map(bytes, wanted[:10]))
-    assert any(line.startswith(f"{tmp_path / 'val'}: ") for line in told)
-    assert "copies of other pictures of their class, left out: 1" in told
+        assert sorted(map(bytes, in_training)) == sorted(map(bytes, expected[:10]))
+    assert any(line.startswith(f"{tmp_path / 'val'}: ") for line in skipped)
+    assert "copies of other pictures of their class, skipped: 1" in skipped
 
 
 def test_classes_may_be_called_train_and_test(train_digits: Digits, tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ def test_classes_may_be_called_train_and_test(train_digits: Digits, tmp_path: Pa
 
 
 class TestRefused:
-    def test_one_class(self, train_digits: Digits, tmp_path: Path) -> None:
+    def test_one_class_alone(self, train_digits: Digits, tmp_path: Path) -> None:
         write(train_digits, tmp_path, ("7",), 0, 9)
         with pytest.raises(DatasetError, match="only class"):
             load(tmp_path)
@@ -165,7 +168,7 @@ class TestRefused:
 
     def test_too_few_that_can_be_read(self, folder: Path) -> None:
         for number in range(4):
-            (folder / "one" / f"{number}.png").write_text("no picture")
+            (folder / "one" / f"{number}.png").write_text("not a picture")
         # A copy is no other picture.
         shutil.copy(folder / "one" / "5.png", folder / "one" / "copy.png")
         with pytest.raises(DatasetError, match=r"fewer than 5 .*: one \(4\);"):
@@ -173,14 +176,14 @@ class TestRefused:
 
     def test_nothing_that_can_be_read(self, folder: Path) -> None:
         for path in folder.glob("*/*.png"):
-            path.write_text("no picture")
+            path.write_text("not a picture")
         with pytest.raises(DatasetError, match="none of its 24 pictures"):
             load(folder)
 
     @pytest.mark.parametrize("name", ["one,two", "line\nbreak"])
     def test_a_name_that_no_model_can_hold(self, folder: Path, name: str) -> None:
         (folder / "one").rename(folder / name)
-        with pytest.raises(DatasetError, match="no name for a class") as caught:
+        with pytest.raises(DatasetError, match="the name of a class cannot have") as caught:
             load(folder)
         assert "\n" not in str(caught.value)
 
@@ -200,7 +203,7 @@ class TestRefused:
             load(whole)
 
 
-def test_what_looks_like_pictures(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_has_pictures_goes_by_names(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
     assert has_pictures(folder)
     assert not has_pictures(other)

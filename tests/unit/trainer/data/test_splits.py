@@ -1,4 +1,4 @@
-"""The training side's view of the dataset."""
+"""MNIST as tensors, and the validation split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_edge import DatasetError, UsageError
 from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
 
 
-def test_shapes_types_and_ranges(samples: Path) -> None:
+def test_digits_have_their_shapes_and_types(samples: Path) -> None:
     for split, size in (("train", 60_000), ("test", 10_000)):
         digits = load_digits(samples, split)  # type: ignore[arg-type]
         assert digits.images.shape == (size, 1, 28, 28)
@@ -20,7 +20,7 @@ def test_shapes_types_and_ranges(samples: Path) -> None:
         assert digits.labels.unique().tolist() == list(range(10))
 
 
-def test_validation_is_held_out_the_same_way_every_time(samples: Path) -> None:
+def test_validation_split_is_the_same_every_time(samples: Path) -> None:
     digits = load_digits(samples, "train")
     training, validation = split_training(digits, 5_000)
     assert (len(training), len(validation)) == (55_000, 5_000)
@@ -34,7 +34,7 @@ def test_validation_is_held_out_the_same_way_every_time(samples: Path) -> None:
     assert validation.labels.bincount().min() > 400
 
 
-def test_the_images_held_out_are_those_that_figures_were_told_of(samples: Path) -> None:
+def test_held_out_images_are_those_of_earlier_releases(samples: Path) -> None:
     digits = load_digits(samples, "train")
     order = torch.randperm(60_000, generator=torch.Generator().manual_seed(2026))
     validation = split_training(digits, 5_000)[1]
@@ -42,7 +42,7 @@ def test_the_images_held_out_are_those_that_figures_were_told_of(samples: Path) 
     assert torch.equal(validation.labels, digits.labels[order[:5_000]])
 
 
-def test_of_a_small_set_each_class_gives_its_share(samples: Path) -> None:
+def test_each_class_of_a_small_set_gives_its_share(samples: Path) -> None:
     digits = load_digits(samples, "test")
     few = Digits.join([digits[digits.labels == 3][:40], digits[digits.labels == 5][:10]])
     training, validation = split_training(few, 10)
@@ -55,12 +55,12 @@ def test_of_a_small_set_each_class_gives_its_share(samples: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, 60_000])
-def test_a_split_that_leaves_nothing_is_refused(samples: Path, size: int) -> None:
+def test_split_that_leaves_nothing_is_refused(samples: Path, size: int) -> None:
     with pytest.raises(UsageError, match="--val-split"):
         split_training(load_digits(samples, "train"), size)
 
 
-def test_a_failed_download_names_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object, root: str, **__: object) -> None:
         (Path(root) / "MNIST" / "raw").mkdir(parents=True)
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nmirror: refused")

@@ -15,13 +15,16 @@ import torch
 from sklearn.metrics import classification_report, log_loss
 
 from mnist_edge import UsageError
+from mnist_edge.cli.console import log
 from mnist_edge.model import Model, bundled_models
 from mnist_edge.types import DIGITS
 from mnist_edge_trainer.architectures.registry import build
-from mnist_edge_trainer.cli import evaluate as command
-from mnist_edge_trainer.cli.subject import Subject, load_subject
+from mnist_edge_trainer.cli.evaluate import EvaluateOptions
+from mnist_edge_trainer.cli.evaluate import evaluate as run_command
 from mnist_edge_trainer.data.splits import Digits, load_digits
+from mnist_edge_trainer.evaluation.assessment import assess
 from mnist_edge_trainer.evaluation.metrics import evaluate, wilson_interval
+from mnist_edge_trainer.evaluation.target import EvaluationTarget, load_target
 from mnist_edge_trainer.export.export import export_run
 from mnist_edge_trainer.export.graph_passes import set_metadata
 from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, load_checkpoint
@@ -142,7 +145,7 @@ class TestWhatIsWritten:
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        command.evaluate(str(run), split="test", data=samples, out=tmp_path, as_json=True, svg=True)
+        run_command(EvaluateOptions(str(run), "test", samples, tmp_path, svg=True, as_json=True))
         told = json.loads(capsys.readouterr().out)
         assert told == json.loads((tmp_path / "evaluation-test.json").read_text())
         names = {f"{name}-test" for name in PICTURES} | {"filters"}
@@ -175,18 +178,18 @@ class TestWhatIsWritten:
         replace(load_checkpoint(run / "best.pt"), epoch=2).save(tmp_path / "best.pt")
         file = tmp_path / "mnist-edge-int8.onnx"
         file.write_bytes((run / file.name).read_bytes())
-        assert load_subject(str(run), "test", samples).int8 is not None
-        assert load_subject(str(tmp_path), "test", samples).int8 is None
+        assert load_target(str(run), "test", samples, log).int8 is not None
+        assert load_target(str(tmp_path), "test", samples, log).int8 is None
         assert "another epoch" in capsys.readouterr().err
 
     def test_a_model_file_has_no_filters_and_writes_where_it_is_told(
         self, digits: Digits, tmp_path: Path
     ) -> None:
         model = Model.load("mnist-edge-int8")
-        subject = Subject(
+        subject = EvaluationTarget(
             "mnist-edge-int8", model.run, "validation", digits[:300], None, "mnist", DIGITS
         )
-        assessment = command.Assessment.of(subject)
+        assessment = assess(subject)
         assert assessment.values()["int8"] is None
         written = {path.name for path in assessment.write(tmp_path / "new")}
         assert written == {f"{name}-validation.png" for name in PICTURES} | {
@@ -198,7 +201,7 @@ class TestWhatIsPrinted:
     def test_a_run_beside_its_int8_file(
         self, run: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        command.evaluate(str(run), split="validation", data=samples, out=tmp_path, as_json=False)
+        run_command(EvaluateOptions(str(run), "validation", samples, tmp_path))
         text = capsys.readouterr().out
         assert "95 % interval" in text
         assert "on 5,000 validation images" in text
@@ -218,9 +221,9 @@ class TestWhatIsPrinted:
         answers = np.where(labels == 5, 46, labels)
         network = np.eye(47, dtype=np.float32)[answers]
         many = Digits.of(np.zeros((94, 28, 28), np.uint8), labels)
-        subject = Subject("many", lambda _: network, "test", many, None, "many", LETTERS)
-        monkeypatch.setattr(command, "load_subject", lambda *_: subject)
-        command.evaluate("many", split="test", data=None, out=None, as_json=False)
+        subject = EvaluationTarget("many", lambda _: network, "test", many, None, "many", LETTERS)
+        monkeypatch.setattr("mnist_edge_trainer.evaluation.target.load_target", lambda *_: subject)
+        run_command(EvaluateOptions("many"))
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) < 200
         assert lines[-1].split() == ["letter", "5", "letter", "46", "2"]
@@ -235,11 +238,11 @@ class TestSubject:
 
     def test_a_file_of_other_classes_cannot_be_scored(self, samples: Path, tmp_path: Path) -> None:
         file = self.named("zero,one,two,three,four,five,six,seven,eight,nine", tmp_path)
-        with pytest.raises(UsageError, match=r"tells zero, one, .* point --data at"):
-            load_subject(str(file), "test", samples)
+        with pytest.raises(UsageError, match=r"predicts zero, one, .* point --data at"):
+            load_target(str(file), "test", samples, log)
 
     def test_a_run_brings_its_first_layer(self, run: Path, samples: Path) -> None:
-        filters = load_subject(str(run), "test", samples).filters
+        filters = load_target(str(run), "test", samples, log).filters
         assert filters is not None
         weights = load_checkpoint(run / "best.pt").weights
         # Four pixels beside one another are the four channels of one position.

@@ -23,7 +23,7 @@ from sklearn.metrics import classification_report, confusion_matrix, log_loss
 
 from mnist_edge.errors import OutputError, TrainingError, UsageError
 from mnist_edge.model import Model
-from mnist_edge_trainer.cli.report import report
+from mnist_edge_trainer.cli.report import ReportOptions, report
 from mnist_edge_trainer.data.splits import load_digits, split_training
 from mnist_edge_trainer.reporting.recommendations import Facts, advise
 from mnist_edge_trainer.reporting.report import write_report
@@ -307,7 +307,7 @@ def test_the_command_evaluates_what_was_not_and_writes_beside_the_run(
     run = RunFolder(tmp_path)
     cpu = torch.device("cpu")
     result = train(config, training[:5_000], validation, run, device=cpu, callback=_Silent())
-    report(tmp_path, data=SAMPLES, output=None)
+    report(ReportOptions(tmp_path, data=SAMPLES))
     said = capsys.readouterr()
     assert said.out.startswith(f"wrote {tmp_path / 'report.html'} (")
     assert said.err.count("evaluating it") == 2
@@ -316,7 +316,7 @@ def test_the_command_evaluates_what_was_not_and_writes_beside_the_run(
     tested = json.loads((tmp_path / "evaluation-test.json").read_text())
     assert f"{tested['accuracy']:.2%}" in _Page(tmp_path / "report.html").words
 
-    report(tmp_path, data=SAMPLES, output=tmp_path / "again.html")
+    report(ReportOptions(tmp_path, tmp_path / "again.html", SAMPLES))
     assert "evaluating it" not in capsys.readouterr().err
 
 

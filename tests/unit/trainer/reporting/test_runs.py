@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge_trainer.cli.runs import runs
+from mnist_edge_trainer.cli.runs import RunsOptions, runs
 
 _HEADER = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,val_photo_accuracy,seconds\n"
 _ROWS = (
@@ -71,7 +71,7 @@ def test_newest_last_with_its_figures(capsys: pytest.CaptureFixture[str]) -> Non
     _evaluate(_run("old", 1_000_000), 0.9912, int8=0.9905)
     _run("going-on", 2_000_000, rows=1)
     _run("begun", 2_500_000, rows=0)
-    runs([], as_json=False)
+    runs(RunsOptions())
     _, *rows = _lines(capsys)
     assert rows == [
         [
@@ -103,7 +103,7 @@ def test_what_cannot_be_read_is_said_and_the_others_are_listed(
     (Path("runs") / "exported").mkdir()
     (Path("runs") / "exported" / "mnist-edge-int8.onnx").touch()
     (Path("runs") / "notes.txt").touch()
-    runs([], as_json=False)
+    runs(RunsOptions())
     said = capsys.readouterr()
     assert [line.split()[0] for line in said.out.splitlines()] == ["run", "good"]
     named = [line.split(": ")[0] for line in said.err.splitlines()]
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_said_and_the_others_are_listed(
 def test_comparison_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
     _evaluate(_run("a", 1_000_000), 0.9912)
     _run("b", 2_000_000, rows=2, lr=0.01, optimizer="sgd")
-    runs(["a", "runs/b"], as_json=False)
+    runs(RunsOptions(["a", "runs/b"]))
     table = {tuple(line[:-2]): line[-2:] for line in _lines(capsys)}
     assert table[()] == ["a", "b"]
     assert table[("lr",)] == ["0.004", "0.01"]
@@ -132,7 +132,7 @@ def test_comparison_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> No
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     _evaluate(_run("a", 1_000_000), 0.9912, int8=0.99)
     _run("b", 2_000_000, rows=1)
-    runs([], as_json=True)
+    runs(RunsOptions(as_json=True))
     first, second = json.loads(capsys.readouterr().out)
     assert first["run"] == str(Path("runs") / "a")
     assert (first["best_epoch"], first["val_loss"], first["val_accuracy"]) == (2, 0.04, 0.99)
@@ -145,28 +145,29 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_that_ran_out_of_patience_is_finished(capsys: pytest.CaptureFixture[str]) -> None:
     _run("patient", 1_000_000, epochs=50, patience=2)
     _run("hasty", 2_000_000, epochs=50, patience=1)  # epoch 3 is no better than epoch 2
-    runs([], as_json=True)
+    runs(RunsOptions(as_json=True))
     patient, hasty = json.loads(capsys.readouterr().out)
     assert (patient["finished"], hasty["finished"]) == (False, True)
 
 
 def test_no_runs() -> None:
     with pytest.raises(UsageError, match="mnist-edge train"):
-        runs([], as_json=False)
+        runs(RunsOptions())
 
 
 def test_named_runs_have_to_be_there_and_whole() -> None:
     (_run("cut", 1_000_000) / "config.json").write_text("{")
     with pytest.raises(UsageError, match="nowhere: no such run"):
-        runs(["nowhere"], as_json=False)
+        runs(RunsOptions(["nowhere"]))
     with pytest.raises(TrainingError, match="damaged"):
-        runs(["cut"], as_json=False)
+        runs(RunsOptions(["cut"]))
 
 
 def test_torch_is_not_imported() -> None:
     _run("a", 1_000_000)
     code = (
-        "import sys; from mnist_edge_trainer.cli.runs import runs; runs([], as_json=False);"
+        "import sys; from mnist_edge_trainer.cli.runs import RunsOptions, runs;"
+        "runs(RunsOptions());"
         "sys.exit(bool({'torch', 'sklearn', 'matplotlib', 'onnxruntime'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

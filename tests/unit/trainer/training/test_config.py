@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import typing
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mnist_edge import UsageError
-from mnist_edge_trainer.cli.options import train
+from mnist_edge.options import option_of
+from mnist_edge_trainer.cli.train import TrainOptions
 from mnist_edge_trainer.training.config import TrainConfig, load_recipe, named_recipe, named_recipes
 
 
 def test_help_states_the_defaults_that_hold() -> None:
     defaults = asdict(TrainConfig())
-    for name, hint in typing.get_type_hints(train, include_extras=True).items():
-        if name not in defaults or name in ("start_from", "data", "teacher"):
+    for field in fields(TrainOptions):
+        if field.name not in defaults or field.name in ("data", "teacher"):
             continue
-        (option,) = hint.__metadata__
-        stated = "--augment" if name == "augment" else str(defaults[name])
-        assert option.show_default == stated, name
+        stated = "--augment" if field.name == "augment" else str(defaults[field.name])
+        assert option_of(field).shown_default == stated, field.name
 
 
 def test_a_run_is_repeated_from_the_recipe_it_wrote(tmp_path: Path) -> None:

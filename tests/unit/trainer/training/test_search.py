@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import tomllib
 from collections.abc import Callable
@@ -232,18 +231,19 @@ def stand_in(
 ) -> None:
     """Puts a few images in the place of MNIST."""
     dataset = replace(load_dataset("mnist", None), training=digits, load_test=load_test)
-    monkeypatch.setattr(command, "load_dataset", lambda *_: dataset)
+    monkeypatch.setattr("mnist_edge_trainer.data.datasets.load_dataset", lambda *_: dataset)
 
 
 def run_command(tmp_path: Path, trials: int = 2) -> None:
     command.tune(
-        {"arch": "lenet", "epochs": 1, "photos": 0, "val_split": 500},
-        trials=trials,
-        storage=tmp_path / "tune.db",
-        study=None,
-        out=tmp_path / "tuned.toml",
-        data=None,
-        device="cpu",
+        command.TuneOptions(
+            arch="lenet",
+            epochs=1,
+            trials=trials,
+            storage=tmp_path / "tune.db",
+            output=tmp_path / "tuned.toml",
+            device="cpu",
+        )
     )
 
 
@@ -262,9 +262,10 @@ def test_the_command_asks_the_training_images_alone_and_writes_the_best_recipe(
     assert said.out.startswith("study lenet: 2 trials, 0 of them stopped early\n")
     assert [line[:4] for line in said.err.splitlines()[1:3]] == ["  1/", "  2/"]
 
-    result = search(tmp_path / "tune.db", digits, 2)
+    base = replace(BASE, val_split=200)  # a tenth
+    result = search(tmp_path / "tune.db", digits, 2, base)
     written = TrainConfig(**tomllib.loads((tmp_path / "tuned.toml").read_text()))
-    assert written == recipe(BASE, result.best[0].params)
+    assert written == recipe(base, result.best[0].params)
     table = said.out.splitlines()
     assert table[2].split() == [
         *(word for trial in result.best for word in ("trial", str(trial.number))),
@@ -297,8 +298,6 @@ def test_an_interruption_says_how_to_go_on(
 def test_without_its_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in (command.__name__, tuning.__name__):
-        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"optuna; .*pip install 'mnist-edge\[train,tune\]"):
-        importlib.import_module(command.__name__)
+        command.tune(command.TuneOptions())

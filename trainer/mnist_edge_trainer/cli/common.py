@@ -1,0 +1,121 @@
+"""What the trainer's commands share: options, and the check for the packages that they need."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator
+from typing import Any
+
+from mnist_edge.cli.console import interruptible_imports
+from mnist_edge.errors import MissingExtraError, UsageError
+
+__all__ = [
+    "ARCH",
+    "DATA",
+    "DATASET",
+    "DEVICE",
+    "JSON_FLAGS",
+    "NEGATED",
+    "RUN_PANEL",
+    "VAL_SPLIT",
+    "check_training_packages",
+    "examples",
+    "training_packages",
+]
+
+_DATA_PANEL, RUN_PANEL = "Data", "Run"
+
+# Arguments of `mnist_edge.options.option`, for a field of that name.
+
+ARCH: dict[str, Any] = {
+    "help": "Architecture; `mnist-edge archs` lists them.",
+    "metavar": "NAME",
+    "shown_default": "small",
+}
+DATASET: dict[str, Any] = {
+    "help": "mnist, fashion-mnist, kmnist or emnist-digits.",
+    "metavar": "NAME",
+    "shown_default": "mnist",
+    "panel": _DATA_PANEL,
+}
+DATA: dict[str, Any] = {
+    "help": "Folder of the dataset, which is downloaded there if it is missing; or a folder with "
+    "your own pictures, in a folder for each class.",
+    "metavar": "FOLDER",
+    "shown_default": "samples here, else your cache",
+    "panel": _DATA_PANEL,
+}
+VAL_SPLIT: dict[str, Any] = {
+    "help": "Training images held out for validation.",
+    "metavar": "N",
+    "shown_default": "5000",
+    "panel": _DATA_PANEL,
+}
+DEVICE: dict[str, Any] = {
+    "help": "auto, cpu, cuda or mps.",
+    "metavar": "NAME",
+    "panel": RUN_PANEL,
+}
+
+JSON_FLAGS = ("Print JSON.", "--json")
+
+NEGATED = " /--no-{}"
+"""Hidden flag of a switch, which had a negative form up to 0.7: Typer's notation for one that sets
+it to False, which it is by default."""
+
+_TRAIN_PACKAGES = (
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxscript",
+    "jinja2",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "platformdirs",
+    "tomli_w",
+)
+_TUNE_PACKAGES = ("optuna", "sqlalchemy", "filelock")
+
+
+@contextlib.contextmanager
+def training_packages(*, tune: bool = False) -> Iterator[None]:
+    """Guards a command's imports of the training packages.
+
+    Args:
+        tune: the command needs those of the extra ``tune`` too.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+        UsageError: a package is installed, and failed to load in the block.
+    """
+    check_training_packages(tune=tune)
+    try:
+        with interruptible_imports():
+            yield
+    except ImportError as error:
+        raise UsageError(
+            f"the training packages are installed but one failed to load ({error}); reinstall it"
+        ) from error
+
+
+def check_training_packages(*, tune: bool = False) -> None:
+    """Checks that the training packages are installed, importing none.
+
+    Raises:
+        MissingExtraError: a package is not.
+    """
+    extras = "train,tune" if tune else "train"
+    packages = _TRAIN_PACKAGES + (_TUNE_PACKAGES if tune else ())
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"this command needs {', '.join(missing)}; install with: "
+            f"pip install 'mnist-edge[{extras}]' (in a checkout: pip install '.[{extras}]')"
+        )
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help: what can be copied."""
+    return "\n\n".join(["**Examples**", *(f"`{command}`" for command in commands)])
