@@ -1,4 +1,4 @@
-"""The same trained network under other runtimes: `python tests/benchmarks/peers.py`.
+r"""The same trained network under other runtimes: `python tests/benchmarks/peers.py`.
 
 A runtime that is not installed is left out, and reported with the line that installs it. A separate
 environment is best: some of them need another torch.

@@ -1,4 +1,4 @@
-"""Whether two checkouts predict byte for byte the same:
+"""Compares what two checkouts predict, byte for byte.
 
 `python tests/benchmarks/same_output.py BEFORE AFTER`
 

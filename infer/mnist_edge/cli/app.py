@@ -1,5 +1,6 @@
-"""The command line: parse, call, print, exit code. Other packages add
-commands of their own, as entry points of the group ``mnist_edge.commands``.
+"""The program's commands, as Typer sees them.
+
+Other packages add commands as entry points of the group ``mnist_edge.commands``.
 
 Nothing heavy is imported before a command needs it.
 """
@@ -62,12 +63,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-_Model = Annotated[
-    str | None,
-    typer.Option(help="An .onnx file, or a bundled model's name.", show_default="mnist-edge-int8"),
-]
 
 
 @app.command(

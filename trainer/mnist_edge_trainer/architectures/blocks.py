@@ -25,7 +25,8 @@ def conv_block(
     """Convolution, batch norm, ReLU: one fused int8 node once exported.
 
     Args:
-        inputs, outputs: channels.
+        inputs: channels of the input.
+        outputs: channels of the output.
         kernel: height and width, pixels; odd.
         stride: pixels.
         padding: pixels of zeros on each side; None = as many as keep the size, at a stride of 1.
@@ -78,7 +79,8 @@ class ResidualBlock(nn.Module):
     The shortcut is the identity, or where the shape changes, a 1 x 1 convolution.
 
     Args:
-        inputs, outputs: channels.
+        inputs: channels of the input.
+        outputs: channels of the output.
         stride: of the first convolution, pixels.
     """
 
