@@ -48,7 +48,8 @@ def compare(
 
     Args:
         name: ``torch``, ``fp32`` or ``int8``, which have bounds of their own.
-        probabilities, reference: float32 ``[N, C]``, the file's and torch's.
+        probabilities: float32 ``[N, C]``, the file's.
+        reference: float32 ``[N, C]``, torch's.
         labels: int64 ``[N]``.
     """
     predicted, expected = probabilities.argmax(axis=1), reference.argmax(axis=1)
