@@ -28,7 +28,8 @@ _DARK_INK_FLOOR = 40.0
 """Gray levels added to light paper's before its level is taken for the light on it."""
 
 _LIGHT_INK_FLOOR = 160.0
-"""The same for dark paper, which says little about the light: light ink is corrected less."""
+"""Gray levels added to dark paper's. More, since it says little about the light: light ink is
+corrected less."""
 
 _ILLUMINATION_FITS = 4
 """Least-squares fits of the illumination; ink is left out of each but the first."""

@@ -19,7 +19,7 @@ from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, find_digit
 from mnist_edge.preprocess.strokes import normalize_width
 from mnist_edge.types import BOX, CENTER, SIDE, FloatImage, GrayImage, Pixels
 
-__all__ = ["crop_digit", "normalize"]
+__all__ = ["close_up", "crop_digit", "normalize"]
 
 _CLOSE_UP = 80
 """Longer side of the digit in its close-up, pixels: four for each of the network's."""
@@ -38,7 +38,7 @@ class _Limits:
     the digit; fraction of its longer side."""
 
     least_zoom_margin: int = 8
-    """The same, pixels of the overview at least."""
+    """Least paper round it, pixels of the overview."""
 
     least_of_far_away: float = 0.6
     """A digit far away is at least this part as large from near as it was from far."""
@@ -64,7 +64,7 @@ class _Limits:
     """Window of the dilation that the strokes are kept in, pixels of the close-up."""
 
     soft_edge_beside_print: int = 5
-    """The same where a printed line was removed, of which nothing may stay beside a stroke."""
+    """Smaller where printed lines were removed, of which nothing may stay beside a stroke."""
 
     cut: float = 0.2
     """The close-up is cut to what is above this part of its maximum."""
@@ -154,7 +154,7 @@ def crop_digit(plane: GrayPlane, proposal: Proposal) -> GrayImage | None:
     Returns:
         uint8 ``[28, 28]``, 0 = background, 255 = ink; None where there is no ink.
     """
-    strokes = _close_up(plane, proposal)
+    strokes = close_up(plane, proposal)
     if strokes is None:
         return None
     height, width = strokes.shape
@@ -176,11 +176,18 @@ def crop_digit(plane: GrayPlane, proposal: Proposal) -> GrayImage | None:
     return image
 
 
-def _close_up(plane: GrayPlane, proposal: Proposal) -> FloatImage | None:
-    """Cuts the strokes of the digit out of the picture at full size, float32 in 0..1.
+def close_up(plane: GrayPlane, proposal: Proposal) -> FloatImage | None:
+    """Cuts the strokes of a proposal out of its picture, in full detail.
 
     The proposal says which strokes belong to the digit. How much ink they have is measured again,
-    on the pixels near it. None where that leaves no ink.
+    on the pixels near it. Last, their width is brought near that of MNIST's.
+
+    Args:
+        plane: the picture that the proposal was found in, at full size.
+        proposal: what to cut out.
+
+    Returns:
+        float32 in 0..1, about 80 pixels along the longer side; None where there is no ink.
     """
     scale = _CLOSE_UP / proposal.size
     height, width = proposal.digit.shape

@@ -26,7 +26,7 @@ from mnist_edge.preprocess.scoring import (
 )
 from mnist_edge.types import Mask
 
-__all__ = ["INK_LEVEL", "Proposal", "find_digit", "overview", "propose"]
+__all__ = ["INK_LEVEL", "Proposal", "find_digit", "overview", "propose", "separate_ink"]
 
 INK_LEVEL = 0.42
 """Ink is what stands out by more than this part of what the strongest ink does."""
@@ -174,7 +174,7 @@ def propose(picture: GrayPlane) -> Iterator[list[Proposal]]:
             used_window = window if has_print else side
             if window not in readings:
                 readings[window] = [
-                    _read(plane, is_dark, window, used_window, statistics.noise)
+                    separate_ink(plane, is_dark, window, used_window, statistics.noise)
                     for is_dark in (True, False)
                 ]
             group = []
@@ -202,8 +202,20 @@ def overview(picture: GrayPlane) -> tuple[GrayPlane, float]:
     return picture.resize((max(1, round(width * scale)), max(1, round(height * scale)))), scale
 
 
-def _read(plane: GrayPlane, is_dark: bool, window: int, used_window: int, noise: float) -> Reading:
-    """Separates ink from paper, in one of several ways (see `Reading`)."""
+def separate_ink(
+    plane: GrayPlane, is_dark: bool, window: int, used_window: int, noise: float
+) -> Reading:
+    """Separates ink from paper in one way.
+
+    Ink stands out from the paper by a part of what the strongest ink does, and by more than noise.
+
+    Args:
+        plane: the overview of a picture.
+        is_dark: the ink is taken to be darker than its paper.
+        window: strokes are narrower than this, pixels.
+        used_window: window of the top-hat, pixels.
+        noise: standard deviation, gray levels.
+    """
     top_hat = plane.top_hat(is_dark, used_window)
     typical = float(np.median(top_hat))
     # Noise lifts paper above its opening.
