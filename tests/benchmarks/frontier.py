@@ -26,7 +26,7 @@ from mnist_edge.bench.runner import measure
 from mnist_edge.bench.scenarios import Plan, Scenario
 from mnist_edge.bench.targets import TargetSpec
 from mnist_edge.model import Model
-from mnist_edge.outputs.tables import print_table
+from mnist_edge.outputs.terminal_table import print_table
 from mnist_edge_trainer.evaluation.frontier import draw_frontier
 
 ROOT = Path(__file__).parents[2]

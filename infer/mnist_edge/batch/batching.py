@@ -15,7 +15,7 @@ from mnist_edge.inputs.sources import Item
 from mnist_edge.outputs.formats import Formatter
 
 if TYPE_CHECKING:
-    from mnist_edge.batch.options import PredictOptions
+    from mnist_edge.batch.predict_options import PredictOptions
 
 __all__ = ["AdaptiveBatchSize", "BatchResult", "PackedBatch", "PredictJob", "pack", "unpack"]
 

@@ -30,7 +30,7 @@ from mnist_edge.types import Preprocessing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mnist_edge.batch.options import PredictOptions
+    from mnist_edge.batch.predict_options import PredictOptions
     from mnist_edge.outputs.preview import Previews
 
 __all__ = ["predict"]

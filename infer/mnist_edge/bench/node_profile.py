@@ -24,7 +24,7 @@ from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget
 from mnist_edge.errors import UsageError
 from mnist_edge.mnist import Bytes
 from mnist_edge.model import INPUT, OUTPUT, Model, create_session
-from mnist_edge.outputs.tables import print_table
+from mnist_edge.outputs.terminal_table import print_table
 
 __all__ = ["OUTSIDE", "NodeTime", "executed_nodes", "print_profile", "profile"]
 

@@ -14,9 +14,10 @@ import typer
 from typer.core import TyperGroup
 
 from mnist_edge import __version__
-from mnist_edge.batch.options import PredictOptions
-from mnist_edge.bench.options import BenchOptions
-from mnist_edge.cli.console import exit_code_of, interruptible_imports
+from mnist_edge.batch.predict_options import PredictOptions
+from mnist_edge.bench.bench_options import BenchOptions
+from mnist_edge.cli.console import interruptible_imports
+from mnist_edge.cli.exit_codes import exit_code_of
 from mnist_edge.cli.typer_options import with_options
 
 __all__ = ["app"]

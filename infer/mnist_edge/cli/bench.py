@@ -13,18 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from mnist_edge.batch.worker_pool import available_cores
+from mnist_edge.bench.bench_options import BenchOptions
 from mnist_edge.bench.compare import Comparison, Outcome, compare, libraries_changed
 from mnist_edge.bench.node_profile import print_profile, profile
-from mnist_edge.bench.options import BenchOptions
 from mnist_edge.bench.report import PlotPoint, Report
 from mnist_edge.bench.runner import measure, steps
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
 from mnist_edge.bench.tables import facts, markdown, tables
 from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget, TargetSpec, check_provider
-from mnist_edge.cli.console import ExitCode, log_error
+from mnist_edge.cli.console import log_error
+from mnist_edge.cli.exit_codes import ExitCode
 from mnist_edge.errors import MissingExtraError, UsageError
 from mnist_edge.model import bundled_models
-from mnist_edge.outputs.tables import print_table
+from mnist_edge.outputs.terminal_table import print_table
 
 __all__ = [
     "AUTO",

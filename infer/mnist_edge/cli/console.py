@@ -1,4 +1,4 @@
-"""What every command needs of the terminal: exit codes, the line on stderr, Ctrl-C.
+"""What every command needs of the terminal: lines on stderr, a closed stdout, Ctrl-C.
 
 Light: it is imported before anything else.
 """
@@ -9,31 +9,16 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from enum import IntEnum
-from typing import TypeVar
+from collections.abc import Iterator
 
-from mnist_edge.errors import MnistEdgeError, ModelError, UsageError, one_line
+from mnist_edge.errors import one_line
 
 __all__ = [
-    "ExitCode",
     "discard_stdout",
-    "exit_code_of",
     "interruptible_imports",
     "log",
     "log_error",
 ]
-
-
-T = TypeVar("T")
-
-
-class ExitCode(IntEnum):
-    """How the program ends; 0 where all went well."""
-
-    SOME_FAILED = 1
-    USAGE = 2
-    INTERRUPTED = 130
 
 
 @contextlib.contextmanager
@@ -50,24 +35,6 @@ def interruptible_imports() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def exit_code_of(work: Callable[[], T]) -> T | int:
-    """Does some work; whatever ends it becomes one line on stderr and an exit code."""
-    try:
-        code = work()
-        sys.stdout.flush()
-        return code
-    except MnistEdgeError as error:
-        log_error(str(error))
-        is_usage = isinstance(error, UsageError | ModelError)
-        return ExitCode.USAGE if is_usage else ExitCode.SOME_FAILED
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader, `head` say, has all that it wanted.
-        discard_stdout()
-        return 0
 
 
 def log(message: str) -> None:

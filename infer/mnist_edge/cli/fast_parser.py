@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from mnist_edge.batch.options import PredictOptions
+from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.options import Option
 
 __all__ = ["parse_predict"]

@@ -10,13 +10,8 @@ import io
 import os
 import sys
 
-from mnist_edge.cli.console import (
-    ExitCode,
-    discard_stdout,
-    exit_code_of,
-    interruptible_imports,
-    log_error,
-)
+from mnist_edge.cli.console import discard_stdout, interruptible_imports, log_error
+from mnist_edge.cli.exit_codes import ExitCode, exit_code_of
 from mnist_edge.cli.fast_parser import parse_predict
 from mnist_edge.inputs import prefetch
 

@@ -6,9 +6,10 @@ import dataclasses
 import signal
 import sys
 
-from mnist_edge.batch.options import PredictOptions
+from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.batch.runner import predict
-from mnist_edge.cli.console import ExitCode, log, log_error
+from mnist_edge.cli.console import log, log_error
+from mnist_edge.cli.exit_codes import ExitCode
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs.sources import STDIN
 from mnist_edge.outputs.formats import parse_format

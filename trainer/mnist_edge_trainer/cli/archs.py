@@ -62,7 +62,7 @@ def _row(name: str, summary: str, measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
         [

@@ -110,7 +110,7 @@ def _print_json(
 def _print_tables(
     dataset: Dataset, counts: Mapping[str, list[int]], pixels: Mapping[str, PixelStatistics]
 ) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print(f"{dataset.name}: {len(dataset.labels)} classes, preprocessing {dataset.preprocessing}")
     print(f"SHA-256 of the training images before validation is held out: {dataset.sha256}\n")

@@ -168,7 +168,7 @@ def _measure_robustness(target: EvaluationTarget, options: EvaluateOptions) -> N
 
 
 def _print_robustness(rows: Sequence[CorruptionAccuracy], severities: Sequence[str]) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
         ["corruption", *(column for name in severities for column in (name, "naive"))],
@@ -209,7 +209,7 @@ def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> No
 
 
 def _print_rejection(curve: Sequence[RejectionPoint]) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
         ["threshold", "photographs right", "wrong", "non-digits accepted"],
@@ -221,7 +221,7 @@ def _print_rejection(curve: Sequence[RejectionPoint]) -> None:
 
 
 def _print_assessment(assessment: Assessment) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     target, scores = assessment.target, assessment.evaluation
     low, high = scores.accuracy_interval
@@ -243,7 +243,7 @@ def _print_assessment(assessment: Assessment) -> None:
 
 
 def _print_precisions(trained: Scores, int8: Scores) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
         ["precision", "top-1", "95 % interval", "macro F1", "cross-entropy", "ECE"],
@@ -264,7 +264,7 @@ def _print_precisions(trained: Scores, int8: Scores) -> None:
 
 def _print_confusions(scores: DetailedScores) -> None:
     """Prints the confusion matrix; where it is too wide, the classes most often confused."""
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     labels = [entry.label for entry in scores.classes]
     counts = [[str(count) if count else "." for count in row] for row in scores.confusion]

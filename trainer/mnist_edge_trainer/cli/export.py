@@ -97,7 +97,7 @@ def export(options: ExportOptions) -> None:
 
 def _print_checks(rows: Sequence[GateRow]) -> None:
     """What the export gate compared."""
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
         ["precision", "top-1", "max |Δp|", "changed answers", "gate"],

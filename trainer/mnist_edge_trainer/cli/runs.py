@@ -138,7 +138,7 @@ def _interval(test: Evaluation) -> str:
 
 
 def _print_list(entries: Sequence[_Entry]) -> None:
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
         [header for header, _ in _LIST],
@@ -148,7 +148,7 @@ def _print_list(entries: Sequence[_Entry]) -> None:
 
 def _print_comparison(entries: Sequence[_Entry]) -> None:
     """A column for each run: the options in which they differ, then the results."""
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
 
     names = dict.fromkeys(name for entry in entries for name in entry.run.config)
     options = [[name, *(_option(entry.run, name) for entry in entries)] for name in names]

@@ -163,7 +163,7 @@ def _outcome(trial: FrozenTrial) -> str:
 
 def _print_result(base: TrainConfig, study: str, result: TuneResult) -> None:
     """The best trials, a column for each."""
-    from mnist_edge.outputs.tables import print_table
+    from mnist_edge.outputs.terminal_table import print_table
     from mnist_edge_trainer.training.search import SEARCH_SPACE, recipe
 
     best = result.best[:_BEST]

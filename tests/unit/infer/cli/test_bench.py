@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import mnist_edge.cli.bench as bench
 from mnist_edge import MissingExtraError, UsageError
-from mnist_edge.bench.options import BenchOptions
+from mnist_edge.bench.bench_options import BenchOptions
 from mnist_edge.bench.report import Measurement, PlotPoint, Report
 from mnist_edge.bench.runner import steps
 from mnist_edge.bench.scenarios import Plan, Scenario

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import mnist_edge.cli.predict
 from mnist_edge import UsageError
-from mnist_edge.batch.options import PredictOptions
+from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.cli.app import app
 from mnist_edge.cli.fast_parser import parse_predict
 

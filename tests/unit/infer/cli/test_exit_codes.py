@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mnist_edge import ImageError, ModelError, UsageError
-from mnist_edge.cli.console import ExitCode, exit_code_of, interruptible_imports
+from mnist_edge.cli.console import interruptible_imports
+from mnist_edge.cli.exit_codes import ExitCode, exit_code_of
 
 
 @pytest.mark.parametrize(
