@@ -1,18 +1,13 @@
-"""The simulator, what is trained on, and how robustness and rejection are measured."""
+"""The simulator, and what is trained on."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mnist_edge.model import Model
-from mnist_edge_trainer.data.splits import Digits as Labelled
-from mnist_edge_trainer.evaluation.rejection import THRESHOLDS, choose_threshold, rejection_curve
-from mnist_edge_trainer.evaluation.robustness import measure_robustness, naive
 from mnist_edge_trainer.synthetic.dataset import NEGATIVE, SyntheticDataset
 from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.render import (
@@ -102,45 +97,3 @@ def test_a_chunk_is_made_once_and_is_the_same_again(tmp_path: Path, train_digits
     np.testing.assert_array_equal(first.images, mended.images)
     assert 0 < (first.labels == NEGATIVE).sum() < 20
     assert first.images.any(axis=(1, 2)).all()
-
-
-def test_the_front_end_is_scored_beside_the_naive_way(train_digits: Digits) -> None:
-    digits = Labelled.of(train_digits[0][-25:], train_digits[1][-25:])
-    seen: list[str] = []
-    scores = measure_robustness(Model.load().run, digits, lambda axis: seen.append(axis.axis))
-    assert seen == [axis.axis for axis in scores] == list(CORRUPTIONS)
-    middle = [axis.by_severity[1] for axis in scores]
-    assert np.mean([score.front_end for score in middle]) >= 0.96
-    assert np.mean([score.naive for score in middle]) <= 0.7
-
-
-def test_the_naive_way_is_what_it_says() -> None:
-    page = Image.new("RGB", (56, 56), "white")
-    page.paste("black", (20, 20, 30, 30))
-    small = naive(page)
-    assert small.shape == (28, 28)
-    assert small[12, 12] == 255
-    assert small[0, 0] == 0
-
-
-def test_the_threshold_keeps_back_one_right_answer_in_a_hundred() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 10, 1000)
-    confidence = rng.uniform(0.1, 1, 1000).astype(np.float32)
-    told = np.full((1000, 10), 0, np.float32)
-    told[np.arange(1000), labels] = confidence
-    curve = rejection_curve(told, labels, told[:50])
-    assert [point.threshold for point in curve] == list(THRESHOLDS)
-    chosen = choose_threshold(curve)
-    assert (confidence >= chosen).mean() >= 0.99
-    assert (confidence >= chosen + 0.05).mean() < 0.99
-
-
-def test_more_confidence_asked_for_means_fewer_answers(train_digits: Digits) -> None:
-    probabilities = Model.load().run(train_digits[0][:500])
-    curve = rejection_curve(
-        probabilities, train_digits[1][:500].astype(np.int64), probabilities[:100]
-    )
-    for name in ("right", "wrong", "no_digit"):
-        told = [dataclasses.asdict(point)[name] for point in curve]
-        assert told == sorted(told, reverse=True)
