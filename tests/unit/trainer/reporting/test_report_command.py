@@ -57,7 +57,7 @@ def test_report_of_a_trained_run_has_the_accuracies_of_training_and_test(
     trained_run: Path, tmp_path: Path
 ) -> None:
     command.report(trained_run, data=SAMPLES, output=tmp_path / "report.html")
-    (epoch,) = csv.DictReader((trained_run / "history.csv").read_text().splitlines())
+    *_, epoch = csv.DictReader((trained_run / "history.csv").read_text().splitlines())
     validation = json.loads((trained_run / "evaluation-validation.json").read_text())
     assert validation["accuracy"] == pytest.approx(float(epoch["val_accuracy"]))
     test = json.loads((trained_run / "evaluation-test.json").read_text())
