@@ -15,9 +15,9 @@ from mnist_edge_trainer.evaluation.saliency import occlusion
 from mnist_edge_trainer.evaluation.target import EvaluationTarget, load_target
 from mnist_edge_trainer.training.checkpoint import RunFolder
 
-__all__ = ["Assessment", "assess", "evaluate_run", "is_evaluated"]
+__all__ = ["SALIENCY_MAPS", "Assessment", "assess", "evaluate_run", "is_evaluated"]
 
-_SALIENCY_MAPS = 20
+SALIENCY_MAPS = 20
 """Images for which a saliency map is drawn."""
 
 _Draw = Callable[[Path], None]
@@ -68,7 +68,7 @@ class Assessment:
         target, probabilities = self.target, self.probabilities
         split, labels, filters = target.split, target.labels, target.filters
         images, truth = target.digits.images[:, 0].numpy(), target.digits.labels.numpy()
-        chosen = image_grids.first_of_each_class(truth, _SALIENCY_MAPS)
+        chosen = image_grids.first_of_each_class(truth, SALIENCY_MAPS)
         maps = occlusion(target.predict, images[chosen], truth[chosen], stride=1)
         pictures: dict[str, _Draw] = {
             f"confusion-{split}": lambda path: plots.draw_confusion_matrix(

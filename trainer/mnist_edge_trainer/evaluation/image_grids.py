@@ -20,6 +20,9 @@ from mnist_edge_trainer.evaluation.metrics import Labels, Probabilities, find_mi
 from mnist_edge_trainer.evaluation.saliency import Maps
 
 __all__ = [
+    "MAX_FILTERS",
+    "MAX_MISTAKES",
+    "MAX_PREDICTIONS",
     "draw_filters",
     "draw_mistakes",
     "draw_predictions",
@@ -27,9 +30,9 @@ __all__ = [
     "first_of_each_class",
 ]
 
-_MISTAKES = 24
-_PREDICTIONS = 40
-_FILTERS = 64
+MAX_MISTAKES = 24
+MAX_PREDICTIONS = 40
+MAX_FILTERS = 64
 
 _CORRECT, _WRONG = BLUE, ORANGE
 _CORRECT_LINE, _WRONG_LINE = 1.2, 3.0
@@ -58,7 +61,7 @@ def draw_mistakes(
         OutputError: `path` cannot be written.
     """
     wrong = find_mistakes(probabilities, truth)
-    shown = wrong[:_MISTAKES]
+    shown = wrong[:MAX_MISTAKES]
     heading = f"no mistake on {len(truth):,} images"
     if len(wrong):
         heading = (
@@ -96,7 +99,7 @@ def draw_predictions(
     Raises:
         OutputError: `path` cannot be written.
     """
-    shown = first_of_each_class(truth, _PREDICTIONS)
+    shown = first_of_each_class(truth, MAX_PREDICTIONS)
     predicted = probabilities.argmax(axis=1)
     is_correct = predicted == truth
     heading = f"the first images of each class in turn, {len(shown)} of {len(truth):,}"
@@ -176,7 +179,7 @@ def draw_filters(weights: Maps, path: Path) -> None:
     Raises:
         OutputError: `path` cannot be written.
     """
-    shown = weights[:_FILTERS]
+    shown = weights[:MAX_FILTERS]
     limit = float(np.abs(shown).max()) or 1.0
     part = "" if len(shown) == len(weights) else f"{len(shown)} of "
     heading = f"first layer: {part}{len(weights)} filters"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -18,10 +19,12 @@ from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
 from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge.types import SIDE, GrayImage
-from mnist_edge_trainer.data.splits import Digits
-from mnist_edge_trainer.evaluation.metrics import Labels, PredictFunction
 from mnist_edge_trainer.synthetic.render import render
 from mnist_edge_trainer.synthetic.scenes import CORRUPTIONS, SEVERITIES
+
+if TYPE_CHECKING:  # worker processes import this module: they need neither torch nor scikit-learn
+    from mnist_edge_trainer.data.splits import Digits
+    from mnist_edge_trainer.evaluation.metrics import Labels, PredictFunction
 
 __all__ = [
     "CellAccuracy",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from mnist_edge.model import Model
@@ -11,7 +9,7 @@ from mnist_edge_trainer.evaluation.rejection import THRESHOLDS, choose_threshold
 from tests.conftest import Digits
 
 
-def test_threshold_rejects_one_right_prediction_in_a_hundred() -> None:
+def test_threshold_rejects_one_correct_prediction_in_a_hundred() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 1000)
     confidence = rng.uniform(0.1, 1, 1000).astype(np.float32)
@@ -29,6 +27,13 @@ def test_higher_threshold_accepts_fewer_predictions(train_digits: Digits) -> Non
     curve = rejection_curve(
         probabilities, train_digits[1][:500].astype(np.int64), probabilities[:100]
     )
-    for name in ("right", "wrong", "no_digit"):
-        accepted = [dataclasses.asdict(point)[name] for point in curve]
+    for name in ("correct", "wrong", "negatives"):
+        accepted = [getattr(point, name) for point in curve]
         assert accepted == sorted(accepted, reverse=True)
+
+
+def test_json_has_the_keys_of_the_first_release() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]], np.float32)
+    curve = rejection_curve(probabilities, np.array([0, 1, 1, 0]), probabilities[:1])
+    (point,) = (point for point in curve if point.threshold == 0.55)
+    assert point.to_dict() == {"threshold": 0.55, "right": 0.5, "wrong": 0.25, "no_digit": 1.0}

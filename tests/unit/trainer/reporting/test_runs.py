@@ -1,173 +1,91 @@
-"""Runs, listed and compared by what their folders say."""
+"""What is read from a run's folder."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge_trainer.cli.runs import RunsOptions, runs
-
-_HEADER = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,val_photo_accuracy,seconds\n"
-_ROWS = (
-    "1,0.001,0.5,0.8,0.08,0.97,,60\n",
-    "2,0.004,0.3,0.9,0.04,0.99,,90\n",
-    "3,0.001,0.2,0.95,0.05,0.985,,60\n",
+from mnist_edge.errors import TrainingError
+from mnist_edge_trainer.evaluation.records import ClassScores, Epoch
+from mnist_edge_trainer.reporting.runs import (
+    find_runs,
+    read_evaluation,
+    read_run,
+    runs_of_same_recipe,
 )
+from tests.unit.trainer.reporting.conftest import CONFIG, make_run
 
 
-def _run(name: str, when: int, rows: int = 3, **options: Any) -> Path:
-    folder = Path("runs") / name
-    folder.mkdir(parents=True)
-    config = {"arch": "small", "epochs": 3, "lr": 0.004, "patience": 25, "seed": 0} | options
-    (folder / "config.json").write_text(json.dumps(config))
-    if rows:
-        (folder / "history.csv").write_text(_HEADER + "".join(_ROWS[:rows]))
-    for file in folder.iterdir():
-        os.utime(file, (when, when))
-    return folder
-
-
-def _evaluate(folder: Path, accuracy: float, int8: float | None = None) -> None:
-    scores = {"precision": 0.9, "recall": 0.9, "f1": 0.9, "support": 10}
-    common = {
-        "accuracy_interval": [accuracy - 0.01, accuracy + 0.01],
-        "loss": 0.1,
-        "ece": 0.01,
-        "macro": scores,
-        "confusion": [[9, 1], [1, 9]],
-    }
-    values = {
-        "model": str(folder),
-        "split": "test",
-        "dataset": "mnist",
-        "images": 20,
-        "accuracy": accuracy,
-        **common,
-        "mistakes": [],
-        "classes": [{"label": label, **scores} for label in "ab"],
-        "int8": int8 and {"file": "x.onnx", "bytes": 7, "accuracy": int8, **common},
-    }
-    (folder / "evaluation-test.json").write_text(json.dumps(values))
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def _lines(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    return [line.split() for line in capsys.readouterr().out.splitlines()]
-
-
-def test_newest_last_with_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    _run("new", 3_000_000, seed=5, dataset="kmnist")
-    _evaluate(_run("old", 1_000_000), 0.9912, int8=0.9905)
-    _run("going-on", 2_000_000, rows=1)
-    _run("begun", 2_500_000, rows=0)
-    runs(RunsOptions())
-    _, *rows = _lines(capsys)
-    assert rows == [
-        [
-            "old",
-            "small",
-            "mnist",
-            "3/3",
-            "2",
-            "0.0400",
-            "99.00%",
-            "0",
-            "3.5",
-            "99.12%",
-            "99.05%",
-        ],
-        ["going-on", "small", "mnist", "1/3", "1", "0.0800", "97.00%", "0", "1.0", "-", "-"],
-        ["begun", "small", "mnist", "0/3", "-", "-", "-", "0", "0.0", "-", "-"],
-        ["new", "small", "kmnist", "3/3", "2", "0.0400", "99.00%", "5", "3.5", "-", "-"],
-    ]
-
-
-def test_what_cannot_be_read_is_said_and_the_others_are_listed(
-    capsys: pytest.CaptureFixture[str],
+def test_evaluation_is_read_and_written_without_a_difference(
+    run: Path, evaluation: dict[str, Any]
 ) -> None:
-    _run("good", 1_000_000)
-    (_run("cut", 2_000_000) / "config.json").write_text('{"arch": "edge-')
-    (_run("odd", 3_000_000) / "history.csv").write_text(_HEADER + "1,0.1,nothing\n")
-    (_run("scored", 4_000_000) / "evaluation-test.json").write_bytes(b"\xff\x00")
-    (Path("runs") / "exported").mkdir()
-    (Path("runs") / "exported" / "mnist-edge-int8.onnx").touch()
-    (Path("runs") / "notes.txt").touch()
-    runs(RunsOptions())
-    said = capsys.readouterr()
-    assert [line.split()[0] for line in said.out.splitlines()] == ["run", "good"]
-    named = [line.split(": ")[0] for line in said.err.splitlines()]
-    assert sorted(named) == [
-        str(Path("runs") / name)
-        for name in ("cut/config.json", "odd/history.csv", "scored/evaluation-test.json")
-    ]
+    read = read_evaluation(run, "test")
+    assert read is not None
+    assert json.loads(json.dumps(read.to_dict())) == evaluation
+    assert read.accuracy_interval == tuple(evaluation["accuracy_interval"])
+    assert read.classes[3] == ClassScores(**evaluation["classes"][3])
+    assert read.macro == ClassScores("macro", **evaluation["macro"])
+    assert read.mistakes[0].confidence == evaluation["mistakes"][0]["confidence"]
+    assert read.int8 is not None
+    assert read.int8.confusion == evaluation["int8"]["confusion"]
 
 
-def test_comparison_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
-    _evaluate(_run("a", 1_000_000), 0.9912)
-    _run("b", 2_000_000, rows=2, lr=0.01, optimizer="sgd")
-    runs(RunsOptions(["a", "runs/b"]))
-    table = {tuple(line[:-2]): line[-2:] for line in _lines(capsys)}
-    assert table[()] == ["a", "b"]
-    assert table[("lr",)] == ["0.004", "0.01"]
-    assert table[("optimizer",)] == ["-", "sgd"]
-    assert ("arch",) not in table
-    assert ("seed",) not in table
-    assert table[("epochs", "done")] == ["3/3", "2/3"]
-    assert table[("test", "top-1")] == ["99.12%", "-"]
-    assert ("int8",) not in table  # neither has one
-    assert ("val.", "photographs") not in table
+def test_run_that_was_not_evaluated_has_no_evaluation(run: Path) -> None:
+    assert read_evaluation(run, "validation") is None
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    _evaluate(_run("a", 1_000_000), 0.9912, int8=0.99)
-    _run("b", 2_000_000, rows=1)
-    runs(RunsOptions(as_json=True))
-    first, second = json.loads(capsys.readouterr().out)
-    assert first["run"] == str(Path("runs") / "a")
-    assert (first["best_epoch"], first["val_loss"], first["val_accuracy"]) == (2, 0.04, 0.99)
-    assert (first["test_accuracy"], first["int8_accuracy"]) == (0.9912, 0.99)
-    assert first["config"]["lr"] == 0.004
-    assert (first["finished"], second["finished"]) == (True, False)
-    assert second["test_accuracy"] is None
+@pytest.mark.parametrize("of_int8", [False, True])
+def test_confusion_matrix_of_other_classes_is_damage(
+    tmp_path: Path, evaluation: dict[str, Any], of_int8: bool
+) -> None:
+    other = {"confusion": [[1, 2], [3, 4]]}
+    values = evaluation | ({"int8": evaluation["int8"] | other} if of_int8 else other)
+    run = make_run(tmp_path / "first", values)
+    with pytest.raises(TrainingError, match="not one of 10 classes"):
+        read_evaluation(run, "test")
 
 
-def test_a_run_that_ran_out_of_patience_is_finished(capsys: pytest.CaptureFixture[str]) -> None:
-    _run("patient", 1_000_000, epochs=50, patience=2)
-    _run("hasty", 2_000_000, epochs=50, patience=1)  # epoch 3 is no better than epoch 2
-    runs(RunsOptions(as_json=True))
-    patient, hasty = json.loads(capsys.readouterr().out)
-    assert (patient["finished"], hasty["finished"]) == (False, True)
+def test_value_that_is_missing_is_named(tmp_path: Path, evaluation: dict[str, Any]) -> None:
+    values = {name: value for name, value in evaluation.items() if name != "ece"}
+    run = make_run(tmp_path / "first", values)
+    with pytest.raises(TrainingError, match=r"evaluation-test\.json: damaged.*'ece' is missing"):
+        read_evaluation(run, "test")
 
 
-def test_no_runs() -> None:
-    with pytest.raises(UsageError, match="mnist-edge train"):
-        runs(RunsOptions())
+def test_history_and_recipe_are_read(run: Path) -> None:
+    read = read_run(run)
+    assert read.config == CONFIG
+    assert (read.arch, read.dataset, read.epochs, read.seed) == ("small", "mnist", 3, 0)
+    assert read.history[0] == Epoch(1, 0.6469, 0.8324, 0.0784, 0.9796, 0.8866, 17.3)
+    assert read.best == read.history[2]
+    assert read.finished
+    assert not read.stopped_early
+    assert read.seconds == pytest.approx(50.5)
 
 
-def test_named_runs_have_to_be_there_and_whole() -> None:
-    (_run("cut", 1_000_000) / "config.json").write_text("{")
-    with pytest.raises(UsageError, match="nowhere: no such run"):
-        runs(RunsOptions(["nowhere"]))
-    with pytest.raises(TrainingError, match="damaged"):
-        runs(RunsOptions(["cut"]))
+def test_history_of_a_run_without_photographs_has_no_accuracy_on_them(run: Path) -> None:
+    history = run / "history.csv"
+    history.write_text(history.read_text().replace("0.8866", ""))
+    assert read_run(run).history[0].val_photo_accuracy is None
 
 
-def test_torch_is_not_imported() -> None:
-    _run("a", 1_000_000)
-    code = (
-        "import sys; from mnist_edge_trainer.cli.runs import RunsOptions, runs;"
-        "runs(RunsOptions());"
-        "sys.exit(bool({'torch', 'sklearn', 'matplotlib', 'onnxruntime'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_runs_of_a_recipe_differ_in_the_seed_alone(run: Path, evaluation: dict[str, Any]) -> None:
+    recipes: dict[str, dict[str, Any]] = {
+        "other-seed": {"seed": 1},
+        "same-seed": {},
+        "other-rate": {"seed": 2, "lr": 0.1},
+        "unfinished": {"seed": 3, "epochs": 9},
+        "damaged": {"seed": 4},
+    }
+    for name, options in recipes.items():
+        make_run(run.parent / name, evaluation, **options)
+    (run.parent / "damaged" / "config.json").write_text("{")
+    (run.parent / "unfinished" / "config.json").write_text(json.dumps(CONFIG | {"seed": 3}))
+    lines = (run.parent / "unfinished" / "history.csv").read_text().splitlines()
+    (run.parent / "unfinished" / "history.csv").write_text("\n".join(lines[:2]))
+    assert len(find_runs(run.parent)) == 6
+    found = runs_of_same_recipe(read_run(run))
+    assert [other.path.name for other in found] == ["first", "other-seed"]
