@@ -18,7 +18,7 @@ from mnist_edge.mnist import load_split
 from mnist_edge.model import Model, bundled_models
 from mnist_edge.types import GrayImage
 from mnist_edge_trainer.architectures.registry import build
-from mnist_edge_trainer.data.datasets import OWN, load_dataset
+from mnist_edge_trainer.data.datasets import IMAGE_FOLDER, load_dataset
 from mnist_edge_trainer.evaluation import assessment, image_grids, plots
 from mnist_edge_trainer.evaluation.metrics import Labels, Probabilities
 from mnist_edge_trainer.training.checkpoint import Checkpoint
@@ -82,8 +82,10 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("small")
     pictures = make_pictures(folder / "pictures")
-    dataset = load_dataset(OWN, pictures)
-    config = TrainConfig(dataset=OWN, data=str(pictures), photos=0, val_split=VALIDATION_IMAGES)
+    dataset = load_dataset(IMAGE_FOLDER, pictures)
+    config = TrainConfig(
+        dataset=IMAGE_FOLDER, data=str(pictures), photos=0, val_split=VALIDATION_IMAGES
+    )
     epoch = int(Model.load("mnist-edge-int8").metadata["epoch"])
     torch.manual_seed(0)
     weights = build(config.arch).state_dict()

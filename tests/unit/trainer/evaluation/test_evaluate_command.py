@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_edge_trainer.cli import evaluate as command
+from mnist_edge_trainer.cli.evaluate import EvaluateOptions, evaluate
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.evaluation.target import EvaluationTarget
 from tests.unit.trainer.evaluation.conftest import VALIDATION_IMAGES
@@ -20,7 +20,7 @@ LETTERS = tuple(f"letter {number}" for number in range(47))
 def test_json_is_that_of_the_file(
     small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.evaluate(str(small_run), split="test", data=None, out=tmp_path, as_json=True)
+    evaluate(EvaluateOptions(str(small_run), output=tmp_path, as_json=True))
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "evaluation-test.json").read_text())
 
@@ -29,7 +29,7 @@ def test_json_is_that_of_the_file(
 def test_run_is_printed_beside_its_int8_file(
     small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.evaluate(str(small_run), split="validation", data=None, out=tmp_path, as_json=False)
+    evaluate(EvaluateOptions(str(small_run), split="validation", output=tmp_path))
     text = capsys.readouterr().out
     assert "95 % interval" in text
     assert f"on {VALIDATION_IMAGES} validation images" in text
@@ -58,8 +58,8 @@ def test_most_confused_pairs_are_printed_in_place_of_a_wide_matrix(
     target = EvaluationTarget(
         "many", lambda _: probabilities, "test", digits, None, "many", LETTERS
     )
-    monkeypatch.setattr(command, "load_target", lambda *_: target)
-    command.evaluate("many", split="test", data=None, out=None, as_json=False)
+    monkeypatch.setattr("mnist_edge_trainer.evaluation.target.load_target", lambda *_: target)
+    evaluate(EvaluateOptions("many"))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 200
     assert lines[-1].split() == ["letter", "5", "letter", "46", "2"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mnist_edge_trainer.architectures.registry import build, count_parameters
-from mnist_edge_trainer.cli import report as command
+from mnist_edge_trainer.cli.report import ReportOptions, report
 from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
 from tests.conftest import SAMPLES
@@ -38,15 +38,15 @@ def test_splits_that_were_not_evaluated_are_evaluated_first(
         evaluated.append(split)
         (run / f"evaluation-{split}.json").write_text(text)
 
-    monkeypatch.setattr(command, "evaluate_run", evaluate_run)
-    command.report(run, data=SAMPLES, output=None)
+    monkeypatch.setattr("mnist_edge_trainer.evaluation.assessment.evaluate_run", evaluate_run)
+    report(ReportOptions(run, data=SAMPLES))
     output = capsys.readouterr()
     assert evaluated == ["validation", "test"]
     assert output.out.startswith(f"wrote {run / 'report.html'} (")
     assert output.err.count("evaluating it") == 2
     assert f"{network:,} trainable parameters" in Page(run / "report.html").words
 
-    command.report(run, data=SAMPLES, output=run / "again.html")
+    report(ReportOptions(run, run / "again.html", SAMPLES))
     assert "evaluating it" not in capsys.readouterr().err
     assert len(evaluated) == 2
     assert (run / "again.html").exists()
@@ -56,7 +56,7 @@ def test_splits_that_were_not_evaluated_are_evaluated_first(
 def test_report_of_a_trained_run_has_the_accuracies_of_training_and_test(
     trained_run: Path, tmp_path: Path
 ) -> None:
-    command.report(trained_run, data=SAMPLES, output=tmp_path / "report.html")
+    report(ReportOptions(trained_run, tmp_path / "report.html", SAMPLES))
     *_, epoch = csv.DictReader((trained_run / "history.csv").read_text().splitlines())
     validation = json.loads((trained_run / "evaluation-validation.json").read_text())
     assert validation["accuracy"] == pytest.approx(float(epoch["val_accuracy"]))
