@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge_trainer.aliases import current_fields
 
 __all__ = [
     "ROOT",
@@ -255,6 +256,7 @@ def _config(text: str) -> dict[str, Any]:
     config = json.loads(text)
     if not isinstance(config, dict):
         raise TypeError("no table of options")
+    config = current_fields(config)
     known = {"arch": str(config["arch"])} | {name: int(config[name]) for name in ("epochs", "seed")}
     patience = config.get("patience")
     return config | known | ({} if patience is None else {"patience": int(patience)})

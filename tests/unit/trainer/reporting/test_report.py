@@ -34,10 +34,12 @@ from mnist_edge_trainer.reporting.runs import (
     read_evaluation,
     read_run,
 )
-from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
+from mnist_edge_trainer.training.checkpoint import RunFolder
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import StepReport, train
+from mnist_edge_trainer.training.loop import train
+from mnist_edge_trainer.training.training_data import TrainingData
 from tests.conftest import SAMPLES, Digits
+from tests.unit.trainer.conftest import SILENT
 
 _CONFIG: dict[str, Any] = {
     "arch": "small",
@@ -294,11 +296,6 @@ def test_spread_over_the_seeds_of_one_recipe(run: Path, evaluation: dict[str, An
     assert "Only seed" not in page.words
 
 
-class _Silent:
-    def on_step(self, report: StepReport) -> None: ...
-    def on_epoch(self, record: EpochRecord, is_best: bool) -> None: ...
-
-
 def test_the_command_evaluates_what_was_not_and_writes_beside_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,7 +303,8 @@ def test_the_command_evaluates_what_was_not_and_writes_beside_the_run(
     training, validation = split_training(load_digits(SAMPLES, "train"), config.val_split)
     run = RunFolder(tmp_path)
     cpu = torch.device("cpu")
-    result = train(config, training[:5_000], validation, run, device=cpu, callback=_Silent())
+    data = TrainingData(training[:5_000], validation)
+    result = train(config, data, run, device=cpu, callback=SILENT)
     report(tmp_path, data=SAMPLES, output=None)
     said = capsys.readouterr()
     assert said.out.startswith(f"wrote {tmp_path / 'report.html'} (")
