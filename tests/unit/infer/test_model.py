@@ -21,11 +21,8 @@ def bundled(request: pytest.FixtureRequest) -> Model:
     return Model.load(request.param)
 
 
-def test_the_bundled_models() -> None:
-    assert sorted(bundled_models()) == [
-        *("mnist-edge-committee-int8", "mnist-edge-fp32", "mnist-edge-int8"),
-        *("mnist-edge-large-int8", "mnist-edge-nano-int8"),
-    ]
+def test_bundled_models_are_nano_and_the_default_in_both_precisions() -> None:
+    assert list(bundled_models()) == ["mnist-edge-int8", "mnist-edge-fp32", "mnist-edge-nano-int8"]
     assert Model.load().name == DEFAULT_MODEL == "mnist-edge-int8"
 
 
@@ -50,10 +47,7 @@ def test_int8_is_within_the_gate_of_fp32(test_digits: Digits) -> None:
     assert correct["mnist-edge-fp32"] - correct["mnist-edge-int8"] <= 0.0005
 
 
-@pytest.mark.parametrize(
-    ("name", "kib"),
-    [("mnist-edge-nano-int8", 16), ("mnist-edge-int8", 40), ("mnist-edge-large-int8", 2048)],
-)
+@pytest.mark.parametrize(("name", "kib"), [("mnist-edge-nano-int8", 16), ("mnist-edge-int8", 40)])
 def test_size(name: str, kib: int) -> None:
     assert Path(bundled_models()[name]).stat().st_size <= kib * 1024
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.evaluation.records import Epoch, Evaluation, read_history
 
 __all__ = [
@@ -177,6 +178,7 @@ def _parse_config(text: str) -> dict[str, Any]:
     config = json.loads(text)
     if not isinstance(config, dict):
         raise TypeError("no table of options")
+    config = current_fields(config)
     required = {
         "arch": str(config["arch"]),
         "epochs": int(config["epochs"]),

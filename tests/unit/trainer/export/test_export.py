@@ -1,10 +1,12 @@
-"""Export: the files tell the same digits as torch, or they are not written."""
+"""Export: the files give the same predictions as torch, or they are not written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 import torch
@@ -15,6 +17,7 @@ from mnist_edge.model import Model
 from mnist_edge_trainer.architectures.registry import ARCHITECTURES, build
 from mnist_edge_trainer.data.splits import Digits, load_digits
 from mnist_edge_trainer.export import export as exporting
+from mnist_edge_trainer.export import quantize
 from mnist_edge_trainer.export.export import export_run, output_paths
 from mnist_edge_trainer.export.gate import compare
 from mnist_edge_trainer.export.graph_passes import quantized_operators
@@ -22,12 +25,11 @@ from mnist_edge_trainer.export.temperature import fit_temperature, with_temperat
 from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import predict_logits
+from tests.conftest import SAMPLES
 
 
 @pytest.fixture(scope="module")
 def mnist() -> tuple[Digits, Digits]:
-    from tests.conftest import SAMPLES
-
     return load_digits(SAMPLES, "train"), load_digits(SAMPLES, "test")
 
 
@@ -73,7 +75,9 @@ def test_int8_loses_at_most_what_the_gate_allows(
     assert right["fp32"] - right["int8"] <= 5
 
 
-def test_the_files_state_their_own_accuracy(exported: Path, mnist: tuple[Digits, Digits]) -> None:
+def test_metadata_has_the_accuracy_of_the_file(
+    exported: Path, mnist: tuple[Digits, Digits]
+) -> None:
     images, labels = mnist[1].images[:, 0].numpy(), mnist[1].labels.numpy()
     for name in ("fp32", "int8"):
         model = Model.load(exported / f"mnist-edge-{name}.onnx")
@@ -82,7 +86,7 @@ def test_the_files_state_their_own_accuracy(exported: Path, mnist: tuple[Digits,
         assert model.metadata["architecture"] == "small"
 
 
-def test_exporting_again_gives_the_same_bytes(
+def test_second_export_gives_the_same_bytes(
     exported: Path, checkpoint: Checkpoint, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:
     result = export_run(checkpoint, *mnist, tmp_path, with_int8=True)
@@ -90,29 +94,47 @@ def test_exporting_again_gives_the_same_bytes(
         assert file.read_bytes() == (exported / file.name).read_bytes()
 
 
-def test_an_exported_file_answers_pictures(exported: Path, samples: Path) -> None:
+def test_exported_file_predicts_a_picture(exported: Path, samples: Path) -> None:
     classifier = DigitClassifier(exported / "mnist-edge-int8.onnx")
     assert classifier.predict(samples / "7-mnist.png").digit == 7
 
 
-@pytest.mark.parametrize("arch", sorted(set(ARCHITECTURES) - {"small"}))
-def test_other_architectures_quantize_whole(
-    arch: str, mnist: tuple[Digits, Digits], tmp_path: Path
+OTHERS = sorted(set(ARCHITECTURES) - {"small"})
+
+
+def check_every_layer_is_quantized(
+    config: TrainConfig, training: Digits, test: Digits, folder: Path
 ) -> None:
+    """Exports an untrained network; its int8 file must follow the fp32 one."""
     torch.manual_seed(0)
-    network = build(arch)
-    untrained = Checkpoint(TrainConfig(arch=arch), 1, 2.3, 0.1, MNIST, network.state_dict())
-    export_run(untrained, *mnist, tmp_path, with_int8=True, force=True)
-    done, of = quantized_operators(onnx.load(tmp_path / "mnist-edge-int8.onnx"))
-    assert done == of > 0
-    # What it says of pictures follows the fp32 file, little as an untrained network says.
-    images = mnist[1].images[:500, 0].numpy()
+    untrained = Checkpoint(config, 1, 2.3, 0.1, MNIST, build(config.arch).state_dict())
+    export_run(untrained, training, test, folder, with_int8=True, force=True)
+    done, total = quantized_operators(onnx.load(folder / "mnist-edge-int8.onnx"))
+    assert done == total > 0
+    # An untrained network's logits differ little between images: that part is compared.
+    images = test.images[:500, 0].numpy()
     fp32, int8 = (
-        np.log(Model.load(tmp_path / f"mnist-edge-{name}.onnx").run(images))
+        np.log(Model.load(folder / f"mnist-edge-{name}.onnx").run(images))
         for name in ("fp32", "int8")
     )
-    said = [logits - logits.mean(axis=0) for logits in (fp32, int8)]
-    assert np.corrcoef(said[0].ravel(), said[1].ravel())[0, 1] > 0.95
+    centred = [logits - logits.mean(axis=0) for logits in (fp32, int8)]
+    assert np.corrcoef(centred[0].ravel(), centred[1].ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("arch", OTHERS)
+def test_every_layer_of_other_architectures_is_quantized(
+    arch: str, mnist: tuple[Digits, Digits], tmp_path: Path
+) -> None:
+    config = TrainConfig(arch=arch, photos=0, val_split=200)
+    check_every_layer_is_quantized(config, mnist[0][:1_200], mnist[1][:500], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", OTHERS)
+def test_every_layer_of_other_architectures_is_quantized_with_all_images(
+    arch: str, mnist: tuple[Digits, Digits], tmp_path: Path
+) -> None:
+    check_every_layer_is_quantized(TrainConfig(arch=arch), *mnist, tmp_path)
 
 
 def break_a_weight(model: ModelProto) -> ModelProto:
@@ -131,7 +153,7 @@ def broken_exporter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("broken_exporter")
-def test_a_broken_weight_fails_the_gate_and_nothing_is_written(
+def test_broken_fp32_weight_fails_the_gate_and_nothing_is_written(
     checkpoint: Checkpoint, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:
     destination = tmp_path / "model.onnx"
@@ -143,7 +165,7 @@ def test_a_broken_weight_fails_the_gate_and_nothing_is_written(
 
 
 @pytest.mark.usefixtures("broken_exporter")
-def test_force_writes_and_says_so(
+def test_force_writes_the_files_and_reports_it(
     checkpoint: Checkpoint, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:
     result = export_run(checkpoint, *mnist, tmp_path / "out", with_int8=False, force=True)
@@ -151,16 +173,16 @@ def test_force_writes_and_says_so(
     assert result.files[0].exists()
 
 
-def test_a_broken_int8_weight_fails_the_gate(
+def test_broken_int8_weight_fails_the_gate(
     checkpoint: Checkpoint,
     mnist: tuple[Digits, Digits],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = exporting.quantize
+    original = quantize.quantize
 
-    def faulty(*arguments: object) -> ModelProto:
-        model = original(*arguments)  # type: ignore[arg-type]
+    def faulty(*arguments: Any) -> ModelProto:
+        model = original(*arguments)
         tensor = max(
             (t for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT8),
             key=lambda t: len(t.raw_data),
@@ -175,12 +197,12 @@ def test_a_broken_int8_weight_fails_the_gate(
 
 
 class TestGate:
-    """The bounds themselves, on figures made for it."""
+    """The bounds themselves, on constructed probabilities."""
 
     labels = np.arange(10_000) % 10
     reference = np.eye(10, dtype=np.float32)[labels] * 0.91 + np.float32(0.009)
 
-    def wrong(self, count: int) -> np.ndarray:
+    def wrong(self, count: int) -> npt.NDArray[np.float32]:
         changed = self.reference.copy()
         changed[:count] = np.roll(changed[:count], 1, axis=1)
         return changed
@@ -191,7 +213,7 @@ class TestGate:
             assert row.changed == count
             assert (row.failure is None) is passes
 
-    def test_fp32_may_change_no_answer(self) -> None:
+    def test_fp32_may_change_no_prediction(self) -> None:
         assert compare("fp32", self.reference, self.reference, self.labels).failure is None
         assert compare("fp32", self.wrong(1), self.reference, self.labels).failure is not None
 
@@ -204,14 +226,14 @@ class TestGate:
             assert (row.failure is None) is passes
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_what_is_not_finite_fails(self, value: float) -> None:
+    def test_probability_that_is_not_finite_fails(self, value: float) -> None:
         bad = self.reference.copy()
         bad[7] = value
         for name in ("fp32", "int8"):
             assert compare(name, bad, self.reference, self.labels).failure is not None
 
 
-def test_the_temperature_lowers_the_loss_and_changes_no_answer(
+def test_temperature_has_the_lowest_loss_and_is_folded_into_the_last_layer(
     checkpoint: Checkpoint, mnist: tuple[Digits, Digits]
 ) -> None:
     network = build(checkpoint.config.arch)
@@ -229,7 +251,7 @@ def test_the_temperature_lowers_the_loss_and_changes_no_answer(
     torch.testing.assert_close(folded, logits / 2)
 
 
-def test_no_mistake_is_no_reason_to_be_certain() -> None:
+def test_temperature_is_one_without_mistakes_or_with_few_images() -> None:
     labels = torch.arange(10).repeat(20)
     logits = torch.eye(10).repeat(20, 1) * 3
     assert fit_temperature(logits, labels) == 1.0
@@ -237,7 +259,7 @@ def test_no_mistake_is_no_reason_to_be_certain() -> None:
     assert fit_temperature(logits, labels.roll(1)) > 1.0
 
 
-def test_where_the_files_go(tmp_path: Path) -> None:
+def test_output_paths_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
     assert output_paths(Path("a/b.onnx"), with_int8=True) == {
         "fp32": Path("a/b.onnx"),
         "int8": Path("a/b-int8.onnx"),
@@ -245,7 +267,7 @@ def test_where_the_files_go(tmp_path: Path) -> None:
     assert output_paths(tmp_path, with_int8=False) == {"fp32": tmp_path / "mnist-edge-fp32.onnx"}
 
 
-def test_a_destination_that_cannot_be_written_is_named(
+def test_output_that_cannot_be_written_is_an_error_that_names_it(
     checkpoint: Checkpoint, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -253,10 +275,12 @@ def test_a_destination_that_cannot_be_written_is_named(
         export_run(checkpoint, *mnist, tmp_path / "file" / "model.onnx", with_int8=False)
 
 
-def test_the_split_that_calibrates_is_the_one_held_out_in_training(
+def test_validation_split_is_the_one_that_the_training_held_out(
     checkpoint: Checkpoint, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:
-    """The file's validation accuracy is the run's own, not one of images it was trained on."""
     export_run(checkpoint, *mnist, tmp_path, with_int8=False)
-    stated = float(Model.load(tmp_path / "mnist-edge-fp32.onnx").metadata["validation_accuracy"])
-    assert stated == pytest.approx(checkpoint.val_accuracy, abs=5e-5)
+    metadata = Model.load(tmp_path / "mnist-edge-fp32.onnx").metadata
+    # On images that it was trained on, the accuracy would be higher.
+    assert float(metadata["validation_accuracy"]) == pytest.approx(
+        checkpoint.val_accuracy, abs=5e-5
+    )

@@ -1,8 +1,9 @@
-"""Weights rounded for training are those that the int8 file holds."""
+"""Weights rounded while training are those that the int8 file holds."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 import torch
@@ -13,9 +14,10 @@ from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.export.export import to_onnx
 from mnist_edge_trainer.export.quantize import quantize
 from mnist_edge_trainer.training.qat import fake_quantize, fake_quantized_weights
+from tests.conftest import Digits
 
 
-def stored_weights(model: onnx.ModelProto) -> list[np.ndarray]:
+def stored_weights(model: onnx.ModelProto) -> list[npt.NDArray[np.float32]]:
     """Integers times scales, layer by layer."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     dequantized = {
@@ -29,21 +31,22 @@ def stored_weights(model: onnx.ModelProto) -> list[np.ndarray]:
     ]
 
 
-def test_the_grid_is_that_of_the_exported_file(train_digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_grid_is_that_of_the_exported_file(train_digits: Digits) -> None:
     """Batch norm, folded in at export, scales both the weights and the grid."""
     torch.manual_seed(0)
     network = build("nano").eval()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    gains = []
     for norm in norms:
+        assert norm.running_var is not None
         nn.init.uniform_(norm.weight, 0.5, 2)
         nn.init.uniform_(norm.running_var, 0.5, 2)
+        gains.append(norm.weight / torch.sqrt(norm.running_var + norm.eps))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    gains.append(torch.ones(len(layers[-1].weight)))  # no batch norm after the linear layer
     file = stored_weights(quantize(to_onnx(network), train_digits[0][:100, None]))
     assert len(file) == len(layers) == 5
-    for index, (layer, stored) in enumerate(zip(layers, file, strict=True)):
-        gain = torch.ones(len(layer.weight))
-        if index < len(norms):
-            gain = norms[index].weight / torch.sqrt(norms[index].running_var + norms[index].eps)
+    for layer, gain, stored in zip(layers, gains, file, strict=True):
         expected = fake_quantize(layer.weight.detach()) * gain.detach().reshape(
             -1, *[1] * (stored.ndim - 1)
         )
@@ -52,7 +55,7 @@ def test_the_grid_is_that_of_the_exported_file(train_digits: tuple[np.ndarray, n
         assert np.mean(np.abs(expected.numpy() - stored) > step / 10) < 0.002
 
 
-def test_weights_are_exact_again_and_gradients_are_of_the_rounded_ones() -> None:
+def test_weights_are_restored_and_gradients_are_of_the_rounded_ones() -> None:
     torch.manual_seed(0)
     layer = nn.Linear(5, 3)
     exact = layer.weight.detach().clone()
@@ -63,11 +66,12 @@ def test_weights_are_exact_again_and_gradients_are_of_the_rounded_ones() -> None
         (layer(inputs) ** 2).sum().backward()
     assert torch.equal(layer.weight, exact)
     by_hand = 2 * (inputs @ fake_quantize(exact).T + layer.bias).T @ inputs
+    assert layer.weight.grad is not None
     assert torch.allclose(layer.weight.grad, by_hand, atol=1e-5)
     with pytest.raises(KeyError), fake_quantized_weights(layer):
         raise KeyError
     assert torch.equal(layer.weight, exact)
 
 
-def test_a_channel_of_zeros_stays_so() -> None:
+def test_channel_of_zeros_stays_zero() -> None:
     assert torch.equal(fake_quantize(torch.zeros(2, 3)), torch.zeros(2, 3))

@@ -1,7 +1,8 @@
-"""The search for a recipe: it counts, goes on where it stopped, and writes what can be trained."""
+"""The search for a recipe: it counts its trials, resumes, and writes a recipe to train with."""
 
 from __future__ import annotations
 
+import math
 import sys
 import tomllib
 from collections.abc import Callable
@@ -21,9 +22,13 @@ from mnist_edge_trainer.cli import tune as command
 from mnist_edge_trainer.data.datasets import load_dataset
 from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
 from mnist_edge_trainer.training import search as tuning
+from mnist_edge_trainer.training.callbacks import Callback
+from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, EpochRecord
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import TrainResult, train
+from mnist_edge_trainer.training.loop import TrainResult
 from mnist_edge_trainer.training.search import SEARCH_SPACE, TuneResult, recipe, tune
+from mnist_edge_trainer.training.training_data import TrainingData
+from tests.conftest import SAMPLES
 
 BASE = TrainConfig(arch="lenet", epochs=1, photos=0, val_split=500)
 
@@ -31,8 +36,6 @@ BASE = TrainConfig(arch="lenet", epochs=1, photos=0, val_split=500)
 @pytest.fixture(scope="module")
 def digits() -> Digits:
     """2,000 real training images."""
-    from tests.conftest import SAMPLES
-
     return load_digits(SAMPLES, "train")[:2_000]
 
 
@@ -41,7 +44,7 @@ def search(
 ) -> TuneResult:
     return tune(
         base,
-        *split_training(digits, base.val_split),
+        TrainingData(*split_training(digits, base.val_split)),
         trials=trials,
         storage=storage,
         study=study,
@@ -51,24 +54,57 @@ def search(
 
 
 def interrupted_in_trial(number: int) -> Callable[..., TrainResult]:
-    """Stands in for the training loop, and is killed in one of the trials."""
-    calls = 0
+    """The training loop, interrupted in one of the trials."""
+    calls, loop = 0, vars(tuning)["train"]
 
     def interrupted(*args: Any, **options: Any) -> TrainResult:
         nonlocal calls
         calls += 1
         if calls > number:
             raise KeyboardInterrupt
-        return train(*args, **options)
+        result: TrainResult = loop(*args, **options)
+        return result
 
     return interrupted
+
+
+def instant_training(
+    config: TrainConfig, *_: object, callback: Callback, **__: object
+) -> TrainResult:
+    """Stands in for the training loop: the loss follows from the recipe, in no time."""
+    loss = abs(math.log10(config.lr / 3e-3)) + config.weight_decay + 0.1
+    history = [
+        EpochRecord(
+            epoch=epoch,
+            lr=config.lr,
+            train_loss=loss,
+            train_accuracy=0.9,
+            val_loss=loss,
+            val_accuracy=0.9,
+            val_photo_accuracy=None,
+            seconds=0.0,
+        )
+        for epoch in range(1, config.epochs + 1)
+    ]
+    for record in history:
+        callback.on_epoch(record, True)
+    best = Checkpoint(config, config.epochs, loss, 0.9, MNIST, {})
+    return TrainResult(best, history, False)
+
+
+@pytest.fixture(params=["instant", pytest.param("real", marks=pytest.mark.slow)])
+def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training loop; by default one that takes no time."""
+    if request.param == "instant":
+        monkeypatch.setattr(tuning, "train", instant_training)
 
 
 def outcomes(result: TuneResult) -> list[tuple[dict[str, Any], float | None]]:
     return [(trial.params, trial.value) for trial in result.finished]
 
 
-def test_an_interrupted_search_goes_on_to_what_an_uninterrupted_one_finds(
+@pytest.mark.usefixtures("loop")
+def test_interrupted_search_resumes_to_the_result_of_an_uninterrupted_one(
     tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = search(tmp_path / "whole.db", digits, 3)
@@ -90,7 +126,7 @@ def test_an_interrupted_search_goes_on_to_what_an_uninterrupted_one_finds(
         assert outcomes(search(broken, digits, 3)) == outcomes(whole), "nothing is left to try"
 
 
-def test_the_first_trial_is_the_recipe_as_it_stands(tmp_path: Path, digits: Digits) -> None:
+def test_first_trial_is_the_unchanged_recipe(tmp_path: Path, digits: Digits) -> None:
     result = search(tmp_path / "tune.db", digits, 1)
     assert recipe(BASE, result.finished[0].params) == BASE
     assert result.best == result.finished
@@ -121,9 +157,8 @@ def earlier(loss: float, epochs: int, **params: Any) -> FrozenTrial:
     )
 
 
-def test_a_trial_worse_than_the_median_is_stopped_and_counts(
-    tmp_path: Path, digits: Digits
-) -> None:
+@pytest.mark.usefixtures("loop")
+def test_trial_worse_than_the_median_is_stopped_and_counts(tmp_path: Path, digits: Digits) -> None:
     storage = tmp_path / "tune.db"
     with_earlier(storage, [earlier(1e-3, epochs=2)] * 5)
     result = search(storage, digits, 6, replace(BASE, epochs=2))
@@ -137,7 +172,9 @@ def test_a_trial_worse_than_the_median_is_stopped_and_counts(
     assert last.state == TrialState.COMPLETE
 
 
-def test_what_matters_is_what_the_loss_depends_on(tmp_path: Path, digits: Digits) -> None:
+def test_importance_is_highest_for_the_field_that_the_loss_depends_on(
+    tmp_path: Path, digits: Digits
+) -> None:
     storage = tmp_path / "tune.db"
     trials = [
         earlier(loss, 1, augment=loss < 1, warmup=0.02 + 0.38 * (number % 7) / 7)
@@ -150,7 +187,7 @@ def test_what_matters_is_what_the_loss_depends_on(tmp_path: Path, digits: Digits
     assert [trial.value for trial in result.best] == [0.1] * 10 + [2.0] * 10
 
 
-def test_where_every_trial_diverges_that_is_said(
+def test_error_gives_the_reason_when_every_trial_diverges(
     tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diverging(*_: Any, **__: Any) -> TrainResult:
@@ -161,7 +198,7 @@ def test_where_every_trial_diverges_that_is_said(
         search(tmp_path / "tune.db", digits, 2)
 
 
-def test_batches_that_the_images_do_not_fill_are_not_tried(tmp_path: Path, digits: Digits) -> None:
+def test_batches_larger_than_the_training_set_are_not_tried(tmp_path: Path, digits: Digits) -> None:
     base = replace(BASE, epochs=3, batch_size=20, val_split=100)
     of_150 = search(tmp_path / "150.db", digits[:250], 4, base)
     assert not any("error" in trial.user_attrs for trial in of_150.finished)
@@ -171,7 +208,9 @@ def test_batches_that_the_images_do_not_fill_are_not_tried(tmp_path: Path, digit
     assert not any("batch_size" in trial.params for trial in of_50.finished)
 
 
-def test_what_does_not_compare_is_refused(tmp_path: Path, digits: Digits) -> None:
+def test_other_settings_images_or_a_second_process_are_refused(
+    tmp_path: Path, digits: Digits
+) -> None:
     storage = tmp_path / "tune.db"
     search(storage, digits, 1)
     with pytest.raises(UsageError, match=r"--study lenet: .*\(epochs, seed\)"):
@@ -186,7 +225,7 @@ def test_what_does_not_compare_is_refused(tmp_path: Path, digits: Digits) -> Non
     assert len(search(storage, digits, 1).finished) == 1
 
 
-def test_a_storage_that_is_none_is_an_error_of_ours(tmp_path: Path, digits: Digits) -> None:
+def test_storage_that_is_not_a_study_is_an_error_of_ours(tmp_path: Path, digits: Digits) -> None:
     for content in (b"no database at all" * 100, b"SQLite format 3\0" + bytes(500)):
         (tmp_path / "tune.db").write_bytes(content)
         with pytest.raises(OutputError, match=r"tune\.db: damaged"):
@@ -197,12 +236,17 @@ def test_a_storage_that_is_none_is_an_error_of_ours(tmp_path: Path, digits: Digi
         search(tmp_path / "tune.db" / "tune.db", digits, 1)
 
 
-def test_a_storage_damaged_anywhere_is_refused_or_works(tmp_path: Path, digits: Digits) -> None:
+@pytest.mark.parametrize("places", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_storage_damaged_anywhere_is_refused_or_works(
+    tmp_path: Path, digits: Digits, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = tmp_path / "tune.db"
     search(storage, digits, 1)
     content = storage.read_bytes()
+    # Where the damage loses the trial, it is run again, which needs no training here.
+    monkeypatch.setattr(tuning, "train", instant_training)
     refused = 0
-    for position in range(0, len(content), len(content) // 20):
+    for position in range(0, len(content), len(content) // places):
         damaged = bytearray(content)
         damaged[position : position + 40] = bytes(40)
         storage.write_bytes(damaged)
@@ -213,7 +257,7 @@ def test_a_storage_damaged_anywhere_is_refused_or_works(tmp_path: Path, digits: 
     assert refused > 0
 
 
-def test_a_recipe_is_written_as_it_was_tried(tmp_path: Path) -> None:
+def test_recipe_is_rounded_and_written_with_its_comment(tmp_path: Path) -> None:
     found = {"lr": 0.0012345678, "batch_size": 96, "augment": False, "ema_decay": 0.998765}
     config = recipe(BASE, found)
     assert (config.lr, config.ema_decay) == (0.001235, 0.9988)
@@ -247,7 +291,7 @@ def run_command(tmp_path: Path, trials: int = 2) -> None:
     )
 
 
-def test_the_command_asks_the_training_images_alone_and_writes_the_best_recipe(
+def test_command_uses_training_images_only_and_writes_the_best_recipe(
     tmp_path: Path,
     digits: Digits,
     monkeypatch: pytest.MonkeyPatch,
@@ -279,7 +323,7 @@ def test_the_command_asks_the_training_images_alone_and_writes_the_best_recipe(
     assert "2/2" not in again.err
 
 
-def test_an_interruption_says_how_to_go_on(
+def test_interruption_prints_how_to_resume(
     tmp_path: Path,
     digits: Digits,
     monkeypatch: pytest.MonkeyPatch,
@@ -295,7 +339,7 @@ def test_an_interruption_says_how_to_go_on(
     assert not (tmp_path / "tuned.toml").exists()
 
 
-def test_without_its_extra_the_command_says_what_to_install(
+def test_without_its_extra_the_command_prints_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
