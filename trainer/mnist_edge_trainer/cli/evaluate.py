@@ -266,7 +266,7 @@ def _print_confusions(scores: DetailedScores) -> None:
     """Prints the confusion matrix; where it is too wide, the classes most often confused."""
     from mnist_edge.outputs.terminal_table import print_table
 
-    labels = [entry.label for entry in scores.classes]
+    labels = scores.labels
     counts = [[str(count) if count else "." for count in row] for row in scores.confusion]
     columns = zip(labels, *counts, strict=True)
     if sum(2 + max(map(len, column)) for column in columns) <= _WIDEST_MATRIX:

@@ -169,6 +169,11 @@ class DetailedScores(Scores):
     classes: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in order."""
+        return tuple(scores.label for scores in self.classes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Evaluation(Scores):

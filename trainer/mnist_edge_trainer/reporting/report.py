@@ -151,7 +151,7 @@ def _class_rows(evaluation: Evaluation) -> list[_ClassRow]:
     """Makes a row for each class; of many classes, for those with the lowest F1."""
     int8: Sequence[ClassScores | None] = [None] * len(evaluation.classes)
     if evaluation.int8 is not None:
-        labels = [scores.label for scores in evaluation.classes]
+        labels = evaluation.labels
         # The file has no scores of each class. A cell counts as many images as it says.
         true, predicted = np.indices((len(labels), len(labels)))
         counts = np.ravel(evaluation.int8.confusion)

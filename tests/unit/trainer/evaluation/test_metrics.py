@@ -22,7 +22,7 @@ def test_scores_equal_those_of_scikit_learn(digits: Digits, probabilities: Proba
     result = evaluate(probabilities, digits[1])
     truth, predicted = digits[1], probabilities.argmax(axis=1)
 
-    assert tuple(scores.label for scores in result.classes) == DIGITS
+    assert result.labels == DIGITS
     assert result.accuracy == (predicted == truth).mean()
     confusion = np.array(result.confusion)
     assert confusion.sum() == 2_000

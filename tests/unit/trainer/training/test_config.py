@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from mnist_edge import UsageError
-from mnist_edge_trainer.cli.train import TrainOptions
 from mnist_edge_trainer.aliases import current_fields
+from mnist_edge_trainer.cli.train import TrainOptions
 from mnist_edge_trainer.training.config import (
     TrainConfig,
     flag,
