@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def test_no_weight_can_saturate_sixteen_bits() -> None:
 def graph(
     input_name: str = "image",
     kind: int = TensorProto.UINT8,
-    shape: tuple[object, ...] = ("batch", 1, 28, 28),
+    shape: Sequence[str | int | None] = ("batch", 1, 28, 28),
     classes: int = 10,
 ) -> bytes:
     """A tiny valid model that breaks the contract in one place."""
