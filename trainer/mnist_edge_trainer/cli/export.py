@@ -100,7 +100,7 @@ def _print_checks(rows: Sequence[GateRow]) -> None:
     from mnist_edge.outputs.terminal_table import print_table
 
     print_table(
-        ["precision", "top-1", "max |Δp|", "changed answers", "gate"],
+        ["precision", "top-1", "max |Δp|", "changed predictions", "gate"],
         [
             [
                 row.name,
