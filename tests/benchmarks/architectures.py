@@ -51,11 +51,11 @@ def exported(run: Path) -> dict[str, Path]:
 
 
 def latencies(names: list[str]) -> dict[str, float]:
-    """Latency of one picture, relative to that of the first file, by file."""
+    """Of one picture, over that of the first."""
     subjects = tuple((name, 1, "CPUExecutionProvider") for name in names)
     report = measure(Plan(subjects, scenarios=(Scenario.SINGLE_STREAM,)))
     relative = [report.relative(index) for index in range(len(names))]
-    return {name: ratio.value for name, ratio in zip(names, relative, strict=True) if ratio}
+    return {name: own.value for name, own in zip(names, relative, strict=True) if own}
 
 
 def main() -> None:
