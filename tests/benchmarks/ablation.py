@@ -1,8 +1,8 @@
-"""What each augmentation is worth: `python tests/benchmarks/ablation.py --results FILE.jsonl`.
+"""Ablation of the augmentations: `python tests/benchmarks/ablation.py --results FILE.jsonl`.
 
-Trains with all of them, with none, and with each turned off alone, over several seeds, on MNIST
-alone, and scores the held-out images after the last epoch; the test images are not looked at. What
-is finished is kept in the file of results and not trained again.
+Trains with all augmentations, with none, and without each one, over several seeds, on MNIST
+alone, and scores the held-out images after the last epoch; the test images are not used. Finished
+trainings are kept in the file of results and not repeated.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ import torch
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
 from mnist_edge_trainer.data.splits import load_digits, split_training
-from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
+from mnist_edge_trainer.training.callbacks import CallbackList
+from mnist_edge_trainer.training.checkpoint import RunFolder
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import StepReport, train
+from mnist_edge_trainer.training.loop import train
+from mnist_edge_trainer.training.training_data import TrainingData
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -39,12 +41,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no shift": {"shift": 0.0},
     "no elastic": {"elastic": 0.0},
 }
-"""What each does to the recipe. As much randomness is drawn with a part turned off as without."""
+"""Changes to the recipe. With an augmentation off, as many random numbers are drawn as with it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One training. `images` are trained on; None = all 55,000."""
+    """One training, on the first `images` training images; None = all 55,000."""
 
     variant: str
     seed: int
@@ -55,7 +57,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """On the held-out images after the last epoch: top-1 as a fraction, cross-entropy in nats."""
+    """Top-1 (fraction) and cross-entropy (nats) of the held-out images after the last epoch."""
 
     accuracy: float
     loss: float
@@ -64,13 +66,8 @@ class Result:
 Results = dict[Job, Result]
 
 
-class _Silent:
-    def on_step(self, report: StepReport) -> None: ...
-    def on_epoch(self, record: EpochRecord, is_best: bool) -> None: ...
-
-
 def run(job: Job) -> Result:
-    """Trains to the last epoch and scores the averaged weights of that one, not of the best."""
+    """Trains to the last epoch and scores the averaged weights of that epoch, not of the best."""
     config = TrainConfig(
         arch=job.arch,
         epochs=job.epochs,
@@ -83,16 +80,16 @@ def run(job: Job) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         last = train(
             config,
-            training[: job.images],
-            validation,
+            TrainingData(training[: job.images], validation),
             RunFolder(Path(folder)),
             device=torch.device("cpu"),
-            observer=_Silent(),
+            callback=CallbackList([]),
         ).history[-1]
     return Result(last["val_accuracy"], last["val_loss"])
 
 
 def read(path: Path) -> Results:
+    """The results that are in the file."""
     if not path.exists():
         return {}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -100,7 +97,7 @@ def read(path: Path) -> Results:
 
 
 def write(path: Path, results: Results) -> None:
-    """The whole file anew: it is small, and never ends in half a line."""
+    """Writes the whole file again: it is small, and then never ends in half a line."""
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
         for job, result in results.items():
             row = {"job": dataclasses.asdict(job), "result": dataclasses.asdict(result)}
@@ -108,22 +105,22 @@ def write(path: Path, results: Results) -> None:
 
 
 def run_all(jobs: Sequence[Job], path: Path, processes: int) -> Results:
-    """Runs what has no result yet, side by side with one thread each."""
+    """Runs the jobs without a result, in parallel, with one thread each."""
     make_folder(path.parent)
     results = read(path)
-    left = [job for job in jobs if job not in results]
+    missing = [job for job in jobs if job not in results]
     pool = ProcessPoolExecutor(
         processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     )
     try:
-        futures = {pool.submit(run, job): job for job in left}
+        futures = {pool.submit(run, job): job for job in missing}
         for done, future in enumerate(as_completed(futures), start=1):
             job = futures[future]
             results[job] = future.result()
             write(path, results)
             accuracy = results[job].accuracy
             print(
-                f"{done}/{len(left)}  {job.variant}, seed {job.seed}: {accuracy:.2%}",
+                f"{done}/{len(missing)}  {job.variant}, seed {job.seed}: {accuracy:.2%}",
                 file=sys.stderr,
             )
     finally:
@@ -138,6 +135,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def print_markdown(jobs: Sequence[Job], results: Results) -> None:
+    """Prints a row for each variant, over the seeds."""
     print("| augmentation | top-1, % | loss, nats |\n|---|---|---|")
     for variant in VARIANTS:
         scores = [results[job] for job in jobs if job.variant == variant]
@@ -148,12 +146,14 @@ def print_markdown(jobs: Sequence[Job], results: Results) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="JSON Lines, kept and added to")
+    parser.add_argument(
+        "--results", type=Path, required=True, help="JSON Lines; new results are added"
+    )
     parser.add_argument("--arch", default=DEFAULT_ARCHITECTURE)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=3, help="0 up to this many")
-    parser.add_argument("--images", type=int, help="train on so many only, to see that it runs")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 up")
+    parser.add_argument("--images", type=int, help="train on fewer images, as a trial run")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings in parallel")
     options = parser.parse_args()
     jobs = [
         Job(variant, seed, options.arch, options.epochs, options.images)

@@ -1,8 +1,8 @@
-"""The table of `mnist-edge models`, measured anew: `python tests/benchmarks/architectures.py`.
+"""Measures the table of `mnist-edge archs`: `python tests/benchmarks/architectures.py`.
 
-Each architecture is trained by its documented command for every seed, exported through the gate,
+Each architecture is trained with the recipe `classic` for every seed, exported through the gate,
 and timed beside the others in one process. Finished runs are not trained again, interrupted ones
-are resumed. The figures are kept in the package, where `mnist-edge models` finds them.
+are resumed. The figures are written into the package, where `mnist-edge archs` reads them.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ from mnist_edge_trainer.cli.archs import MEASURED
 PROGRAM = [sys.executable, "-m", "mnist_edge"]
 RECIPE = "classic"
 
-SLOW = ("vgg", "resnet", "large", "committee")
-"""Trained with the first seed only: each run takes over ten minutes on two cores."""
+SLOW = ("vgg", "resnet", "large", "ensemble")
+"""Trained with the first seed only: each run takes more than ten minutes on two cores."""
 
 
 def seeds_of(arch: str, seeds: list[int]) -> list[int]:
+    """The seeds that an architecture is trained with."""
     return seeds[:1] if arch in SLOW else seeds
 
 
 def trained(run: Path, options: Sequence[str]) -> Path:
-    """The folder of a finished run: begun with these options, resumed, or already there."""
+    """Trains with these options, or resumes, unless the run is finished; returns its folder."""
     if not (run / "curves.png").exists():
-        begun = (run / "last.pt").exists()
-        chosen = ["--resume"] if begun else options
-        subprocess.run([*PROGRAM, "train", *chosen, "--out", str(run)], check=True)
+        is_interrupted = (run / "last.pt").exists()
+        arguments = ["--resume"] if is_interrupted else options
+        subprocess.run([*PROGRAM, "train", *arguments, "--out", str(run)], check=True)
     return run
 
 
 def exported(run: Path) -> dict[str, Path]:
-    """Its files by precision. Ends the program where one does not pass the gate."""
+    """Exports a run; its files by precision. Ends the program where the gate fails."""
     files = {name: run / f"mnist-edge-{name}.onnx" for name in ("fp32", "int8")}
     if not all(file.exists() for file in files.values()):
         subprocess.run([*PROGRAM, "export", str(run), "--quantize"], check=True)

@@ -1,9 +1,9 @@
-"""Training here against the way of the best-known example: `python tests/benchmarks/training.py`.
+"""Compares training here with PyTorch's own example: `python tests/benchmarks/training.py`.
 
-That is ``mnist/main.py`` of github.com/pytorch/examples: a net of two convolutions, a DataLoader
-that transforms one image at a time, Adadelta, batches of 64. Both sides train on the same images,
-are validated after every epoch on the same held-out ones, have torch's own number of threads, and
-take turns on one machine. The test images are not looked at.
+The example is ``mnist/main.py`` of github.com/pytorch/examples: a network of two convolutions, a
+DataLoader that transforms one image at a time, Adadelta, batches of 64. Both sides train on the
+same images, are validated after every epoch on the same held-out images, have torch's default
+number of threads, and take turns on one machine. The test images decide nothing.
 """
 
 from __future__ import annotations
@@ -24,139 +24,44 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset
-from torchvision import transforms
+from pytorch_example import (
+    EXAMPLE,
+    EXAMPLES_BATCH,
+    EXAMPLES_EPOCHS,
+    SIMPLE_EPOCHS,
+    Parts,
+    TwoConvNet,
+    epoch_of_example,
+    train_as_example,
+    train_small_simply,
+)
 from torchvision.datasets import MNIST
-
-# The trainer is imported where it is used: the example's process has no need of it.
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ALL = 60_000
-EXAMPLES_EPOCHS = 14
-EXAMPLES_BATCH = 64
-PLAIN_EPOCHS = 60
-
-
-class TwoConvNet(nn.Module):
-    """The example's network; its log-softmax is left to the loss."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 32, 3),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Dropout(0.25),
-            nn.Flatten(),
-            nn.Linear(64 * 12 * 12, 128),
-            nn.ReLU(),
-            nn.Dropout(0.5),
-            nn.Linear(128, 10),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Where torchvision finds MNIST, and which training images are trained on and held out."""
-
-    folder: Path
-    training: list[int]
-    validation: list[int]
-
-    def loaders(self, *, distort: bool = False) -> tuple[DataLoader[tuple[Tensor, Tensor]], ...]:
-        """Batches to train on and to validate with, each image transformed by itself."""
-        as_it_is = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
-        )
-        # As far as the recipe `fast` does, but for the elastic part.
-        distorted = transforms.Compose(
-            [transforms.RandomAffine(7, (1 / 28, 1 / 28), (0.92, 1.08), shear=5.7), as_it_is]
-        )
-        training, validation = (
-            MNIST(str(self.folder), train=True, transform=transform)
-            for transform in (distorted if distort else as_it_is, as_it_is)
-        )
-        return (
-            DataLoader(Subset(training, self.training), batch_size=EXAMPLES_BATCH, shuffle=True),
-            DataLoader(Subset(validation, self.validation), batch_size=1_000),
-        )
-
-
-def epoch_of_example(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    training: DataLoader[tuple[Tensor, Tensor]],
-    validation: DataLoader[tuple[Tensor, Tensor]],
-) -> float:
-    """Trains for an epoch; accuracy on the held-out images."""
-    network.train()
-    for images, labels in training:
-        optimizer.zero_grad()
-        F.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-    network.eval()
-    with torch.no_grad():
-        right = sum(
-            int((network(images).argmax(dim=1) == labels).sum()) for images, labels in validation
-        )
-    return right / len(validation.dataset)  # type: ignore[arg-type]
-
-
-def train_as_example(parts: Parts, answers: Connection) -> None:
-    """The example from start to end, in a process of its own; sends each epoch's accuracy."""
-    torch.manual_seed(0)
-    network = TwoConvNet()
-    optimizer = torch.optim.Adadelta(network.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    training, validation = parts.loaders()
-    for _ in range(EXAMPLES_EPOCHS):
-        answers.send(epoch_of_example(network, optimizer, training, validation))
-        schedule.step()
-    answers.close()
-
-
-def train_small_plainly(parts: Parts, answers: Connection) -> None:
-    """Our default network as one would first write it: distorted one by one, Adam, no schedule."""
-    from mnist_edge_trainer.architectures.registry import build
-
-    torch.manual_seed(0)
-    network = build("small")
-    optimizer = torch.optim.Adam(network.parameters())
-    training, validation = parts.loaders(distort=True)
-    for _ in range(PLAIN_EPOCHS):
-        answers.send(epoch_of_example(network, optimizer, training, validation))
-    answers.close()
 
 
 @dataclass(frozen=True)
 class Finish:
-    """When a training reached the accuracy that was asked for, from the start of its process."""
+    """When a training reached its target accuracy, from the start of its process."""
 
     seconds: float
     epochs: int
 
 
-def race_of_theirs(
+def race_of_process(
     work: Callable[[Parts, Connection], None], epochs: int, parts: Parts, target: float
 ) -> Finish:
-    """Another way of training, until it sends an accuracy that is enough."""
+    """Runs a training in a process until it sends an accuracy that reaches the target."""
     context = multiprocessing.get_context("spawn")
-    answers, theirs = context.Pipe(duplex=False)
+    receiver, sender = context.Pipe(duplex=False)
     started = time.perf_counter()
-    process = context.Process(target=work, args=(parts, theirs))
+    process = context.Process(target=work, args=(parts, sender))
     process.start()
-    theirs.close()
+    sender.close()
     try:
         for epoch in range(1, epochs + 1):
-            accuracy = answers.recv()
+            accuracy = receiver.recv()
             seconds = time.perf_counter() - started
             print(f"    epoch {epoch}: {accuracy:.2%}, {seconds:.1f} s", file=sys.stderr)
             if accuracy >= target:
@@ -167,8 +72,8 @@ def race_of_theirs(
     sys.exit(f"{work.__name__} did not reach {target:.1%}")
 
 
-def race_of_ours(arguments: Sequence[str], target: float) -> Finish:
-    """`mnist-edge train`, until its history says so. Photographs are made, none are in a cache."""
+def race_of_command(arguments: Sequence[str], target: float) -> Finish:
+    """Runs `mnist-edge train` until its history reaches the target, with an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         command = [sys.executable, "-m", "mnist_edge", "train", *arguments, "--out", str(run)]
@@ -183,12 +88,13 @@ def race_of_ours(arguments: Sequence[str], target: float) -> Finish:
                     return Finish(time.perf_counter() - started, reached)
                 time.sleep(0.02)
         finally:
-            process.send_signal(signal.SIGINT)  # its own processes end with it
+            process.send_signal(signal.SIGINT)  # its workers end with it
             process.wait()
     sys.exit(f"{' '.join(command)}: did not reach {target:.1%}")
 
 
 def first_epoch(history: Path, target: float) -> int | None:
+    """The first epoch of a ``history.csv`` that reaches the target; None = none yet."""
     if not history.exists():
         return None
     with history.open(newline="") as file:
@@ -201,28 +107,29 @@ def first_epoch(history: Path, target: float) -> int | None:
 def race(
     parts: Parts, target: float, photos: Sequence[int], seed: int, rounds: int
 ) -> dict[str, list[Finish]]:
-    """Each way's finishes, in rounds that all of them take turns in."""
+    """The finishes of the example and of the command, which take turns in each round."""
     val_split = ["--val-split", str(ALL - len(parts.training))]
     finishes: dict[str, list[Finish]] = {}
     for number in range(rounds):
-        print("  the example's way", file=sys.stderr)
-        finishes.setdefault("the example's way", []).append(
-            race_of_theirs(train_as_example, EXAMPLES_EPOCHS, parts, target)
+        print(f"  {EXAMPLE}", file=sys.stderr)
+        finishes.setdefault(EXAMPLE, []).append(
+            race_of_process(train_as_example, EXAMPLES_EPOCHS, parts, target)
         )
         for count in photos:
             arguments = ["--photos", str(count), "--seed", str(seed + number)]
             name = f"mnist-edge train --photos {count}"
             print(f"  {name}", file=sys.stderr)
-            finishes.setdefault(name, []).append(race_of_ours([*arguments, *val_split], target))
+            finishes.setdefault(name, []).append(race_of_command([*arguments, *val_split], target))
     return finishes
 
 
 def print_race(finishes: dict[str, list[Finish]]) -> None:
+    """Prints the median of each, relative to the example's."""
     medians = {
         name: statistics.median(finish.seconds for finish in taken)
         for name, taken in finishes.items()
     }
-    slowest = medians["the example's way"]
+    slowest = medians[EXAMPLE]
     for name, seconds in medians.items():
         epochs = ", ".join(str(finish.epochs) for finish in finishes[name])
         print(
@@ -231,11 +138,11 @@ def print_race(finishes: dict[str, list[Finish]]) -> None:
 
 
 def compare_fast(parts: Parts, target: float, seeds: int, samples: Path) -> None:
-    """Prints how long ``--fast`` takes, how good it is, and the plain way to the same accuracy.
+    """Compares ``--fast`` with the simple training: seconds to a similar accuracy.
 
-    The whole schedule of ``--fast`` is timed, from the start of its process to its end; of the
-    plain way, until the first epoch with `target` on the held-out images. Of the runs' networks
-    the test images are told too, which decides nothing.
+    ``--fast`` is timed from the start of its process to its end; the simple training until the
+    first epoch with `target` on the held-out images. The accuracy of the ``--fast`` networks on
+    the test images is printed too, and decides nothing.
     """
     from mnist_edge.mnist import load_split
     from mnist_edge_trainer.data.splits import Digits
@@ -255,15 +162,15 @@ def compare_fast(parts: Parts, target: float, seeds: int, samples: Path) -> None
             seconds.append(time.perf_counter() - started)
             checkpoint = load_checkpoint(run / "best.pt")
         validated.append(checkpoint.val_accuracy)
-        answers = predict_logits(checkpoint.network(), test.images).argmax(dim=1)
-        tested.append(float((answers == test.labels).float().mean()))
-    plain = race_of_theirs(train_small_plainly, PLAIN_EPOCHS, parts, target)
+        predicted = predict_logits(checkpoint.network(), test.images).argmax(dim=1)
+        tested.append(float((predicted == test.labels).float().mean()))
+    simple = race_of_process(train_small_simply, SIMPLE_EPOCHS, parts, target)
     print(f"\nmnist-edge train --arch small --fast, {seeds} seeds")
     for name, values in (("validation", validated), ("test", tested)):
         print(f"  {name:<10} {statistics.mean(values):.2%} ± {_deviation(values):.2%}")
     fast = statistics.median(seconds)
-    print(f"  {fast:.1f} s; the plain way to {target:.1%} of the validation images: ", end="")
-    print(f"{plain.seconds:.1f} s, {plain.epochs} epochs; {plain.seconds / fast:.2f} x as fast")
+    print(f"  {fast:.1f} s; the simple training to {target:.1%} on validation images: ", end="")
+    print(f"{simple.seconds:.1f} s, {simple.epochs} epochs; {simple.seconds / fast:.2f} x as fast")
 
 
 def _deviation(values: Sequence[float]) -> float:
@@ -271,15 +178,13 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def epoch_of_ours(arch: str, parts: Parts, folder: Path, *, augment: bool) -> Callable[[], object]:
-    """A whole training of one epoch, files written; with no decay, AdamW is Adam."""
+    """A function that trains for one epoch, files included; without decay, AdamW is Adam."""
     from mnist_edge_trainer.data.splits import load_digits
-    from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
+    from mnist_edge_trainer.training.callbacks import CallbackList
+    from mnist_edge_trainer.training.checkpoint import RunFolder
     from mnist_edge_trainer.training.config import TrainConfig
-    from mnist_edge_trainer.training.loop import StepReport, train
-
-    class Silent:
-        def on_step(self, report: StepReport) -> None: ...
-        def on_epoch(self, record: EpochRecord, is_best: bool) -> None: ...
+    from mnist_edge_trainer.training.loop import train
+    from mnist_edge_trainer.training.training_data import TrainingData
 
     digits = load_digits(SAMPLES, "train")
     training, validation = (
@@ -294,19 +199,19 @@ def epoch_of_ours(arch: str, parts: Parts, folder: Path, *, augment: bool) -> Ca
         photos=0,
         val_split=len(validation),
     )
-    run = RunFolder(folder / arch)
-    return lambda: train(
-        config, training, validation, run, device=torch.device("cpu"), callback=Silent()
-    )
+    run, data = RunFolder(folder / arch), TrainingData(training, validation)
+    device, callback = torch.device("cpu"), CallbackList([])
+    return lambda: train(config, data, run, device=device, callback=callback)
 
 
 def epoch_through_loader(arch: str, parts: Parts) -> Callable[[], object]:
+    """A function that trains one of our architectures for one epoch as the example does."""
     from mnist_edge_trainer.architectures.registry import build
 
     training, validation = parts.loaders()
 
     def work() -> None:
-        # Our loop asks torch for determinism, which costs time and which the example does not.
+        # Our loop sets deterministic algorithms, which cost time and which the example lacks.
         torch.use_deterministic_algorithms(False)
         network = build(arch)
         optimizer = torch.optim.Adam(network.parameters())
@@ -316,7 +221,7 @@ def epoch_through_loader(arch: str, parts: Parts) -> Callable[[], object]:
 
 
 def compare_epochs(parts: Parts, arch: str, rounds: int) -> None:
-    """Prints the medians of the three ways of training one network for an epoch."""
+    """Prints the median seconds of an epoch: through a DataLoader, and in our loop."""
     with tempfile.TemporaryDirectory() as folder:
         ways = {
             "through a DataLoader": epoch_through_loader(arch, parts),
@@ -337,14 +242,14 @@ def compare_epochs(parts: Parts, arch: str, rounds: int) -> None:
 
 
 def unpacked(folder: Path) -> Path:
-    """A folder in which torchvision finds MNIST, made of the files in `SAMPLES`."""
+    """Makes a folder in which torchvision finds MNIST, of the files in `SAMPLES`."""
     from mnist_edge.mnist import find_dataset
 
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for path in (*find_dataset(SAMPLES, "train"), *find_dataset(SAMPLES, "test")):
         (raw / path.name).symlink_to(path)
-    MNIST(str(folder), download=True)  # all is there: it only unpacks
+    MNIST(str(folder), download=True)  # all files are there: it only unpacks them
     return folder
 
 
@@ -364,11 +269,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--races", type=int, default=1, help="rounds of the race to the target")
     parser.add_argument("--rounds", type=int, default=3, help="epochs of each way")
-    parser.add_argument("--fast-target", type=float, default=0.994, help="of the plain way")
+    parser.add_argument("--fast-target", type=float, default=0.994, help="of the simple training")
     parser.add_argument("--fast-seeds", type=int, default=3)
-    parser.add_argument("--only-fast", action="store_true", help="nothing else")
+    parser.add_argument("--only-fast", action="store_true", help="skip the other comparisons")
     parser.add_argument(
-        "--quick", action="store_true", help="few images, to see that it runs; no figures to quote"
+        "--quick", action="store_true", help="few images, as a trial run; not for publication"
     )
     options = parser.parse_args()
     val_split = 5_000

@@ -6,7 +6,7 @@ import importlib.util
 import io
 import sys
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -92,12 +92,7 @@ class FakeWriter:
     def __enter__(self) -> FakeWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
