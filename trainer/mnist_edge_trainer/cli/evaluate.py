@@ -176,7 +176,7 @@ def _print_precisions(trained: Scores, int8: Scores) -> None:
 
 def _print_confusions(scores: DetailedScores) -> None:
     """The whole matrix, or where it is too wide for that, what was most often confused."""
-    labels = scores.labels
+    labels = [entry.label for entry in scores.classes]
     counts = [[str(count) if count else "." for count in row] for row in scores.confusion]
     columns = zip(labels, *counts, strict=True)
     if sum(2 + max(map(len, column)) for column in columns) <= _WIDEST_MATRIX:
