@@ -190,7 +190,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.train:
         if TEACHER in options.names and len(options.names) > 1:
-            parser.error(f"--names {TEACHER}: train it, and put it among the teachers, before the others")
+            parser.error(
+                f"--names {TEACHER}: train it, and put it among the teachers, before the others"
+            )
         seeds_of = {name: range(1 if name in SLOW else options.seeds) for name in options.names}
         train_all(seeds_of, options.runs, options.jobs)
     reference = str(options.mnist_12) if options.mnist_12 else GOALS["small"].model
