@@ -18,7 +18,9 @@ from mnist_edge.mnist import load_split
 SAMPLES = Path(__file__).parent
 
 
-def drawn(digit: Image.Image, size: tuple[int, int], ink: str, paper: str, at: tuple[int, int]):
+def drawn(
+    digit: Image.Image, size: tuple[int, int], ink: str, paper: str, at: tuple[int, int]
+) -> Image.Image:
     """The digit as a stencil of ink on paper, 196 pixels high, its corner at `at`."""
     stencil = digit.resize((196, 196), Image.Resampling.BICUBIC)
     picture = Image.new("RGB", size, paper)

@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,7 @@ def main() -> None:
         ):
             print(name)
             preprocess_one(path)
-            interleaved(
-                lambda p=path: preprocess_one(p), lambda p=path: decode_with_pillow(p), rounds
-            )  # type: ignore[misc]
+            interleaved(partial(preprocess_one, path), partial(decode_with_pillow, path), rounds)
 
 
 if __name__ == "__main__":

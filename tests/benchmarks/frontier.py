@@ -182,7 +182,7 @@ def main() -> None:
         nargs="+",
         choices=[*GOALS, *SLOW],
         default=[*GOALS],
-        help=f"to train; {TEACHER} by itself, since the others learn from the one that comes with the trainer",
+        help=f"to train; {TEACHER} by itself, since the others learn from the released one",
     )
     parser.add_argument("--seeds", type=int, default=3, help="of nano and of small")
     parser.add_argument("--runs", type=Path, default=Path("runs/frontier"))
