@@ -17,6 +17,7 @@ __all__ = [
     "DEVICE",
     "JSON_FLAGS",
     "NEGATED",
+    "RUN",
     "RUN_PANEL",
     "VAL_SPLIT",
     "check_training_packages",
@@ -51,6 +52,12 @@ VAL_SPLIT: dict[str, Any] = {
     "metavar": "N",
     "shown_default": "5000",
     "panel": _DATA_PANEL,
+}
+RUN: dict[str, Any] = {
+    "help": "The run's folder.",
+    "metavar": "RUN",
+    "shown_default": "the latest run",
+    "is_argument": True,
 }
 DEVICE: dict[str, Any] = {
     "help": "auto, cpu, cuda or mps.",

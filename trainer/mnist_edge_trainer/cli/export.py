@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import DATA, NEGATED, examples, training_packages
+from mnist_edge_trainer.cli.common import DATA, NEGATED, RUN, examples, training_packages
 
 if TYPE_CHECKING:
     from mnist_edge_trainer.export.gate import GateRow
@@ -29,13 +29,7 @@ EXAMPLES = examples(
 class ExportOptions:
     """Options of `mnist-edge export`."""
 
-    run: Path | None = option(
-        None,
-        "The run's folder.",
-        metavar="RUN",
-        shown_default="the latest run",
-        is_argument=True,
-    )
+    run: Path | None = option(None, **RUN)
     quantize: bool = option(
         False, "Write an int8 file too.", "--quantize", hidden_flags=(NEGATED.format("quantize"),)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mnist_edge.cli.console import log
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import DATA, examples, training_packages
+from mnist_edge_trainer.cli.common import DATA, RUN, examples, training_packages
 
 __all__ = ["EXAMPLES", "ReportOptions", "report"]
 
@@ -18,13 +18,7 @@ EXAMPLES = examples("mnist-edge report", "mnist-edge report runs/mine --output r
 class ReportOptions:
     """Options of `mnist-edge report`."""
 
-    run: Path | None = option(
-        None,
-        "The run's folder.",
-        metavar="RUN",
-        shown_default="the latest run",
-        is_argument=True,
-    )
+    run: Path | None = option(None, **RUN)
     output: Path | None = option(
         None,
         "Write to this file.",

@@ -87,7 +87,7 @@ _VERSIONS = " ".join(
         *(library.__version__ for library in (np, PIL, scipy, matplotlib)),
     ]
 )
-"""Of everything that decides what a photograph becomes."""
+"""Versions of all that decides what a photograph becomes."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ _FACES = (
 )
 
 _SHARES = (0.45, 0.25, 0.1, 0.2)
-"""Of letters and symbols, scribbles, blots, and pairs of digits."""
+"""How often each is drawn: letters and symbols, scribbles, blots, pairs of digits."""
 
 
 def printed_digit(digit: int, rng: Rng) -> GrayImage:

@@ -26,7 +26,7 @@ from tests.conftest import Digits as Arrays
 
 RAW = SAMPLES / "MNIST" / "raw"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-"""Of Debian's package dataset-fashion-mnist."""
+"""Where Debian's package dataset-fashion-mnist puts it."""
 
 SIZES: dict[Split, int] = {"train": 300, "test": 100}
 
