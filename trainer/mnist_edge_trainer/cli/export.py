@@ -56,7 +56,7 @@ def export(options: ExportOptions) -> None:
     with training_packages():
         from mnist_edge_trainer.export.export import export_run
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
-        from mnist_edge_trainer.training.recipe import load_dataset_of
+        from mnist_edge_trainer.training.run_plan import load_dataset_of
 
     run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     if not os.path.isdir(run.path):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mnist_edge_trainer.training.config import TrainConfig
     from mnist_edge_trainer.training.distillation import SoftLabelCache
     from mnist_edge_trainer.training.loop import TrainResult
-    from mnist_edge_trainer.training.recipe import RunPlan
+    from mnist_edge_trainer.training.run_plan import RunPlan
     from mnist_edge_trainer.training.training_data import PhotoSet
 
 __all__ = ["EXAMPLES", "TrainOptions", "train"]
@@ -190,7 +190,11 @@ def train(options: TrainOptions) -> None:
         from mnist_edge_trainer.training.checkpoint import history_of
         from mnist_edge_trainer.training.device import pick_device
         from mnist_edge_trainer.training.distillation import load_teacher
-        from mnist_edge_trainer.training.recipe import chosen_fields, plan_new_run, plan_resumed_run
+        from mnist_edge_trainer.training.run_plan import (
+            chosen_fields,
+            plan_new_run,
+            plan_resumed_run,
+        )
 
     fields = current_fields(_recipe_fields(options) | chosen_fields(options))
     device = pick_device(options.device)

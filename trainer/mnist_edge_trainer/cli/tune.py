@@ -98,7 +98,7 @@ def tune(options: TuneOptions) -> None:
         from mnist_edge_trainer.data.splits import split_training
         from mnist_edge_trainer.training import search
         from mnist_edge_trainer.training.device import pick_device
-        from mnist_edge_trainer.training.recipe import chosen_fields, recipe_for
+        from mnist_edge_trainer.training.run_plan import chosen_fields, recipe_for
         from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData
 
     dataset = load_dataset(options.dataset or DEFAULT_DATASET, options.data, log)

@@ -21,7 +21,7 @@ from mnist_edge_trainer.evaluation.saliency import Maps, first_layer_filters
 from mnist_edge_trainer.training.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import predict_logits
-from mnist_edge_trainer.training.recipe import load_dataset_of
+from mnist_edge_trainer.training.run_plan import load_dataset_of
 
 __all__ = ["SPLITS", "EvaluationTarget", "load_target"]
 

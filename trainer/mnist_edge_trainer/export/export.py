@@ -24,9 +24,9 @@ from mnist_edge.model import INPUT, OUTPUT, Model
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import count_parameters
 from mnist_edge_trainer.data.splits import Digits, split_training
+from mnist_edge_trainer.export.calibration_images import HeldOutImages, quantizer_images
 from mnist_edge_trainer.export.gate import GateRow, compare, require
 from mnist_edge_trainer.export.graph_passes import check, clean, set_metadata
-from mnist_edge_trainer.export.images import HeldOutImages, quantizer_images
 from mnist_edge_trainer.export.quantize import SCHEME, quantize
 from mnist_edge_trainer.export.temperature import with_temperature
 from mnist_edge_trainer.training.checkpoint import Checkpoint

@@ -17,7 +17,7 @@ from mnist_edge_trainer.data.facts import DataFacts
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.checkpoint import Checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.recipe import chosen_fields, plan_resumed_run, recipe_for
+from mnist_edge_trainer.training.run_plan import chosen_fields, plan_resumed_run, recipe_for
 
 
 def dataset(size: int, labels: tuple[str, ...] = DIGITS, credit: str = "") -> Dataset:
