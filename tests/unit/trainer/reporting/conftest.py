@@ -35,15 +35,15 @@ epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,val_photo_accuracy,seco
 3,0.0001,0.2908,0.9466,0.0337,0.9901,0.8991,15.6
 """
 PICTURES = {
-    "curves": (1200, 480),
-    "confusion-test": (720, 720),
-    "mistakes-test": (900, 720),
-    "predictions-test": (960, 720),
-    "reliability-test": (600, 720),
-    "saliency-test": (900, 860),
-    "filters": (960, 300),
+    "curves": (120, 48),
+    "confusion-test": (72, 72),
+    "mistakes-test": (90, 72),
+    "predictions-test": (96, 72),
+    "reliability-test": (60, 72),
+    "saliency-test": (90, 86),
+    "filters": (96, 30),
 }
-"""Width and height of each picture, pixels."""
+"""Width and height of each picture, a tenth of the real ones, pixels."""
 
 
 @pytest.fixture(scope="session")
