@@ -64,7 +64,8 @@ def load_target(
         target: a run's folder, a model file or a bundled model's name; None = the latest run.
         split: ``test``, or ``validation``: the images that the run held out of its training.
         data: the dataset's folder; None = its default place.
-        log: called with one line where the int8 file of a run is out of date and left out.
+        log: called with one line for each picture of an image folder that is skipped, and for an
+            int8 file of another epoch than the run.
 
     Raises:
         UsageError: there is no such run, model or split.
@@ -77,7 +78,7 @@ def load_target(
         return _load_run(run, split, data, log)
     if not os.path.exists(target) and target not in bundled_models():
         raise UsageError(f"{target}: no such run or model; `mnist-edge train` makes a run")
-    return _load_model(target, split, data)
+    return _load_model(target, split, data, log)
 
 
 def _load_run(
@@ -86,7 +87,7 @@ def _load_run(
     name = str(run.path)
     checkpoint = load_checkpoint(run.best)
     network = checkpoint.network()
-    dataset = _load_dataset(checkpoint.config, data, checkpoint.data.labels, name)
+    dataset = _load_dataset(checkpoint.config, data, checkpoint.data.labels, name, log)
     is_trained_on = dataset.sha256 == checkpoint.data.sha256
     return EvaluationTarget(
         name,
@@ -101,13 +102,15 @@ def _load_run(
     )
 
 
-def _load_model(target: str, split: str, data: Path | None) -> EvaluationTarget:
+def _load_model(
+    target: str, split: str, data: Path | None, log: Callable[[str], None]
+) -> EvaluationTarget:
     model = Model.load(target)
     # Files of 0.1 to 0.3 do not name their dataset; what they leave out was the default.
     recipe = json.loads(model.metadata.get("training_recipe", "{}"))
     known = {name: recipe[name] for name in ("dataset", "val_split") if name in recipe}
     config = TrainConfig(**known)
-    dataset = _load_dataset(config, data, model.labels, target)
+    dataset = _load_dataset(config, data, model.labels, target, log)
     is_trained_on = dataset.sha256 == model.metadata.get("dataset_sha256")
     digits = _images_of(dataset, split, config.val_split, is_trained_on, target)
     return EvaluationTarget(
@@ -125,10 +128,14 @@ def _predict_function(network: nn.Module) -> PredictFunction:
 
 
 def _load_dataset(
-    config: TrainConfig, data: Path | None, labels: tuple[str, ...], target: str
+    config: TrainConfig,
+    data: Path | None,
+    labels: tuple[str, ...],
+    target: str,
+    log: Callable[[str], None],
 ) -> Dataset:
     """Loads the dataset of a recipe; its classes must be those of the target."""
-    dataset = load_dataset_of(config, data)
+    dataset = load_dataset_of(config, data, log)
     if dataset.labels != labels:
         raise UsageError(
             f"{target}: predicts {', '.join(labels)}, but the classes of {dataset.name} are "

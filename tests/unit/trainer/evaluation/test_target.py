@@ -107,3 +107,11 @@ def test_only_the_test_images_of_another_dataset_are_loaded(
     target = load_target(str(small_run), "test", others, fail)
     assert target.dataset == "folder others"
     assert target.folder is None
+
+
+def test_picture_that_is_skipped_is_reported(small_run: Path, tmp_path: Path) -> None:
+    others = make_pictures(tmp_path / "others")
+    (others / "3" / "damaged.png").write_text("no picture")
+    messages: list[str] = []
+    load_target(str(small_run), "test", others, messages.append)
+    assert any("damaged.png" in message for message in messages)
