@@ -223,7 +223,7 @@ class TestBench:
     def test_json_has_the_accuracy_and_the_environment(
         self, cli: Cli, scenarios: tuple[str, ...]
     ) -> None:
-        options = ("--batch-size", "8", "--sittings", "2", "--rounds", "2", "--json")
+        options = ("--batch-size", "8", "--processes", "2", "--rounds", "2", "--json")
         done = cli("bench", "--model", "mnist-edge-int8", *options, *scenarios)
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
@@ -232,7 +232,7 @@ class TestBench:
         assert target["accuracy"] > 0.99
 
     def test_table_has_the_median_of_the_model(self, cli: Cli) -> None:
-        options = ("--sittings", "2", "--rounds", "2", "--scenario", "single-stream")
+        options = ("--processes", "2", "--rounds", "2", "--scenario", "single-stream")
         done = cli("bench", "--model", "mnist-edge-int8", *options)
         assert "p50" in done.stdout
         assert "mnist-edge-int8" in done.stdout

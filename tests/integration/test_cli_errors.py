@@ -53,7 +53,7 @@ class TestInput:
             shutil.copy(file, tmp_path)
         images = tmp_path / "train-images-idx3-ubyte.gz"
         images.write_bytes(images.read_bytes()[:1_000_000])
-        done = cli_in_process("train", "--data", tmp_path, "--out", tmp_path / "run")
+        done = cli_in_process("train", "--data", tmp_path, "--output", tmp_path / "run")
         message = one_line_error(done, 1)
         assert str(images) in message
         assert "delete it" in message
@@ -101,7 +101,7 @@ class TestUsage:
             ("evaluate --split all", "--split all"),
             ("evaluate --robustness --rejection", "choose one"),
             ("evaluate --pictures 9", "goes with --robustness"),
-            ("evaluate --robustness --out x", "draws no picture"),
+            ("evaluate --robustness --output x", "draws no picture"),
         ],
     )
     def test_wrong_option_is_one_line(
