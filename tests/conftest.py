@@ -40,6 +40,10 @@ os.environ |= {
     "MPLCONFIGDIR": str(CACHE / "matplotlib"),
 }
 
+# A shell's background job is born ignoring Ctrl-C, and so are the programs it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
 PROGRAM = (sys.executable, "-m", "mnist_edge")
