@@ -93,7 +93,7 @@ class DigitClassifier:
         model: path of an ``.onnx`` file, or name of a bundled model; None = the bundled int8 model.
         threads: that onnxruntime may use within one operator.
         min_confidence: rejection threshold, 0..1: a less confident prediction has an `error`, no
-            `digit`, and still its probabilities. None = the model's own, which was chosen on
+            `digit`, and still its probabilities. None = the model's threshold, which was chosen on
             held-out photographs when it was exported; 0 = reject nothing.
 
     Raises:
@@ -152,7 +152,7 @@ class DigitClassifier:
     ) -> list[Prediction]:
         """Runs the network on the images, and rejects what it is not confident of."""
         readable = [image for image in images if not isinstance(image, ImageError)]
-        # Of all at once: numpy is slow to be called.
+        # For all images at once: a call of numpy is slow.
         probabilities = self.model.run(np.stack(readable)) if readable else np.empty((0, 1))
         digits = probabilities.argmax(axis=1)
         confidences = probabilities[np.arange(len(digits)), digits]

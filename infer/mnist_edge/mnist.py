@@ -104,7 +104,7 @@ def find_dataset(
     """Finds the files of a split, compressed (``.gz``) or not.
 
     Args:
-        directory: where to look.
+        directory: the folder to search.
         split: of the dataset.
         files: what they are called.
         folders: where they may lie within `directory`, in order of preference.

@@ -1,4 +1,4 @@
-"""An ONNX file -> a checked, configured onnxruntime session and what the file says of itself."""
+"""An ONNX file -> a checked, configured onnxruntime session and the metadata in the file."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def create_session(
         profile: begin a profile; its file's name starts with this.
 
     Raises:
-        Exception: whatever onnxruntime raises; its errors share no base class of their own.
+        Exception: any error of onnxruntime; its errors share no base class.
     """
     options = onnxruntime.SessionOptions()
     # A number, even 1, turns off pinning, which fails noisily in containers with a cpuset.
@@ -144,7 +144,7 @@ class Model:
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str, threads: int = 1) -> Model:
-        """Like `load`, of a file's bytes; `name` is what errors call it."""
+        """Like `load`, from a file's bytes; `name` stands for the file in error messages."""
         session = _open_session(content, name, threads)
         classes = _check_contract(session, name)
         metadata = dict(session.get_modelmeta().custom_metadata_map)
@@ -180,7 +180,7 @@ class Model:
         """The rejection threshold that was chosen for this model; 0 = reject nothing.
 
         Raises:
-            ModelError: the file's value is no such number.
+            ModelError: the file's value is not such a number.
         """
         stated = self.metadata.get("min_confidence", "0")
         try:
@@ -198,7 +198,7 @@ class Model:
 
 
 def _read(name: str) -> bytes:
-    """A model file's bytes; those of a bundled model are held to its released checksum."""
+    """A model file's bytes; those of a bundled model are checked against its released checksum."""
     bundled = bundled_models()
     path = bundled.get(name) or Path(name)
     try:

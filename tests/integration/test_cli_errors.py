@@ -100,7 +100,7 @@ class TestUsage:
             ("train --photos -1", "--photos -1"),
             ("evaluate --split all", "--split all"),
             ("evaluate --robustness --rejection", "choose one"),
-            ("evaluate --pictures 9", "goes with --robustness"),
+            ("evaluate --pictures 9", "needs --robustness"),
             ("evaluate --robustness --output x", "draws no picture"),
         ],
     )

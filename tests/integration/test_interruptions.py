@@ -87,7 +87,7 @@ def test_resuming_with_other_pictures_is_refused(cli: Cli, many: Path, tmp_path:
     (tmp_path / "rows.jsonl.partial").write_text(whole[:5000])
     done = cli("predict", "samples", "--format", "jsonl", "--output", output, "--resume")
     assert done.returncode == 2
-    assert "was begun with other pictures" in done.stderr
+    assert "was started with other pictures" in done.stderr
     assert not output.exists()
 
 

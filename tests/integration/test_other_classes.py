@@ -152,7 +152,7 @@ def test_top_k_above_the_number_of_classes_writes_nothing(
     done = cli_in_process("predict", pictures, *options, "--top-k", top_k, "--output", output)
     assert done.returncode == 2
     assert done.stderr == (
-        f"mnist-edge: --top-k {top_k}: the model has {top_k - 1} classes; name no more\n"
+        f"mnist-edge: --top-k {top_k}: the model has {top_k - 1} classes; list no more\n"
     )
     assert not output.exists()
 

@@ -97,7 +97,7 @@ class TestImageFolder:
             (pictures / "class 7" / f"{number}.png").unlink()
         done = cli_in_process("train", "--resume", "--output", run)
         assert done.returncode == 2
-        assert "are not those that it began with" in done.stderr.splitlines()[-1]
+        assert "are not those that it started with" in done.stderr.splitlines()[-1]
         done = cli_in_process(*validation)
         assert done.returncode == 2
         assert "may have seen these" in done.stderr.splitlines()[-1]

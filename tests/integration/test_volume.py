@@ -188,10 +188,10 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ("--resume", "--resume: goes with --output"),
-            ("--resume --output x.json --format json", "--resume: goes with"),
-            ("--link", "--link: goes with --sort-into"),
-            ("- --files-from -", "cannot be a list of names and a picture both"),
+            ("--resume", "--resume: needs --output"),
+            ("--resume --output x.json --format json", "--resume: needs"),
+            ("--link", "--link: needs --sort-into"),
+            ("- --files-from -", "cannot be both a list of names and a picture"),
             ("--files-from nowhere", "--files-from nowhere: cannot be read"),
         ],
     )

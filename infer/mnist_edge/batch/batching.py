@@ -26,7 +26,7 @@ _SLOW, _FAST = 0.1, 0.02
 
 @dataclass
 class AdaptiveBatchSize:
-    """How many pictures to predict at a time: one at first, more while they take no time.
+    """Adapts the batch size: one picture at first, more while a batch takes little time.
 
     Attributes:
         size: of the next batch.
@@ -37,7 +37,7 @@ class AdaptiveBatchSize:
     largest: int = _LARGEST
 
     def split(self, batches: Iterator[list[Item]]) -> Iterator[list[Item]]:
-        """Cuts batches to size; an empty one is passed on."""
+        """Splits batches to the current size; an empty batch is yielded as it is."""
         for batch in batches:
             start = 0
             while start < len(batch):
@@ -57,7 +57,7 @@ class AdaptiveBatchSize:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Predictions of a batch in light pieces, which a worker sends in no time.
+    """Predictions of a batch in a compact form, which a worker can send quickly.
 
     Attributes:
         text: rows of the output.
@@ -78,7 +78,7 @@ slowly."""
 
 
 def pack(batch: list[Item]) -> PackedBatch:
-    """The form in which a batch travels to a worker."""
+    """Converts a batch to the form in which it is sent to a worker."""
     if all(item.content is None and item.error is None for item in batch):
         return [item.name for item in batch], None
     arrays = [item.content for item in batch if isinstance(item.content, np.ndarray)]
@@ -88,7 +88,7 @@ def pack(batch: list[Item]) -> PackedBatch:
 
 
 def unpack(names: list[str], arrays: npt.NDArray[np.generic] | None) -> list[Item]:
-    """The batch that `pack` made this of."""
+    """Restores a batch from what `pack` returned."""
     return [*map(Item, names)] if arrays is None else [*map(Item, names, arrays)]
 
 

@@ -14,7 +14,7 @@ __all__ = ["PredictOptions"]
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What `predict` is asked for; each field's `Option` says what it means.
+    """Options of `predict`; each field's `Option` says what it means.
 
     Raises:
         UsageError: the options contradict one another.
@@ -52,7 +52,7 @@ class PredictOptions:
         metavar="FLOAT",
         minimum=0,
         maximum=1,
-        shown_default="the model's own",
+        shown_default="the model's threshold",
         parse=float,
         panel="Prediction",
     )
@@ -118,15 +118,15 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         if self.resume and (self.output is None or self.format not in ("jsonl", "csv")):
-            raise UsageError("--resume: goes with --output FILE and --format jsonl or csv")
+            raise UsageError("--resume: needs --output FILE and --format jsonl or csv")
         if self.link and self.sort_into is None:
-            raise UsageError("--link: goes with --sort-into DIR")
+            raise UsageError("--link: needs --sort-into DIR")
         if self.resume and self.has_previews:
-            raise UsageError("--resume: does not go with --show or --save-preprocessed")
+            raise UsageError("--resume: cannot be combined with --show or --save-preprocessed")
         if self.output is not None and self.output.is_dir():
-            raise UsageError(f"--output {self.output}: is a folder; name a file in it")
+            raise UsageError(f"--output {self.output}: is a folder; give the name of a file in it")
         if self.files_from == STDIN and STDIN in (self.paths or ()):
-            raise UsageError("--files-from -: stdin cannot be a list of names and a picture both")
+            raise UsageError("--files-from -: stdin cannot be both a list of names and a picture")
 
     @property
     def has_previews(self) -> bool:

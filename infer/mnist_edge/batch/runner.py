@@ -101,7 +101,7 @@ def _other_than(output: Path, batches: Batches) -> Batches:
     name, written = output.name, os.path.realpath(output)
     for batch in batches:
         for item in batch:
-            # Most names differ in their last part, which needs no question to the disk.
+            # Most names differ in their last part, which needs no access to the disk.
             if item.name.endswith(name) and os.path.realpath(item.name) == written:
                 raise UsageError(f"--output {output}: is one of the images; choose another file")
         yield batch
@@ -140,7 +140,7 @@ def _results(
 def _previews(
     options: PredictOptions, batches: Batches, preprocessing: Preprocessing
 ) -> tuple[Previews, Batches]:
-    """What draws previews, and the pictures, all of which must be known to name files for them."""
+    """The preview writer and the pictures; to name preview files, all pictures must be known."""
     from mnist_edge.outputs.preview import Previews
 
     items = [item for batch in batches for item in batch]
@@ -165,13 +165,13 @@ def _skip_completed(
         if not batch or batch[0].name != row.path:
             found = batch[0].name if batch else "nothing"
             raise UsageError(
-                f"--resume: {options.output} was begun with other pictures ({row.path}, where "
+                f"--resume: {options.output} was started with other pictures ({row.path}, where "
                 f"there is {found} now); leave out --resume to start again"
             )
         summary.add([row.digit], [row.confidence])
         summary.resumed += 1
         if options.sort_into is not None:
-            # The row was written; whether the picture was sorted too, it does not say.
+            # The row was written, but does not say whether the picture was sorted too.
             _sort(options, batch[:1], [row.digit], formatter.labels)
         batch = batch[1:]
     return itertools.chain([batch], batches)
@@ -188,7 +188,7 @@ def _sort(
 
 
 def _progress(options: PredictOptions) -> AbstractContextManager[Callable[[int, int], None]]:
-    """A bar on stderr, where that is a terminal that nothing else goes to."""
+    """A progress bar on stderr, if that is a terminal and nothing else is printed there."""
     rows_to_terminal = options.output is None and sys.stdout.isatty()
     if options.show or rows_to_terminal or not sys.stderr.isatty():
         return nullcontext(lambda *_: None)

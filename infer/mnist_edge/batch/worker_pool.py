@@ -66,7 +66,7 @@ class WorkerPool(Generic[T, R]):
             for _ in range(workers or available_cores()):
                 ours, theirs = context.Pipe()
                 self._idle.append(ours)
-                # A copy of our end, left open in a worker, would hide from it that we are gone.
+                # A worker with a copy of the parent's end would not notice that the parent ended.
                 inherited = [*self._idle] if forks else []
                 process = context.Process(
                     target=_serve, args=(theirs, work, inherited), daemon=True
@@ -140,7 +140,7 @@ def _death() -> MnistEdgeError:
 
 
 def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Connection]) -> None:
-    """A worker's life: one task after the other, until the parent closes the pipe."""
+    """Runs tasks in a worker, one after the other, until the parent closes the pipe."""
     for other in inherited:
         other.close()
     # Ctrl-C at the terminal reaches every process; the parent decides what it means.
@@ -165,7 +165,7 @@ def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Conne
 
 
 class _interrupts_blocked:  # noqa: N801 - reads as a block
-    """Holds Ctrl-C back within the block, where signals can be blocked."""
+    """Defers Ctrl-C to the end of the block, where signals can be blocked."""
 
     def __enter__(self) -> None:
         if sys.platform != "win32":

@@ -74,14 +74,14 @@ class BenchOptions:
         None,
         "Folder with MNIST's test files.",
         metavar="DIR",
-        shown_default="samples, if it is there",
+        shown_default="./samples, if it exists",
         panel=_TARGETS,
     )
     image: Path | None = option(
         None,
         "Picture for end-to-end and start.",
         metavar="FILE",
-        shown_default="one of MNIST's, as PNG",
+        shown_default="an MNIST test image, as PNG",
         panel=_TARGETS,
     )
     processes: int = option(
@@ -144,4 +144,4 @@ class BenchOptions:
         if self.as_json and self.as_markdown:
             raise UsageError("--json and --markdown: choose one; --output writes the JSON besides")
         if self.output is not None and self.output.is_dir():
-            raise UsageError(f"--output {self.output}: is a folder; name a file in it")
+            raise UsageError(f"--output {self.output}: is a folder; give the name of a file in it")

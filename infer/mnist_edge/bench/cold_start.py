@@ -147,7 +147,7 @@ def call_in_new_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwa
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit code {done.returncode}"
-        raise MnistEdgeError(f"{function.__name__}: failed in a process of its own ({reason})")
+        raise MnistEdgeError(f"{function.__name__}: failed in a new process ({reason})")
     result = pickle.loads(done.stdout)
     if isinstance(result, MnistEdgeError):
         raise result

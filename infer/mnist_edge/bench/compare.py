@@ -83,7 +83,7 @@ def compare(now: Report, baseline: Report, margin: float = MARGIN) -> list[Compa
     """
     if now.reference_sha256 != baseline.reference_sha256:
         raise UsageError(
-            "--baseline: was calibrated by another graph, of another version; measure it again"
+            "--baseline: has another reference graph, of another version; measure it again"
         )
     pairs = _common(now, baseline)
     if not pairs:

@@ -1,7 +1,7 @@
 """The machine that figures are measured on: processor, memory, limits and libraries.
 
-Everything is read from files that Linux keeps; what is not there is left out. `root` is the folder
-that they are looked for in: ``/``, except in tests.
+Everything is read from files that Linux keeps; what is missing is left out. `root` is the folder
+that contains them: ``/``, except in tests.
 """
 
 from __future__ import annotations

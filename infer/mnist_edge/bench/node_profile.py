@@ -62,7 +62,7 @@ class NodeTime:
 
 
 def profile(target: BenchTarget, images: Bytes, runs: int = 200) -> list[NodeTime]:
-    """Times the nodes of a model in a session of its own.
+    """Times the nodes of a model in a separate session.
 
     Args:
         target: what to profile, with its threads and its provider.
@@ -178,7 +178,7 @@ def _key(event: Event) -> tuple[str, str]:
 
 
 def _times_by_node(events: Iterable[Event]) -> dict[tuple[str, str], list[int]]:
-    """Microseconds of every call, by node; one that a call runs several times is summed."""
+    """Microseconds of every call, by node; several executions in one call are summed."""
     times = defaultdict(list)
     call: Counter[tuple[str, str]] = Counter()
     for event in events:
@@ -192,7 +192,7 @@ def _times_by_node(events: Iterable[Event]) -> dict[tuple[str, str], list[int]]:
 
 
 def _median(microseconds: Sequence[int]) -> float:
-    """The median of whole microseconds, which the profiler rounds down, finer than they are.
+    """The median of times that the profiler rounds down to microseconds, at a finer resolution.
 
     A node takes a few; the median of groups finds its place within the group by how many are
     below and above.

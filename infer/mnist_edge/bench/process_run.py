@@ -74,7 +74,7 @@ def measure_loaded(
     """Measures targets that are loaded.
 
     Args:
-        plan: its `targets` are not looked at.
+        plan: its `targets` are not used.
         targets: in their place.
         images: uint8 ``[N, 28, 28]``, repeated where there are too few.
         number: of the process, 0 and up; the order in its rounds depends on it.

@@ -168,7 +168,7 @@ class TargetReport:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What identifies it in two runs: name, threads, provider."""
+        """Identifies a target across runs: name, threads, provider."""
         return self.name, self.threads, self.provider
 
 
@@ -235,7 +235,7 @@ class Report:
         return None
 
     def network_only(self, target: int, pictures: int = 1) -> Measurement | None:
-        """The measurement of a target's session with so many pictures, for whatever scenario."""
+        """The measurement of a target's network with a number of pictures, in any scenario."""
         for measurement in self.measurements:
             is_network = measurement.scenario != Scenario.END_TO_END
             if is_network and (measurement.target, measurement.pictures) == (target, pictures):
@@ -255,7 +255,7 @@ class Report:
         return median_interval(self._ratios(measurement, base))
 
     def relative_to_reference(self, measurement: Measurement) -> Rounds:
-        """Its times over the reference graph's, round by round; NaN where rounds are left out."""
+        """Times over the reference graph's, round by round; NaN where a round is left out."""
         return self._ratios(measurement, self.references[REFERENCE])
 
     def _ratios(self, measurement: Measurement, base: Measurement) -> Rounds:
@@ -338,6 +338,6 @@ def _sensors(content: Mapping[str, Any]) -> Sensors:
 
 
 def _from_fields(kind: type[T], content: Mapping[str, Any]) -> T:
-    """A dataclass of a mapping that may hold more: fields are only ever added."""
+    """Makes a dataclass from a mapping; unknown keys are ignored, since later versions add some."""
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: content[_JSON_NAMES.get(name, name)] for name in names})

@@ -233,7 +233,7 @@ def _settings(plan: Plan) -> dict[str, Any]:
 
 
 def _run_warnings(plan: Plan, runs: Sequence[ProcessRun]) -> list[str]:
-    """What makes the figures doubtful, by the measurements themselves."""
+    """Warnings, from the measurements themselves, that figures may be unreliable."""
     warnings = []
     if plan.processes < _FEWEST_PROCESSES:
         warnings.append(

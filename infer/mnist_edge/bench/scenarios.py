@@ -1,6 +1,6 @@
 """Scenarios in the terms of MLPerf Inference (Reddi et al. 2020), and the calls that they time.
 
-- ``single-stream``: one picture at a time; the next query comes when the last is answered.
+- ``single-stream``: one picture at a time; the next query comes when the last is done.
 - ``multi-stream``: queries of N pictures, one query at a time.
 - ``offline``: all pictures are there, and are predicted in batches; pictures per second count.
 - ``end-to-end``: one picture from its file to its prediction, preprocessing included; for models
@@ -51,7 +51,7 @@ class Scenario(StrEnum):
 
 @dataclass(frozen=True)
 class Workload:
-    """One target and one query: what has a turn in every round.
+    """One target and one query, which are timed together in every round.
 
     Attributes:
         target: its index in the plan.
@@ -130,7 +130,7 @@ def make_call(target: BenchTarget, workload: Workload, images: Bytes, image: Pat
 
     Args:
         target: what runs the query.
-        workload: the query; its `target` is not looked at.
+        workload: the query; its `target` is not used.
         images: uint8 ``[N, 28, 28]``, repeated where there are too few.
         image: file for ``end-to-end``; None = the first of `images`.
     """

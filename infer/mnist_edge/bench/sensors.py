@@ -109,7 +109,7 @@ def missing_sensors(sensors: Sensors) -> list[str]:
 
 
 def machine_warnings(before: Sensors, after: Sensors, cores: int) -> list[str]:
-    """What makes figures that were measured in between doubtful, a line each.
+    """Warnings that figures measured between two readings may be unreliable, a line each.
 
     Args:
         before: the sensors at the start of the run.
@@ -208,7 +208,7 @@ def _load(root: Path) -> float | None:
 
 
 def _stolen(root: Path) -> tuple[int, int] | None:
-    """From the fields user, nice, system, idle, iowait, irq, softirq, steal of all cores."""
+    """Stolen and total ticks of all cores, from the eight fields user to steal."""
     match = re.match(r"cpu +((?:\d+ ){7}\d+)", read_text(root / "proc/stat"))
     if not match:
         return None

@@ -123,7 +123,7 @@ def _latency_table(report: Report) -> Table | None:
     if not any(report.network_only(index) or report.end_to_end(index) for index in indices):
         return None
     rows = [[*_target_cells(report, index), *_latency_cells(report, index)] for index in indices]
-    return _table("one picture (single-stream)", rows, optional=["file to answer µs", "mJ"])
+    return _table("one picture (single-stream)", rows, optional=["file to result µs", "mJ"])
 
 
 def _latency_cells(report: Report, index: int) -> Cells:
@@ -138,7 +138,7 @@ def _latency_cells(report: Report, index: int) -> Cells:
         ("p99 µs", _p99(measurement)),
         ("relative", _NONE if relative is None else f"{relative.value:.2f} x"),
         ("95 % interval", _span(relative, 2)),
-        ("file to answer µs", _value(_time(report.end_to_end(index)), 0)),
+        ("file to result µs", _value(_time(report.end_to_end(index)), 0)),
         ("mJ", _number(_millijoules(report, index, time), 3)),
     ]
 
@@ -192,7 +192,7 @@ def _start_table(report: Report) -> Table | None:
         [
             *_target_cells(report, index),
             ("load ms", _median(target.load_ms, 1)),
-            ("first answer ms", _median(target.first_ms, 2)),
+            ("first result ms", _median(target.first_ms, 2)),
             ("program ms", _median(target.cold_ms, 0)),
             ("peak MiB", _number(target.peak_mib, 1)),
             ("steady MiB", _number(target.steady_mib, 1)),

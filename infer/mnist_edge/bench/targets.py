@@ -32,7 +32,7 @@ _TRIED = 500
 """Digits that every scaling is tried on."""
 
 _LEAST_ACCURACY = 0.5
-"""Accuracy that some scaling must exceed, or the model is no classifier of digits."""
+"""Accuracy that some scaling must exceed, or the model is not a digit classifier."""
 
 _LAYOUTS = {(1, 28, 28): "NCHW", (28, 28, 1): "NHWC", (28, 28): "NHW", (28 * 28,): "flat"}
 _DTYPES: dict[str, type[np.generic]] = {

@@ -24,7 +24,7 @@ __all__ = ["app"]
 
 
 class _Commands(TyperGroup):
-    """Turns whatever ends a command into one line on stderr and an exit code."""
+    """Turns any error that ends a command into one line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         result = None
@@ -72,9 +72,9 @@ def _root(
 
 `mnist-edge predict photo.jpg`
 
-`mnist-edge predict scans/ --recursive --format csv --output answers.csv`
+`mnist-edge predict scans/ --recursive --format csv --output predictions.csv`
 
-`mnist-edge predict scans/ --format jsonl --output answers.jsonl --resume`
+`mnist-edge predict scans/ --format jsonl --output predictions.jsonl --resume`
 
 `mnist-edge predict 'scans/*.png' scans.zip t10k-images-idx3-ubyte.gz --summary`
 

@@ -90,11 +90,11 @@ def _check(plan: Plan, options: BenchOptions) -> None:
     for target in plan.targets:
         check_provider(target.provider)
     if options.min_accuracy is not None and load_test_digits(plan.data) is None:
-        raise UsageError("--min-accuracy: needs MNIST's test images; name their folder by --data")
+        raise UsageError("--min-accuracy: needs MNIST's test images; give their folder with --data")
 
 
 def plan_of(options: BenchOptions) -> Plan:
-    """What the options have measured.
+    """The plan that the options describe.
 
     Raises:
         UsageError: a number of threads or a scenario is none.
@@ -149,7 +149,7 @@ def parse_scenarios(values: Sequence[str]) -> tuple[Scenario, ...]:
     """
     for value in values:
         if value not in list(Scenario):
-            raise UsageError(f"--scenario {value}: is none of {', '.join(Scenario)}")
+            raise UsageError(f"--scenario {value}: unknown; choose one of {', '.join(Scenario)}")
     return tuple(dict.fromkeys(map(Scenario, values))) or tuple(Scenario)
 
 

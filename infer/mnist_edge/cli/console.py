@@ -49,5 +49,5 @@ def log_error(message: str) -> None:
 
 
 def discard_stdout() -> None:
-    """So that the interpreter's own flush at exit does not fail a second time, in public."""
+    """Discards what is left for stdout, so that the flush at exit does not print a second error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 def exit_code_of(work: Callable[[], T]) -> T | int:
-    """Does some work; whatever ends it becomes one line on stderr and an exit code."""
+    """Calls `work`; an error that ends it becomes one line on stderr and an exit code."""
     try:
         code = work()
         sys.stdout.flush()

@@ -71,7 +71,7 @@ def _flags() -> tuple[dict[str, dataclasses.Field[Any]], dict[str, tuple[str, bo
 
 
 def _parse(field: dataclasses.Field[Any], text: str) -> object:
-    """The value of an option; None where it is none, or looks like another option."""
+    """Parses the value of an option; None where it is invalid or begins like another option."""
     option: Option = field.metadata["option"]
     if option.is_argument or (text.startswith("-") and (field.name, text) != ("files_from", "-")):
         return None

@@ -1,4 +1,4 @@
-"""The command `mnist-edge info`: a model file, the nodes that run of it, and this device."""
+"""The command `mnist-edge info`: a model file, the operators that it runs, and this device."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(model: str | None, *, as_json: bool = False) -> None:
 
 
 def model_facts(model: Model) -> dict[str, dict[str, str]]:
-    """What a model's file says, and what it is, by section: ``model`` and ``file``."""
+    """Facts of a model: ``model``, the metadata in its file, and ``file``, the file itself."""
     nodes = [f"{operator} x {count}" for operator, count in executed_nodes(model).items()]
     return {
         "model": model.metadata,

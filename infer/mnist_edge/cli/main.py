@@ -57,7 +57,7 @@ def _fast_predict() -> int | None:
 
 
 def _prepare_stdout() -> None:
-    """File names are bytes: one that is no text goes out as it came in, in any locale."""
+    """Lets stdout print file names byte for byte, in any locale, even if they are not text."""
     if sys.stdout is None:  # closed by the caller
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     elif isinstance(sys.stdout, io.TextIOWrapper):

@@ -29,7 +29,7 @@ def run(options: PredictOptions) -> int:
     """
     if not options.paths and options.files_from is None:
         if sys.stdin is None or sys.stdin.isatty():
-            raise UsageError("no image named; try `mnist-edge predict photo.jpg`")
+            raise UsageError("no image given; try `mnist-edge predict photo.jpg`")
         options = dataclasses.replace(options, paths=[STDIN])
     if options.resume and options.output is not None and options.output.exists():
         log_error(f"{options.output}: is complete; there is nothing to resume")

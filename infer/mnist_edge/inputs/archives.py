@@ -97,7 +97,7 @@ def _read_tar(path: str, is_wanted: Callable[[str], bool]) -> Iterator[Entry]:
 
 
 def _base_name(member: str) -> str:
-    """Of a file in an archive; what is in a hidden folder is hidden."""
+    """The name of a file in an archive without its folders; that of a hidden folder it is in."""
     parts = member.replace("\\", "/").split("/")
     return next((part for part in parts if part.startswith((".", "__MACOSX"))), parts[-1])
 

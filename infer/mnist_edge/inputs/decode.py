@@ -102,7 +102,7 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
 
 
 def open_picture(source: ImageSource, longer_side: int = LONGER_SIDE) -> Image.Image | None:
-    """The picture as it came, to be looked at: upright, RGB or RGBA.
+    """Opens a picture for display: upright, RGB or RGBA.
 
     Args:
         source: what to open; a pipe gives its bytes once, and is not opened a second time.
@@ -155,7 +155,7 @@ def _read(source: ImageSource, name: str) -> _Content | Image.Image:
 
 
 def _reason(error: OSError) -> str:
-    """What went wrong and what to do, for a person."""
+    """A message for the user: what went wrong and what to do."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, FileNotFoundError):
@@ -280,7 +280,7 @@ def _to_pixels(image: Image.Image) -> Pixels:
 
 
 def _averageable(image: Image.Image) -> Image.Image:
-    """In a mode of which pixels can be averaged: not indices, not bits."""
+    """Converts to a mode whose pixels can be averaged: not indices, not bits."""
     if image.mode in ("L", "RGB", "CMYK") and not image.has_transparency_data:
         return image
     if image.mode in ("LA", "RGBA", "F", "I"):
@@ -317,7 +317,7 @@ def _fill_transparency(image: Image.Image) -> Image.Image:
 
 
 def _stretch(image: Image.Image) -> Image.Image:
-    """More than 8 bits a pixel: the range that is used, onto 0..255."""
+    """Maps pixels of more than 8 bits to 0..255, from the range that is used."""
     from PIL import Image
 
     values = np.asarray(image, dtype=np.float32)

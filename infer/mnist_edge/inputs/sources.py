@@ -100,12 +100,12 @@ def read_batches(
         if batch or not paths:
             yield batch
     if not found:
-        advice = "" if walk.recursive else "; --recursive looks into the folders inside a folder"
+        advice = "" if walk.recursive else "; --recursive searches the folders inside a folder"
         raise UsageError(f"{', '.join(empty) or 'nothing named'}: no picture to read{advice}")
 
 
 def _without_pictures(name: str, walk: FolderWalk) -> Item:
-    advice = "" if walk.recursive else "; --recursive looks into the folders inside it"
+    advice = "" if walk.recursive else "; --recursive searches the folders inside it"
     return Item(name, error=f"{name}: no picture in it{advice}")
 
 
@@ -125,7 +125,7 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
 
 
 def names_in_list(file: str, separator: bytes) -> Iterator[list[str]]:
-    """Paths in a file, or on stdin for ``-``, as they come; none where the next is not there yet.
+    """Paths in a file, or on stdin for ``-``, as they arrive; [] while waiting for more.
 
     Raises:
         UsageError: the list cannot be read.
@@ -153,12 +153,12 @@ def names_in_list(file: str, separator: bytes) -> Iterator[list[str]]:
 
 
 def _is_ready(descriptor: int) -> bool:
-    """Whether reading on would not block; Windows can say so of sockets alone."""
+    """Whether a read would not block; Windows can only check this for sockets."""
     return os.name == "nt" or bool(select.select([descriptor], [], [], 0)[0])
 
 
 def _read(path: str, walk: FolderWalk, globs: bool) -> Iterator[Item]:
-    # os.path answers False where pathlib raises: for a name too long, a folder closed to us.
+    # os.path returns False where pathlib raises: for a name too long, a folder closed to us.
     if path == STDIN:
         yield Item(STDIN, _stdin())
     elif os.path.isdir(path):
@@ -182,7 +182,7 @@ def _read_file(path: str, walk: FolderWalk) -> Iterator[Item]:
 
 
 def _stdin() -> bytes:
-    """All of it; nothing where it is closed or cannot be read."""
+    """Reads all of stdin; empty where it is closed or cannot be read."""
     try:
         return b"" if sys.stdin is None else sys.stdin.buffer.read()
     except OSError:

@@ -44,7 +44,7 @@ class FolderWalk:
         return wanted
 
     def pictures_in(self, folder: str) -> Iterator[str]:
-        """Paths of the pictures in a folder, sorted by name; those of a folder inside, at its name.
+        """Paths of the pictures in a folder, sorted by name; those of a subfolder at its place.
 
         A folder that cannot be listed is yielded itself: it is an input that cannot be read.
         """
@@ -70,7 +70,7 @@ class FolderWalk:
             yield folder
 
     def _entries(self, folder: str) -> Iterator[str]:
-        """Names of pictures; names of folders to look into end with a separator."""
+        """Names of pictures; names of folders to search end with a separator."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name
@@ -82,7 +82,7 @@ class FolderWalk:
 
 
 def _is_true(question: Callable[[], bool]) -> bool:
-    """Answers False where the question fails: a link to itself is neither file nor folder."""
+    """Asks `question`; False where that fails: a link to itself is neither file nor folder."""
     try:
         return question()
     except OSError:

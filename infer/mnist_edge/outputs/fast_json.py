@@ -19,7 +19,7 @@ _CACHED = 4096
 
 
 class _Texts(dict[int, str]):
-    """Text of so many millionths; most probabilities are a few of them, and are written once."""
+    """Caches the text of probabilities by their millionths: most have one of few values."""
 
     def __missing__(self, millionths: int) -> str:
         text = repr(millionths / 1e6)
@@ -32,7 +32,7 @@ _texts = _Texts()
 
 
 def number_text(probability: float) -> str:
-    """Six decimals, as `json.dumps` writes them."""
+    """A probability with six decimals, as `json.dumps` writes it."""
     return _texts[round(probability * 1e6)]
 
 

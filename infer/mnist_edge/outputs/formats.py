@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 
 def parse_format(name: str) -> Format:
-    """Raises UsageError where there is no such format."""
+    """Parses the name of a format; raises UsageError where there is none of that name."""
     try:
         return Format(name)
     except ValueError as error:
@@ -63,7 +63,7 @@ class Formatter:
         object.__setattr__(self, "is_named", self.labels != DIGITS)
         if self.top_k > len(self.labels):
             raise UsageError(
-                f"--top-k {self.top_k}: the model has {len(self.labels)} classes; name no more"
+                f"--top-k {self.top_k}: the model has {len(self.labels)} classes; list no more"
             )
 
     @cached_property
@@ -151,12 +151,12 @@ class Formatter:
         )
 
     def _table_row(self, label: str, confidence: str, others: str, image: str) -> str:
-        """Fixed columns with the path last, so that rows can be written before all are known."""
+        """A row of fixed columns, the path last, so that it can be written before all are known."""
         longest = max(map(len, self.labels))
         next_best = f"{others:<{(longest + 9) * (self.top_k - 1)}}  " if self.top_k > 1 else ""
         return f"{label:>{max(5, longest)}}  {confidence:>10}  {next_best}{image}\n"
 
 
 def percent(probability: float) -> str:
-    """Rounded down: 99.97 % is not certainty, and must not look like it."""
+    """A percentage, rounded down: 99.97 % must not be shown as 100 %."""
     return f"{math.floor(probability * 1000) / 10:.1f} %"

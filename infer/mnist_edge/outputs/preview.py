@@ -185,7 +185,7 @@ def terminal_lines(
 
 
 def wants_colour(terminal: TextIO) -> bool:
-    """Whether it is a terminal that can show colours, and nobody asked for none."""
+    """Whether this is a terminal that can show colours, and they are not switched off."""
     return (
         terminal.isatty()
         and not os.environ.get("NO_COLOR")

@@ -117,12 +117,12 @@ def partial_path(path: Path) -> Path:
 
 
 def _is_special(path: Path) -> bool:
-    """A device or a pipe cannot be replaced without destroying it."""
+    """Whether this is a device or a pipe, which cannot be replaced without destroying it."""
     return path.exists() and not path.is_file()
 
 
 def _lock(file: IO[str], path: Path) -> None:
-    """Two programs that write one file would both spoil it."""
+    """Locks the file: two programs that write it at once would corrupt it."""
     if sys.platform == "win32":
         return
     import fcntl

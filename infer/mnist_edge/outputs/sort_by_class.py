@@ -1,4 +1,4 @@
-"""Copies or links pictures into a folder for each class; rejected ones into one of their own."""
+"""Copies or links pictures into a folder for each class; rejected ones into ``unsure``."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Summary:
 
     @property
     def pictures(self) -> int:
-        """All that were counted, those without a prediction included."""
+        """Number of pictures counted, those without a prediction included."""
         return sum(self.digits) + self.errors
 
     def lines(self) -> list[str]:

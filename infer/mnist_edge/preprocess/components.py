@@ -41,7 +41,7 @@ class _Limits:
     inside the loop of a digit is smaller."""
 
     most_components: int = 24
-    """Only the largest ones are looked at."""
+    """Only the largest ones are considered."""
 
 
 _LIMITS = _Limits()

@@ -1,4 +1,4 @@
-"""Normalizes a picture: finds its digit, crops it, and makes it what MNIST's digits are.
+"""Normalizes a picture: finds its digit, crops it, and scales and centres it as MNIST's digits are.
 
 ::
 
@@ -34,7 +34,7 @@ class _Limits:
     longer side."""
 
     zoom_margin: float = 2.0
-    """Paper round a small digit that is looked for again from near, which may be only a part of
+    """Paper round a small digit that is searched for again from near, which may be only a part of
     the digit; fraction of its longer side."""
 
     least_zoom_margin: int = 8
@@ -92,7 +92,7 @@ def normalize(picture: Pixels) -> GrayImage | None:
 
 
 def _look_inside(plane: GrayPlane, page: Proposal) -> tuple[GrayPlane, Proposal]:
-    """Looks for the digit on what may be a page on a darker desk.
+    """Searches for the digit on what may be a page on a darker desk.
 
     Returns:
         the page alone and the digit on it; what was given where there is none on it.
@@ -107,7 +107,7 @@ def _look_inside(plane: GrayPlane, page: Proposal) -> tuple[GrayPlane, Proposal]
 
 
 def _look_closer(plane: GrayPlane, small: Proposal) -> tuple[GrayPlane, Proposal | None]:
-    """Looks again, from near, for what is a few pixels on the overview.
+    """Searches again, in more detail, for what is a few pixels on the overview.
 
     Returns:
         the surroundings and the digit in them, or None; what was given where it is far away, and

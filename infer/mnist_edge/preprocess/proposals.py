@@ -186,7 +186,7 @@ def propose(picture: GrayPlane) -> Iterator[list[Proposal]]:
 
 
 def overview(picture: GrayPlane) -> tuple[GrayPlane, float]:
-    """Resizes a picture to look for the digit in it.
+    """Resizes a picture to the size at which its digit is searched for.
 
     Returns:
         the copy, about 64 to 128 pixels along its longer side; and how many times larger it is.

@@ -1,4 +1,4 @@
-"""A picture of anything -> the same picture in gray, 28 x 28, for networks of other classes."""
+"""Any picture -> the same picture in gray, 28 x 28, for networks of other classes."""
 
 from __future__ import annotations
 

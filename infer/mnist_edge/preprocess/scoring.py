@@ -24,7 +24,7 @@ __all__ = ["PictureStatistics", "ProposalFeatures", "Reading", "proposal_feature
 
 
 class PictureStatistics(NamedTuple):
-    """What is measured once for a picture, on the copy in which the digit is looked for.
+    """What is measured once for a picture, on the copy in which the digit is searched for.
 
     Attributes:
         noise: standard deviation, gray levels.

@@ -10,7 +10,7 @@ __all__ = ["dropout_cnn", "keras_cnn", "lenet", "mlp", "resnet", "vgg"]
 
 
 def mlp(classes: int) -> nn.Module:
-    """A multilayer perceptron: two hidden layers, which know nothing of neighbouring pixels."""
+    """A multilayer perceptron: two hidden layers, which ignore which pixels are neighbours."""
     return FeatureClassifier(
         nn.Sequential(
             nn.Flatten(),

@@ -71,7 +71,7 @@ def build(name: str, classes: int = 10) -> nn.Module:
         near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(
-            f"--arch {name}: no such architecture; {hint}there are: {', '.join(ARCHITECTURES)}"
+            f"--arch {name}: no such architecture; {hint}choose {', '.join(ARCHITECTURES)}"
         )
     return architecture.make(classes)
 

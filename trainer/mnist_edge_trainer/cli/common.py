@@ -44,7 +44,7 @@ DATA: dict[str, Any] = {
     "help": "Folder of the dataset, which is downloaded there if it is missing; or a folder with "
     "your own pictures, in a folder for each class.",
     "metavar": "FOLDER",
-    "shown_default": "samples here, else your cache",
+    "shown_default": "./samples, else the user's cache",
     "panel": _DATA_PANEL,
 }
 VAL_SPLIT: dict[str, Any] = {
@@ -124,5 +124,5 @@ def check_training_packages(*, tune: bool = False) -> None:
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: what can be copied."""
+    """The end of a command's help: examples to copy."""
     return "\n\n".join(["**Examples**", *(f"`{command}`" for command in commands)])

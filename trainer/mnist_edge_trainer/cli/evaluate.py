@@ -63,7 +63,7 @@ class EvaluateOptions:
         None,
         "Folder for the JSON and the pictures.",
         metavar="FOLDER",
-        shown_default="the run's, or none",
+        shown_default="the run's folder",
         hidden_flags=("--out",),
     )
     svg: bool = option(False, "Draw every picture as SVG too.", "--svg")
@@ -93,7 +93,7 @@ class EvaluateOptions:
         if self.robustness and self.rejection:
             raise UsageError("--robustness and --rejection: choose one")
         if self.pictures is not None and not self.robustness:
-            raise UsageError("--pictures: goes with --robustness")
+            raise UsageError("--pictures: needs --robustness")
         if self.robustness and self.output is not None:
             raise UsageError(
                 "--output: --robustness draws no picture; redirect its table or its --json"
@@ -103,8 +103,8 @@ class EvaluateOptions:
 def evaluate(options: EvaluateOptions) -> None:
     """Score a network: top-1, precision, recall, F1, calibration, confusion matrix.
 
-    For a run, or with --output, the same is written as evaluation-SPLIT.json, with pictures: the
-    confusion matrix, the most confident mistakes, predictions beside the truth, the reliability
+    For a run, or with --output, the scores are written to evaluation-SPLIT.json, with pictures:
+    the confusion matrix, the most confident mistakes, predictions beside the truth, the reliability
     diagram, the first layer's filters, and saliency maps.
     """
     with training_packages():

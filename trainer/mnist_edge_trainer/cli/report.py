@@ -32,7 +32,7 @@ def report(options: ReportOptions) -> None:
     """Write a run's report: two pages, in one HTML file that opens offline.
 
     Data, model, curves, metrics, confusion matrix, mistakes, published results for comparison, and
-    what to try next. What is missing of `mnist-edge evaluate` is done first.
+    what to try next. If the run is not evaluated yet, this is done first.
     """
     with training_packages():
         from mnist_edge_trainer.architectures.registry import count_parameters

@@ -167,7 +167,7 @@ def _differ(values: Sequence[str]) -> bool:
 
 
 def _option(run: Run, name: str) -> str:
-    """`-` where the version that made the run did not have the option."""
+    """The text of an option; `-` where the version that made the run did not have it."""
     value = run.config.get(name)
     if isinstance(value, str):
         return one_line(value)

@@ -101,7 +101,7 @@ class TrainOptions:
     )
     photos: int | None = option(
         None,
-        "Simulated photographs per epoch, beside the images; for digits only.",
+        "Simulated photographs per epoch, in addition to the images; for digits only.",
         metavar="N",
         shown_default="27500",
         panel=_RECIPE_PANEL,
@@ -132,14 +132,14 @@ class TrainOptions:
     )
     recipe: str | None = option(
         None,
-        "A recipe of the package, for all of the above: nano, small, large, ensemble (how the "
+        "A built-in recipe, which sets all of the above: nano, small, large, ensemble (how the "
         "released models were trained), fast or classic.",
         metavar="NAME",
         panel=_RECIPE_PANEL,
     )
     fast: bool = option(
         False,
-        "The recipe fast: eight epochs, no photographs, within a minute. A good start.",
+        "Same as --recipe fast: eight epochs, no photographs, less than a minute.",
         "--fast",
         panel=_RECIPE_PANEL,
     )
@@ -212,7 +212,7 @@ def train(options: TrainOptions) -> None:
             folder = quote(str(run.path))
             log(f"interrupted; continue with: mnist-edge train --resume --output {folder}")
         else:
-            log("interrupted before the first epoch was over; there is nothing to resume")
+            log("interrupted before the first epoch was complete; there is nothing to resume")
         raise
     draw_curves(result.history, run.curves)
     _print_result(result, run)

@@ -47,7 +47,7 @@ class TuneOptions:
     epochs: int = option(5, "Epochs of each trial.", metavar="N", minimum=1, panel=_SEARCH_PANEL)
     photos: int = option(
         0,
-        "Simulated photographs per epoch, beside the images.",
+        "Simulated photographs per epoch, in addition to the images.",
         metavar="N",
         minimum=0,
         panel=_SEARCH_PANEL,
@@ -69,7 +69,7 @@ class TuneOptions:
         None,
         "Name of the search in that file.",
         metavar="NAME",
-        shown_default="the architecture's",
+        shown_default="the architecture's name",
         panel=_SEARCH_PANEL,
     )
     output: Path = option(
@@ -87,9 +87,9 @@ class TuneOptions:
 def tune(options: TuneOptions) -> None:
     """Search for a better recipe, by the loss on the validation split alone.
 
-    Optuna's TPE over learning rate, batch size, weight decay, label smoothing, warm-up, moving
-    average and augmentation; trials that lag behind are stopped early. The same command continues
-    an interrupted search. Needs the extra `tune`.
+    Optuna's TPE sampler searches learning rate, batch size, weight decay, label smoothing, warm-up,
+    moving average and augmentation; trials worse than the median are stopped early. The same
+    command continues an interrupted search. Needs the `tune` extra.
     """
     with training_packages(tune=True):
         from mnist_edge_trainer.aliases import current_fields

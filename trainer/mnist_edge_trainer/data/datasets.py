@@ -55,7 +55,7 @@ class Dataset:
         sha256: of the training images as an uncompressed IDX file, which for the published
             datasets, EMNIST's transposed one apart, is the checksum of the very file.
         preprocessing: what makes a model's input of a picture.
-        credit: whose it is, and under which licence; empty = the user's own pictures.
+        credit: its author and licence; empty = the user's own pictures.
         load_test: reads `test`.
     """
 
@@ -83,7 +83,7 @@ class Dataset:
 
     @property
     def facts(self) -> DataFacts:
-        """What a model states of it."""
+        """Facts of the dataset that a model file states."""
         return DataFacts(self.name, self.labels, self.sha256, self.preprocessing.value, self.credit)
 
 

@@ -1,4 +1,4 @@
-"""What a model states of the dataset that it was trained on."""
+"""Facts of the training dataset that a model file states."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DataFacts:
         labels: names of the classes, in the order of the logits.
         sha256: of the training images, uncompressed.
         preprocessing: how a picture becomes the network's input (see `Preprocessing`).
-        credit: whose it is, and under which licence; empty = the user's own pictures.
+        credit: its author and licence; empty = the user's own pictures.
     """
 
     name: str

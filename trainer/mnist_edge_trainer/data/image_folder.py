@@ -183,7 +183,7 @@ def _folders_in(directory: Path) -> list[str]:
 
 
 def _natural_order(name: str) -> tuple[list[str | int], str]:
-    """Sort key; text and numbers alternate, so that like is compared with like."""
+    """Sort key for natural order: text and numbers alternate, each compared with its kind."""
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
@@ -199,7 +199,7 @@ def _files(roots: Sequence[Path], labels: Sequence[str], on_skip: OnSkip) -> lis
             ]
             if not found:
                 raise DatasetError(
-                    one_line(f"{root / name}: empty, no pictures in it; add some, or remove it")
+                    one_line(f"{root / name}: has no pictures; add some, or remove it")
                 )
             files += found
     if walk.skipped:

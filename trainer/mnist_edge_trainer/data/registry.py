@@ -57,7 +57,7 @@ class PublishedDataset:
         credit: whose it is, and under which licence.
         files: images and labels of each split.
         sizes: images in each split.
-        folders: where the files may lie, within the folder that is looked in.
+        folders: where the files may lie, within the folder that is searched.
         transposed: rows are stored as columns.
     """
 
@@ -85,7 +85,7 @@ MNIST = PublishedDataset(
     folders=FOLDERS,
 )
 
-# The files of the other sets are called as MNIST's are: torchvision's folder is looked in first.
+# The other datasets' files have MNIST's names: torchvision's folder is searched first.
 _FASHION = PublishedDataset(
     "fashion-mnist",
     "FashionMNIST",
@@ -229,7 +229,7 @@ def _check_shape(
 
 
 def _misplaced(published: PublishedDataset) -> dict[str, str]:
-    """What to report of the other datasets' files, by checksum: many are called alike."""
+    """Messages about other datasets' files, by checksum: many have the same names."""
     return {
         file.sha256: f"a file of {other.name}, not of {published.name}; add --dataset "
         f"{other.name}, or point --data at the files of {published.name}"

@@ -55,7 +55,7 @@ class HeldOutImages:
 
     @classmethod
     def of(cls, config: TrainConfig, validation: Digits) -> HeldOutImages:
-        """Those of a run, by its recipe."""
+        """The held-out images of a run, by its recipe."""
         if config.photos == 0:
             return cls(validation)
         return cls(validation, held_out_photos(validation), held_out_negatives(validation))

@@ -42,7 +42,7 @@ _DIGIT_DATASETS = ("mnist", "emnist-digits")
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at.
+    """Facts that the rules are applied to.
 
     Attributes:
         run: the recipe, and at least one epoch.

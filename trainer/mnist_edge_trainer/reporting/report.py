@@ -71,7 +71,7 @@ def write_report(folder: Path, path: Path, *, parameters: int | None) -> None:
 def _render(folder: Path, parameters: int | None) -> str:
     run = read_run(folder)
     if not run.history:
-        raise UsageError(f"{folder}: no epoch is over yet; train it for at least one")
+        raise UsageError(f"{folder}: no epoch is complete yet; train it for at least one")
     test = read_evaluation(folder, "test")
     if test is None:
         command = f"mnist-edge evaluate {quote(str(folder))}"

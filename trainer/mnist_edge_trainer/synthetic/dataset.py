@@ -202,7 +202,7 @@ def _variant_photo(rng: Rng) -> tuple[Image.Image, int]:
 def _mixed_photo(
     digit: GrayImage, label: int, digits: GrayImage, rng: Rng
 ) -> tuple[Image.Image, int]:
-    """What a chunk of the training photographs is made of."""
+    """Renders a training photograph: a digit, a printed digit, a variant, or a negative."""
     kind = rng.random()
     if kind < _NEGATIVE_SHARE:
         return _negative_photo(digit, label, digits, rng)

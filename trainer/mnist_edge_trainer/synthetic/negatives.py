@@ -97,7 +97,7 @@ def _font(name: str) -> ImageFont.FreeTypeFont:
 
 
 def _scribble(rng: Rng) -> GrayImage:
-    """A pen led at random: a smooth curve with many turns."""
+    """Draws a scribble: a smooth random curve with many turns."""
     turns = int(rng.integers(3, 12))
     steps = np.linspace(0, 1, 40 * turns)
     knots = rng.uniform(0.05, 0.95, (turns + 1, 2))
@@ -113,7 +113,7 @@ def _scribble(rng: Rng) -> GrayImage:
 
 
 def _blot(rng: Rng) -> GrayImage:
-    """Where smooth noise is high, as in a picture of anything at all."""
+    """Draws a blot: the area where smooth noise is high."""
     cells = int(rng.integers(3, 10))
     noise = Image.fromarray(rng.random((cells, cells), np.float32) * 255)
     large = np.asarray(noise.resize((SIDE * _FINE,) * 2, Image.Resampling.BICUBIC))

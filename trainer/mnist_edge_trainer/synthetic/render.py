@@ -156,7 +156,7 @@ def _place(strokes: FloatImage, scene: Scene, height: float) -> FloatImage:
     page_width, page_height = scene.size
     scale = BOX * _FINE / height
     if scale > 2:
-        # Averaged first: the transform below looks at few of the pixels.
+        # Averaged first: the transform below reads few of the pixels.
         reduction = int(scale)
         strokes = np.asarray(Image.fromarray(strokes).reduce(reduction))
         scale /= reduction

@@ -106,7 +106,7 @@ def plain_scene(rng: Rng) -> Scene:
 
 
 def random_scene(rng: Rng) -> Scene:
-    """Draws a scene as it may come: every part of it by itself, most of them harmless."""
+    """Draws a random scene: each part independently, most of them harmless."""
     draw = _Draw(rng)
     changes: _Changes = {}
     # In this order: every part draws from the same stream of random numbers.
@@ -117,7 +117,7 @@ def random_scene(rng: Rng) -> Scene:
 
 @dataclass(frozen=True)
 class _Draw:
-    """Random numbers as plain ones."""
+    """Draws random values as plain Python numbers."""
 
     rng: Rng
 

@@ -244,7 +244,7 @@ def named_recipe(name: str) -> dict[str, Any]:
     if text is None:
         near = difflib.get_close_matches(name, recipes, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"--recipe {name}: unknown; {hint}there are: {', '.join(recipes)}")
+        raise UsageError(f"--recipe {name}: unknown; {hint}choose one of {', '.join(recipes)}")
     return tomllib.loads(text)
 
 

@@ -280,7 +280,7 @@ class _Trainer:
         """Takes over a checkpoint's weights, except a last layer of other classes."""
         if checkpoint.config.arch != self._config.arch:
             raise UsageError(
-                f"--arch {self._config.arch}: the run to start from is of {checkpoint.config.arch}"
+                f"--arch {self._config.arch}: the run to start from has {checkpoint.config.arch}"
             )
         weights = checkpoint.weights
         if checkpoint.data.labels != self._facts.labels:

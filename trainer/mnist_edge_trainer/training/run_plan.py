@@ -109,7 +109,7 @@ def plan_resumed_run(
     dataset = load_dataset_of(checkpoint.config, data, on_skip)
     if checkpoint.data.sha256 != dataset.sha256:
         raise UsageError(
-            f"{run.path}: its training images are not those that it began with; start a new run, "
+            f"{run.path}: its training images are not those that it started with; start a new run, "
             f"with --init-from {quote(str(run.path))} to keep what it learnt"
         )
     return RunPlan(checkpoint.config, dataset, run)
@@ -193,7 +193,7 @@ def _new_folder(output: Path | None, arch: str) -> RunFolder:
         return RunFolder(Path("runs") / f"{arch}-{number}")
     if os.path.exists(RunFolder(output).last):
         raise UsageError(
-            f"--output {output}: has a run in it; add --resume, or choose another folder"
+            f"--output {output}: already contains a run; add --resume, or choose another folder"
         )
     return RunFolder(output)
 

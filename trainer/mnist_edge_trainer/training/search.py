@@ -162,7 +162,7 @@ def _check_settings(search: optuna.Study, settings: dict[str, Any], storage: Pat
     if differing:
         raise UsageError(
             f"--study {search.study_name}: begun with other settings in {storage} "
-            f"({', '.join(differing)}); give the same again, or name another study"
+            f"({', '.join(differing)}); use the same settings, or another study"
         )
 
 

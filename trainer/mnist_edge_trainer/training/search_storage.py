@@ -57,7 +57,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise UsageError(
-            f"--storage {path}: another search is at work on it, or it cannot be written; "
+            f"--storage {path}: another search is using it, or it cannot be written; "
             "wait for it, or name another"
         ) from error
     except OSError as error:

@@ -209,7 +209,7 @@ def test_changed_model_file_is_reported() -> None:
 
 def test_runs_that_cannot_be_compared_are_refused() -> None:
     now = simulated_report(np.random.default_rng(0))
-    with pytest.raises(UsageError, match="another graph"):
+    with pytest.raises(UsageError, match="another reference graph"):
         compare(now, dataclasses.replace(now, reference_sha256="another"))
     with pytest.raises(UsageError, match="none of these"):
         compare(now, dataclasses.replace(now, measurements=[]))

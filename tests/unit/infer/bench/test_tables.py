@@ -11,7 +11,7 @@ from mnist_edge.bench.tables import comparison_table, facts, markdown, tables
 
 PRINTED = """\
 one picture (single-stream)
-model|threads|size KiB|top-1|p50 µs|95 % interval|p90 µs|p99 µs|relative|95 % interval|file to answer µs
+model|threads|size KiB|top-1|p50 µs|95 % interval|p90 µs|p99 µs|relative|95 % interval|file to result µs
 mnist-edge-int8|1|38.7|99.69%|76.2|45.3..142.6|100.9|8526.0|1.00 x|1.00..1.00|349
 mnist-edge-nano-int8|1|15.6|99.57%|62.3|32.7..71.8|79.4|8271.2|0.75 x|0.53..0.95|275
 several at a time (multi-stream, offline)
@@ -19,7 +19,7 @@ model|threads|p50 µs of 8|p99 µs of 8|images/s at 1|images/s at 8
 mnist-edge-int8|1|318.0|12755.9|13,119|25,160
 mnist-edge-nano-int8|1|209.3|12424.9|16,052|38,221
 a fresh process
-model|threads|load ms|first answer ms|program ms|peak MiB|steady MiB|idle CPU ms/s
+model|threads|load ms|first result ms|program ms|peak MiB|steady MiB|idle CPU ms/s
 mnist-edge-int8|1|34.9|6.79|1159|57.6|57.6|0.6
 mnist-edge-nano-int8|1|29.4|0.72|1062|57.5|57.5|0.3
 """  # noqa: E501
@@ -55,7 +55,7 @@ def test_tables_without_measurements_are_left_out(old_report: Report) -> None:
     (table,) = tables(report)
     cells = dict(zip(table.headers, table.rows[0], strict=True))
     assert (cells["p50 µs"], cells["p99 µs"], cells["relative"]) == ("-", "-", "-")
-    assert cells["file to answer µs"] == "349"
+    assert cells["file to result µs"] == "349"
     assert tables(dataclasses.replace(report, measurements=[])) == []
 
 

@@ -158,7 +158,7 @@ def test_auto_is_all_powers_of_two_and_all_cores(
 def test_scenarios_are_parsed() -> None:
     assert bench.parse_scenarios([]) == tuple(Scenario)
     assert bench.parse_scenarios(["offline", "offline"]) == (Scenario.OFFLINE,)
-    with pytest.raises(UsageError, match="--scenario server: is none of single-stream"):
+    with pytest.raises(UsageError, match="--scenario server: unknown; choose one of single-stream"):
         bench.parse_scenarios(["server"])
 
 

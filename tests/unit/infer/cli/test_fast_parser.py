@@ -110,9 +110,9 @@ def test_other_command_lines_are_left_to_typer(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"resume": True}, "--resume: goes with --output"),
+        ({"resume": True}, "--resume: needs --output"),
         ({"resume": True, "output": Path("x.json"), "format": "json"}, "--format jsonl or csv"),
-        ({"link": True}, "--link: goes with --sort-into"),
+        ({"link": True}, "--link: needs --sort-into"),
         ({"files_from": "-", "paths": ["-"]}, "--files-from -: stdin"),
         ({"output": Path()}, "is a folder"),
     ],

@@ -225,7 +225,7 @@ def test_fine_tuning_starts_from_the_given_weights(
     gentle = replace(CONFIG, arch="lenet", epochs=1, lr=1e-5, ema_decay=0.0)
     after = run(tmp_path / "after", mnist_subset, gentle, init_from=before).best
     assert after.val_accuracy == pytest.approx(before.val_accuracy, abs=0.02)
-    with pytest.raises(UsageError, match="to start from is of lenet"):
+    with pytest.raises(UsageError, match="to start from has lenet"):
         run(tmp_path / "other", mnist_subset, replace(CONFIG, epochs=1), init_from=before)
 
 

@@ -219,7 +219,7 @@ def test_other_settings_images_or_a_second_process_are_refused(
         search(storage, Digits(digits.images.flip(0), digits.labels.flip(0)), 2)
     with (
         FileLock(f"{storage}.lock"),
-        pytest.raises(UsageError, match=r"tune\.db: another search is at work"),
+        pytest.raises(UsageError, match=r"tune\.db: another search is using it"),
     ):
         search(storage, digits, 2)
     assert len(search(storage, digits, 1).finished) == 1
