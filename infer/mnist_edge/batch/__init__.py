@@ -1,1 +1,1 @@
-"""3  Many pictures: batches, processes, and the one visible loop."""
+"""Step 3, many pictures: batches, processes, and the one visible loop."""

@@ -90,7 +90,7 @@ def predict(options: PredictOptions) -> None:
     """Predict the digit in each image.
 
     Exits with 0 when every image has a prediction, 1 when some have none (each is named on stderr
-    and has its error in the output), 2 when there was nothing to do.
+    and has its error in the output), 2 for wrong usage, or nothing to do.
     """
     with interruptible_imports():
         from mnist_edge.cli.predict import run

@@ -1,1 +1,1 @@
-"""1  Names -> pictures: files, folders, archives, arrays, decoded into pixels."""
+"""Step 1, names to pictures: files, folders, archives, arrays, decoded into pixels."""

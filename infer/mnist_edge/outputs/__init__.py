@@ -1,1 +1,1 @@
-"""4  Predictions -> text, files, folders and the screen."""
+"""Step 4, predictions to text, files, folders and the screen."""

@@ -1,1 +1,1 @@
-"""2  Pictures -> 28 x 28, as MNIST's images were made."""
+"""Step 2, pictures to 28 x 28, as MNIST's images were made."""
