@@ -163,7 +163,7 @@ class TestRefused:
 
     def test_an_empty_class(self, folder: Path) -> None:
         (folder / "three").mkdir()
-        with pytest.raises(DatasetError, match="three: empty"):
+        with pytest.raises(DatasetError, match="three: has no pictures"):
             load(folder)
 
     def test_too_few_that_can_be_read(self, folder: Path) -> None:
