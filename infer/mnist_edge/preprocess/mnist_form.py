@@ -28,16 +28,13 @@ def is_mnist_form(images: GrayImage) -> Mask:
         bool ``[N]``.
     """
     ink = images.astype(np.float32)
-    longest = np.zeros(len(images), np.intp)
-    is_centered = np.ones(len(images), bool)
-    # Sums along an axis as products with ones: the fastest way for so few.
-    for lines in (ink @ _ONES, _ONES @ ink):
-        inked = lines > 0
-        start, stop = inked.argmax(axis=1), SIDE - inked[:, ::-1].argmax(axis=1)
-        longest = np.maximum(longest, stop - start)
-        with np.errstate(invalid="ignore"):  # an image without ink has no centre
-            off = (lines @ _INDICES) / (lines @ _ONES) - CENTER
-        lopsided = np.where(off > 0, start == 0, stop == SIDE)
-        is_centered &= (np.abs(off) < _OFF_CENTER) | (lopsided & inked.any(axis=1))
-    is_centered &= (longest == BOX - 1) | (longest == BOX)
-    return is_centered
+    # Sums along an axis as products with ones: the fastest way for so few. Rows, then columns.
+    lines = np.stack((ink @ _ONES, _ONES @ ink))
+    inked = lines > 0
+    start, stop = inked.argmax(axis=2), SIDE - inked[..., ::-1].argmax(axis=2)
+    mass = np.maximum(lines @ _ONES, 1)  # an image without ink has no centre, and is too long
+    off = (lines @ _INDICES) / mass - CENTER
+    lopsided = np.where(off > 0, start == 0, stop == SIDE)
+    is_centered = ((np.abs(off) < _OFF_CENTER) | lopsided).all(axis=0)
+    longest = (stop - start).max(axis=0)
+    return is_centered & ((longest == BOX - 1) | (longest == BOX))
