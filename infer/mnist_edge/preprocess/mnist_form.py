@@ -35,6 +35,7 @@ def is_mnist_form(images: GrayImage) -> Mask:
     mass = np.maximum(lines @ _ONES, 1)  # an image without ink has no centre, and is too long
     off = (lines @ _INDICES) / mass - CENTER
     lopsided = np.where(off > 0, start == 0, stop == SIDE)
-    is_centered = ((np.abs(off) < _OFF_CENTER) | lopsided).all(axis=0)
+    is_centered: Mask = ((np.abs(off) < _OFF_CENTER) | lopsided).all(axis=0)
     longest = (stop - start).max(axis=0)
-    return is_centered & ((longest == BOX - 1) | (longest == BOX))
+    is_centered &= (longest == BOX - 1) | (longest == BOX)
+    return is_centered
