@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -170,14 +169,8 @@ def test_provider_and_threads_are_checked() -> None:
     assert target.session.get_providers() == [target.provider] == ["CPUExecutionProvider"]
 
 
-@pytest.mark.skipif(
-    "MNIST_EDGE_ANCHORS" not in os.environ,
-    reason="MNIST_EDGE_ANCHORS names no folder with the model zoo's mnist-12.onnx",
-)
-def test_network_of_the_model_zoo(test_digits: Digits) -> None:
-    target = BenchTarget.load(
-        str(Path(os.environ["MNIST_EDGE_ANCHORS"], "mnist-12.onnx")), digits=test_digits
-    )
+def test_network_of_the_model_zoo(test_digits: Digits, mnist_12: Path) -> None:
+    target = BenchTarget.load(str(mnist_12), digits=test_digits)
     assert (target.scaling, target.layout, target.batch) == ("float 0..1", "NCHW", 1)
     # 0..255 recognizes more of some 500 digits: which 500 they are must not decide.
     others = test_digits[0][500:], test_digits[1][500:]
