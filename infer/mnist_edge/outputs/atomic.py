@@ -15,7 +15,15 @@ from mnist_edge.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FileId", "atomic_write", "beside", "file_id", "make_folder", "refuse_if_input"]
+__all__ = [
+    "FileId",
+    "atomic_write",
+    "beside",
+    "file_id",
+    "make_folder",
+    "refuse_if_input",
+    "remove_left_behind",
+]
 
 FileId = tuple[int, int]
 """Device and inode of a file, which all names of it have in common."""
@@ -46,8 +54,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if target.exists() and not target.is_file():
             yield target
             return
-        for partial in _left_behind(target.parent).pop(target.name, ()):
-            partial.unlink(missing_ok=True)
+        remove_left_behind(target)
         # With the process's number: two that write one file must not write one partial file.
         partial = beside(target, f".{os.getpid()}.partial")
         try:
@@ -66,6 +73,13 @@ def beside(path: Path, suffix: str) -> Path:
     while len(os.fsencode(name + suffix)) > _LONGEST_NAME:
         name = name[:-1]
     return path.with_name(name + suffix)
+
+
+def remove_left_behind(target: Path) -> None:
+    """Removes what killed programs left of `target` when they wrote it."""
+    for partial in _left_behind(target.parent).pop(target.name, ()):
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -9,7 +9,8 @@ import pytest
 
 from mnist_edge import OutputError, UsageError
 from mnist_edge.outputs.formats import Format, Formatter
-from mnist_edge.outputs.resumable import completed_rows, open_output, partial_path
+from mnist_edge.outputs.completed_rows import read_rows
+from mnist_edge.outputs.resumable import open_output, partial_path
 from tests.unit.infer.outputs.test_formats import BAD, EXPECTED, GOOD, written
 
 
@@ -48,7 +49,7 @@ def test_partial_file_is_resumed_after_its_last_complete_row(
     # Ten bytes into the next row, where there is one.
     partial_path(path).write_bytes(complete[: len(left) + 10])
     with open_output(path, formatter, resume=True) as rows:
-        done = list(completed_rows(path, formatter))
+        done = [tuple(row)[:4] for row in rows.completed]
         expected = [
             (GOOD.path, 2, 0.9, None),
             ("bad.png", None, None, "bad.png: the file is empty"),
@@ -63,7 +64,7 @@ def test_partial_file_of_another_program_is_refused(tmp_path: Path) -> None:
     partial_path(path).write_text("something\nelse\n")
     for kind in (Format.JSONL, Format.CSV):
         with pytest.raises(UsageError, match=r"answers\.partial: not what this command writes"):
-            list(completed_rows(path, Formatter(kind)))
+            list(read_rows(partial_path(path), Formatter(kind)))
 
 
 def test_second_writer_of_a_file_is_refused(tmp_path: Path) -> None:
