@@ -54,7 +54,7 @@ def test_escape_says_which_character_it_was(name: str, line: str) -> None:
         "Größe 5.png",
         "Screenshot at 1.23\u202fPM.png",
         "\u3000.png",
-        "می\u200cخواهم.png",
+        "\u0645\u06cc\u200c.png",
         "👩\u200d🔬.png",
         "[red]a[/red].png",
     ],

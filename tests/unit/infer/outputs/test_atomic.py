@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, never over an input, and no partial file stays for ever."""
+"""A file is written whole or not at all, and never over an input; no partial file stays."""
 
 from __future__ import annotations
 

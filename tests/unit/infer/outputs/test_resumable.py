@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mnist_edge import OutputError, UsageError
-from mnist_edge.outputs.formats import Format, Formatter
 from mnist_edge.outputs.completed_rows import read_rows
+from mnist_edge.outputs.formats import Format, Formatter
 from mnist_edge.outputs.resumable import open_output, partial_path
 from tests.unit.infer.outputs.test_formats import BAD, EXPECTED, GOOD, written
 
