@@ -132,9 +132,13 @@ def _completed(options: PredictOptions, path: Path, log: Callable[[str], None]) 
     classifier = _classifier(options)
     formatter = _formatter(options, parse_format(options.format), classifier)
     summary = Summary(classifier.model.labels)
+    end = len(formatter.header)
     for row in completed_rows(path, formatter, _settings(options, classifier)):
         summary.add([row.digit], [row.confidence])
         summary.resumed += 1
+        end = row.end
+    if end != path.stat().st_size:
+        raise UsageError(f"{path}: not what this command writes; leave out --resume, or move it")
     log(f"{path}: is complete; there is nothing to resume")
     return summary
 

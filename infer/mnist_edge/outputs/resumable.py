@@ -243,7 +243,7 @@ def _completed(
 
 
 def completed_rows(path: Path, formatter: Formatter, settings: Settings) -> Iterator[CompletedRow]:
-    """The rows of a complete file.
+    """The complete rows of a file.
 
     Raises:
         UsageError: a row is not what this command writes.
