@@ -210,8 +210,8 @@ class TestFolders:
         target = tmp_path / "link"
         target.symlink_to(read)
         before = {path: path.read_bytes() for path in read.rglob("*.png") if path.exists()}
-        for folder in (read, target):
-            options = ("--sort-into", folder, *(["--link"] if linked else []))
+        for into in (read, target):
+            options = ("--sort-into", into, *(["--link"] if linked else []))
             done = cli("predict", read, read / "7", read / "1", *options)
             assert "Traceback" not in done.stderr
         assert {path: path.read_bytes() for path in before} == before

@@ -47,8 +47,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     from pathlib import Path
 
-    if "\0" in os.fspath(path):
-        raise OutputError(f"{path}: cannot be written (no file's name can have a NUL in it)")
+    if not _is_a_name(os.fspath(path)):
+        raise OutputError(f"{path}: cannot be written (no file can have this name)")
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
@@ -65,6 +65,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _is_a_name(path: str) -> bool:
+    """Whether the system takes it as a file's name: a member of an archive may have any."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -140,7 +140,7 @@ def _names(place: Path, item: Item) -> Iterator[Path]:
 def _picture(item: Item) -> Image.Image | None:
     """The picture of an array; None where it is an encoded file, or no array of a picture."""
     array = item.content
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or array.size == 0:
         return None
     if array.dtype == np.uint8 and (array.ndim == 2 or array.shape[2:] in ((3,), (4,))):
         return Image.fromarray(array)
