@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import PROGRAM, ROOT, SAMPLES, Cli, one_line_error
 from tests.rows import rows
@@ -158,3 +159,40 @@ class TestMissingPackages:
         message = one_line_error(done, 2)
         assert "failed to load" in message
         assert "libsomething.so" in message
+
+
+class TestLibraries:
+    """libtiff and libjpeg write to stderr what they find odd, without the name of the file."""
+
+    @pytest.fixture
+    def odd(self, tmp_path: Path) -> Path:
+        """Some hundred TIFFs that are damaged where libtiff decodes them."""
+        folder = tmp_path / "odd"
+        folder.mkdir()
+        with Image.open(SAMPLES / "7-pen.png") as picture:
+            for number, compression in enumerate(("tiff_lzw", "tiff_adobe_deflate", "jpeg") * 40):
+                path = folder / f"{number:03}.tif"
+                picture.convert("L").resize((90, 90)).save(path, compression=compression)
+                content = bytearray(path.read_bytes())
+                for position in range(8 + number, len(content), 97):
+                    content[position] ^= 0x55
+                path.write_bytes(content)
+        return folder
+
+    def test_the_files_make_libtiff_write(self, odd: Path) -> None:
+        code = "import sys, mnist_edge\nlist(mnist_edge.DigitClassifier().stream(sys.argv[1:]))"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, odd.iterdir())],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_stderr_holds_our_lines_alone(self, cli: Cli, odd: Path, workers: str) -> None:
+        done = cli("predict", odd, "--format", "jsonl", "--workers", workers)
+        assert len(rows(done.stdout)) == 120
+        lines = done.stderr.splitlines()
+        assert lines
+        assert all(line.startswith("mnist-edge: ") for line in lines)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
+import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROGRAM, ROOT, Cli, on_a_small_disk
+from tests.conftest import PROGRAM, ROOT, Cli, on_a_small_disk, one_line_error, run_shell
 from tests.rows import rows
 
 
@@ -79,6 +85,154 @@ def test_interrupted_run_keeps_its_rows_and_says_how_to_continue(
     assert err.splitlines()[-1].endswith("interrupted; continue with the same command and --resume")
     assert cli(*arguments, "--resume").returncode == 1
     assert len(rows(output.read_text())) == 5 * 3000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    [
+        *(("json", "1"), ("json", "2")),
+        *(
+            pytest.param(kind, workers, marks=pytest.mark.slow)
+            for kind in ("jsonl", "csv", "table")
+            for workers in ("1", "2")
+        ),
+    ],
+)
+def test_interrupted_rows_on_a_pipe_are_whole(
+    many: Path, kind: str, workers: str, number: signal.Signals
+) -> None:
+    """However slow the reader, the row is finished and the document closed."""
+    chance = random.Random(0)
+    command = [*PROGRAM, "predict", str(many), "--format", kind, "--workers", workers]
+    for _ in range(3):
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            written = b""
+            limit = chance.randrange(1, 120_000)
+            while len(written) < limit:
+                written += os.read(process.stdout.fileno(), 3000)
+            # To the whole group, as a terminal and a supervisor do; twice, as an impatient hand.
+            os.killpg(process.pid, number)
+            os.killpg(process.pid, number)
+            while piece := os.read(process.stdout.fileno(), 3000):
+                written += piece
+        assert process.returncode == 128 + number
+        assert written.endswith(b"\n")
+        if kind == "json":
+            count = len(json.loads(written))
+        elif kind == "jsonl":
+            count = len(rows(written.decode()))
+        elif kind == "csv":
+            records = list(csv.DictReader(io.StringIO(written.decode())))
+            assert all(record["error"] is not None for record in records)
+            count = len(records)
+        else:
+            count = len(written.splitlines()) - 1
+        assert 1 <= count < 3000
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2> >(head -1 >/dev/null)", "2>/dev/full"])
+def test_every_row_comes_whatever_becomes_of_stderr(tmp_path: Path, stderr: str) -> None:
+    names = tmp_path / "names"
+    names.write_text("nowhere.png\n" * 5000 + "samples/7-mnist.png\n")
+    command = f"mnist-edge predict --files-from {names} --format jsonl --summary"
+    done = run_shell(f"{command} {stderr}")
+    assert done.returncode == 1
+    assert [row["digit"] for row in rows(done.stdout)] == [None] * 5000 + [7]
+
+
+def test_resuming_goes_by_the_partial_file_whatever_lies_under_the_name(
+    cli: Cli, many: Path, tmp_path: Path
+) -> None:
+    output, folder = tmp_path / "rows.jsonl", tmp_path / "some"
+    folder.mkdir()
+    pictures = sorted(many.iterdir())[:20]
+    for picture in pictures[:10]:
+        shutil.copy(picture, folder)
+    command = ("predict", folder, "--format", "jsonl", "--output", output)
+    cli(*command)
+    earlier = output.read_bytes()
+    for picture in pictures[10:]:
+        shutil.copy(picture, folder)
+    cli(*command)
+    whole = output.read_bytes()
+    assert len(whole) > len(earlier)
+    output.write_bytes(earlier)
+    (tmp_path / "rows.jsonl.partial").write_bytes(b"".join(whole.splitlines(True)[:13]))
+    cli(*command, "--resume")
+    assert output.read_bytes() == whole
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_nothing_to_resume_keeps_the_exit_code_of_the_rows(
+    cli: Cli, tmp_path: Path, kind: str
+) -> None:
+    output = tmp_path / "rows"
+    for pictures, code in ((["samples/7-pen.png"], 0), (["samples/7-pen.png", "nowhere"], 1)):
+        command = ("predict", *pictures, "--format", kind, "--output", output)
+        assert cli(*command).returncode == code
+        before = output.read_bytes()
+        again = cli(*command, "--resume")
+        assert one_line_error(again, code).endswith("is complete; there is nothing to resume")
+        assert output.read_bytes() == before
+    with output.open("ab") as file:
+        file.write(b"more")
+    assert "not what this command writes" in one_line_error(cli(*command, "--resume"), 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ("--model", "mnist-edge-nano-int8"),
+        ("--min-confidence", "0.2"),
+        ("--top-k", "2"),
+        ("--format", "csv"),
+    ],
+)
+def test_resuming_with_other_options_is_refused(
+    cli: Cli, many: Path, tmp_path: Path, changed: tuple[str, str]
+) -> None:
+    output, partial = tmp_path / "rows", tmp_path / "rows.partial"
+    command = ("predict", many, "--output", output)
+    with subprocess.Popen(
+        [*PROGRAM, *map(str, command), "--format", "jsonl"], cwd=ROOT, stderr=subprocess.DEVNULL
+    ) as process:
+        while file_size(partial) < 20_000:
+            assert process.poll() is None
+        process.kill()
+    before = partial.read_bytes()
+    options = dict([("--format", "jsonl"), changed])
+    done = cli(*command, *itertools.chain(*options.items()), "--resume")
+    assert f"was started with another {changed[0]}" in one_line_error(done, 2)
+    assert partial.read_bytes() == before
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_two_programs_do_not_write_one_file(
+    cli: Cli, many: Path, tmp_path: Path, kind: str
+) -> None:
+    output, fifo = tmp_path / "rows", tmp_path / "slow.png"
+    os.mkfifo(fifo)
+    command = ("predict", many, fifo, "--format", kind, "--output", output)
+    with subprocess.Popen(
+        [*PROGRAM, *map(str, command)], cwd=ROOT, stderr=subprocess.DEVNULL
+    ) as process:
+        while not file_size(tmp_path / "rows.partial"):
+            assert process.poll() is None
+        done = cli("predict", "samples", "--format", kind, "--output", output)
+        assert "is being written by another mnist-edge" in one_line_error(done, 1)
+        fifo.write_bytes(b"no picture")
+    assert process.returncode == 1
+    assert str(fifo) in output.read_text()
+    assert sorted(tmp_path.iterdir()) == [output, fifo]
 
 
 def test_resuming_with_other_pictures_is_refused(cli: Cli, many: Path, tmp_path: Path) -> None:

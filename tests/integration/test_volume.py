@@ -84,10 +84,18 @@ class TestSources:
         assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 100
         assert len(done.stderr.splitlines()) == 1
 
-    def test_row_is_written_before_the_next_name_is_read(self) -> None:
-        command = [*PROGRAM, "predict", "--files-from", "-", "--format", "jsonl"]
+    @pytest.mark.parametrize("options", [(), ("--show",)])
+    def test_row_is_written_before_the_next_name_is_read(self, options: tuple[str, ...]) -> None:
+        """So no more than a few pictures are in memory, drawn or not."""
+        command = [*PROGRAM, "predict", "--files-from", "-", "--format", "jsonl", *options]
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True, bufsize=1
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            text=True,
+            bufsize=1,
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
