@@ -1,0 +1,242 @@
+"""What is mutated, and which road it goes."""
+
+from __future__ import annotations
+
+import io
+import random
+import tarfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.fuzz.containers import CONTAINER_SUFFIXES, array_file, container_seeds
+from tests.fuzz.engine import Campaign
+from tests.fuzz.findings import Broken, Report
+from tests.fuzz.guards import Guard
+from tests.fuzz.pictures import picture_seeds
+from tests.fuzz.roads import GOOD, Answer, classifier, predict_rows, try_one
+from tests.fuzz.seeds import Case, mutated
+
+__all__ = ["Arrays", "Containers", "Pictures"]
+
+_RARELY = 16
+"""Of so many units, one is sorted into folders, and one has its previews saved."""
+
+
+def chance_of(campaign: str, seed: int, number: int) -> random.Random:
+    """What decides all that is random in a case."""
+    return random.Random(f"{campaign}/{seed}/{number}")
+
+
+class Pictures(Campaign):
+    """Pictures: each through the API, and all of a unit through `predict`, in a folder or archive.
+
+    Args:
+        seed: of the campaign.
+    """
+
+    name = "pictures"
+    at_once = 64
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._seeds = picture_seeds()
+
+    def case(self, number: int) -> Case:
+        return mutated(self._seeds, number, chance_of(self.name, self._seed, number))
+
+    def run(self, cases: Sequence[Case], work: Path, guard: Guard, report: Report) -> None:
+        answers = []
+        for case in cases:
+            predict = lambda: classifier().predict(case.content)  # noqa: B023, E731
+            answers.append(try_one(case.number, predict, guard, report))
+        paths, names = _laid_out(cases, work)
+        rows = predict_rows(paths, work / "rows.jsonl", **_extras(cases, work))
+        if [row["path"] for row in rows] != names:
+            raise Broken(f"rows lost: {len(rows)} of {len(names)}")
+        for case, row, answer in zip(cases, rows, answers, strict=True):
+            if answer is not None and not _agree(answer, row):
+                report.problem("roads differ", f"{answer} by the API, {row}", case.number)
+        guard.noise()  # has been reported where it was first heard
+
+
+def _extras(cases: Sequence[Case], work: Path) -> dict[str, Any]:
+    """Options that one unit of some has."""
+    unit = cases[0].number // Pictures.at_once % _RARELY
+    if unit == 0:
+        return {"sort_into": work / "sorted"}
+    return {"save_preprocessed": work / "seen"} if unit == 1 else {}
+
+
+def _laid_out(cases: Sequence[Case], work: Path) -> tuple[list[Path], list[str]]:
+    """Writes the pictures: what to predict, and the names of its rows."""
+    kind = cases[0].number // Pictures.at_once % 4
+    files = {f"{case.number:09}{case.suffix}": case.content for case in cases}
+    # What is not searched for by its suffix must be named.
+    folder = work / "pictures"
+    if kind == 1:
+        return [_tar(files, work / "pictures.tar")], [
+            f"{work / 'pictures.tar'}/{name}" for name in files
+        ]
+    if kind == 2:
+        return [_zip(files, work / "pictures.zip")], [
+            f"{work / 'pictures.zip'}/{name}" for name in files
+        ]
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    paths = [folder / name for name in files]
+    return ([folder] if kind == 0 else paths), [*map(str, paths)]
+
+
+def _tar(files: dict[str, bytes], path: Path) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def _zip(files: dict[str, bytes], path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _agree(answer: Answer, row: dict[str, Any]) -> bool:
+    """Whether both roads gave a picture the same answer."""
+    confidence, digit = answer
+    if confidence is None or row["confidence"] is None:
+        return confidence is row["confidence"] is None
+    # A batch may be computed in another order; at the threshold that decides.
+    return abs(confidence - row["confidence"]) < 1e-3 and (
+        digit == row["digit"] or None in (digit, row["digit"])
+    )
+
+
+class Containers(Campaign):
+    """Archives and arrays through `predict`, a good picture behind each.
+
+    Args:
+        seed: of the campaign.
+    """
+
+    name = "containers"
+    at_once = 32
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._seeds = container_seeds()
+
+    def case(self, number: int) -> Case:
+        chance = chance_of(self.name, self._seed, number)
+        return mutated(self._seeds, number, chance, CONTAINER_SUFFIXES)
+
+    def run(self, cases: Sequence[Case], work: Path, guard: Guard, report: Report) -> None:
+        good = work / "good.png"
+        good.write_bytes(GOOD.read_bytes())
+        paths = [work / f"{case.number:09}{case.suffix}" for case in cases]
+        for case, path in zip(cases, paths, strict=True):
+            path.write_bytes(case.content)
+        named = [name for path in paths for name in (path, good)]
+        rows = predict_rows(named, work / "rows.jsonl", **_container_extras(cases, work))
+        _count(paths, good, rows, report)
+        if noise := guard.noise():
+            raise Broken(f"noise on stderr: {noise}")
+
+
+def _container_extras(cases: Sequence[Case], work: Path) -> dict[str, Any]:
+    unit = cases[0].number // Containers.at_once % _RARELY
+    return {"workers": 2} if unit == 2 else _extras_of(unit, work)
+
+
+def _extras_of(unit: int, work: Path) -> dict[str, Any]:
+    if unit == 0:
+        return {"sort_into": work / "sorted"}
+    return {"save_preprocessed": work / "seen"} if unit == 1 else {}
+
+
+def _count(paths: Sequence[Path], good: Path, rows: list[dict[str, Any]], report: Report) -> None:
+    """Counts how each container ended; raises where a row is missing, or the good picture's is."""
+    position = 0
+    for path in paths:
+        errors = pictures = 0
+        while position < len(rows) and rows[position]["path"].startswith(str(path)):
+            failed = rows[position]["probabilities"] is None
+            errors, pictures = errors + failed, pictures + 1
+            position += 1
+        if pictures == 0:
+            raise Broken(f"no row: of {path.name}")
+        if position == len(rows) or rows[position]["path"] != str(good):
+            raise Broken(f"good picture lost: after {path.name}")
+        if rows[position]["digit"] != 7:
+            raise Broken(f"good picture read wrong: after {path.name}")
+        position += 1
+        report.outcomes["whole" if not errors else "some errors" if errors < pictures else
+                        "errors alone"] += 1
+    if position < len(rows):
+        raise Broken(f"rows of nothing: {rows[position]['path']}")
+
+
+class Arrays(Campaign):
+    """NumPy arrays of any type and shape, given to `DigitClassifier.predict`.
+
+    Args:
+        seed: of the campaign.
+    """
+
+    name = "arrays"
+    at_once = 64
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def case(self, number: int) -> Case:
+        array = self._array(number)
+        return Case(number, f"{array.dtype} {array.shape}", ".npy", array_file(array))
+
+    def run(self, cases: Sequence[Case], work: Path, guard: Guard, report: Report) -> None:
+        del work
+        for case in cases:
+            array = self._array(case.number)
+            predict = lambda: classifier().predict(array)  # noqa: B023, E731
+            try_one(case.number, predict, guard, report)
+
+    def _array(self, number: int) -> npt.NDArray[Any]:
+        chance = chance_of(self.name, self._seed, number)
+        sizes = (0, 1, 2, 3, 4, 5, 8, 20, 28, 28, 28, 28, 40, 64, 300)
+        shape = tuple(chance.choice(sizes) for _ in range(chance.choice((0, 1, 2, 2, 2, 3, 3, 4))))
+        while np.prod(shape) > 300_000:
+            shape = shape[1:]
+        rng = np.random.default_rng(chance.getrandbits(32))
+        values = rng.random(shape) * chance.choice((0, 1, 1, 1, 255, 256, 65535, 1e30, -1))
+        values = np.where(values > np.median(values), values, 0) if values.size else values
+        if values.size and chance.random() < 0.1:
+            values.flat[0] = chance.choice((np.nan, np.inf, -np.inf, -1, 1e308))
+        with np.errstate(all="ignore"):
+            array: npt.NDArray[Any] = values.astype(chance.choice(_DTYPES))
+        return _rearranged(array, chance)
+
+
+_DTYPES = ("u1", "u1", "u1", "i1", "u2", "i2", ">u2", "i4", "u4", "i8", "u8", "f2", "f4", "f4")
+_DTYPES += (">f4", "f8", "f8", "g", "?", "c8", "S3", "U3", "O")
+
+
+def _rearranged(array: npt.NDArray[Any], chance: random.Random) -> npt.NDArray[Any]:
+    """Another order in memory: backwards, by column, every other pixel, not to be written."""
+    kind = chance.randrange(8)
+    if kind == 0 and array.ndim:
+        return array[::-1]
+    if kind == 1:
+        return np.asfortranarray(array)
+    if kind == 2 and array.ndim > 1:
+        return array[:, ::2]
+    if kind == 3:
+        array.flags.writeable = False
+    return array
