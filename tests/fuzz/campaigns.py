@@ -18,18 +18,13 @@ from tests.fuzz.engine import Campaign
 from tests.fuzz.findings import Broken, Report
 from tests.fuzz.guards import Guard
 from tests.fuzz.pictures import picture_seeds
-from tests.fuzz.roads import GOOD, Answer, classifier, predict_rows, try_one
-from tests.fuzz.seeds import Case, mutated
+from tests.fuzz.roads import GOOD, Answer, classifier, predict_all, try_one
+from tests.fuzz.seeds import Case, chance_of, mutated
 
 __all__ = ["Arrays", "Containers", "Pictures"]
 
 _RARELY = 16
 """Of so many units, one is sorted into folders, and one has its previews saved."""
-
-
-def chance_of(campaign: str, seed: int, number: int) -> random.Random:
-    """What decides all that is random in a case."""
-    return random.Random(f"{campaign}/{seed}/{number}")
 
 
 class Pictures(Campaign):
@@ -55,7 +50,7 @@ class Pictures(Campaign):
             predict = lambda: classifier().predict(case.content)  # noqa: B023, E731
             answers.append(try_one(case.number, predict, guard, report))
         paths, names = _laid_out(cases, work)
-        rows = predict_rows(paths, work / "rows.jsonl", **_extras(cases, work))
+        rows = predict_all(paths, work / "rows.jsonl", **_extras(cases, work))
         if [row["path"] for row in rows] != names:
             raise Broken(f"rows lost: {len(rows)} of {len(names)}")
         for case, row, answer in zip(cases, rows, answers, strict=True):
@@ -67,9 +62,7 @@ class Pictures(Campaign):
 def _extras(cases: Sequence[Case], work: Path) -> dict[str, Any]:
     """Options that one unit of some has."""
     unit = cases[0].number // Pictures.at_once % _RARELY
-    if unit == 0:
-        return {"sort_into": work / "sorted"}
-    return {"save_preprocessed": work / "seen"} if unit == 1 else {}
+    return _extras_of(unit, work)
 
 
 def _laid_out(cases: Sequence[Case], work: Path) -> tuple[list[Path], list[str]]:
@@ -145,7 +138,7 @@ class Containers(Campaign):
         for case, path in zip(cases, paths, strict=True):
             path.write_bytes(case.content)
         named = [name for path in paths for name in (path, good)]
-        rows = predict_rows(named, work / "rows.jsonl", **_container_extras(cases, work))
+        rows = predict_all(named, work / "rows.jsonl", **_container_extras(cases, work))
         _count(paths, good, rows, report)
         if noise := guard.noise():
             raise Broken(f"noise on stderr: {noise}")
@@ -178,8 +171,9 @@ def _count(paths: Sequence[Path], good: Path, rows: list[dict[str, Any]], report
         if rows[position]["digit"] != 7:
             raise Broken(f"good picture read wrong: after {path.name}")
         position += 1
-        report.outcomes["whole" if not errors else "some errors" if errors < pictures else
-                        "errors alone"] += 1
+        report.outcomes[
+            "whole" if not errors else "some errors" if errors < pictures else "errors alone"
+        ] += 1
     if position < len(rows):
         raise Broken(f"rows of nothing: {rows[position]['path']}")
 

@@ -110,9 +110,7 @@ class Engine:
         self._workers = workers
         self._started = 0
 
-    def run(
-        self, units: Iterator[Unit], on_report: Callable[[Unit, Report], None]
-    ) -> None:
+    def run(self, units: Iterator[Unit], on_report: Callable[[Unit, Report], None]) -> None:
         """Runs all units; a report comes for each, or for its parts, in no certain order."""
         gc.collect()
         gc.freeze()

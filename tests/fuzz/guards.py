@@ -49,7 +49,7 @@ class Guard:
 
     def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
         if event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             writes = isinstance(flags, int) and flags & _WRITING
             if not writes or not isinstance(path, str | bytes):
                 return

@@ -22,7 +22,16 @@ __all__ = ["digit", "picture_seeds", "png"]
 
 _SIZES = ((28, 28), (9, 8), (40, 64))
 
-_TIFF = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "jpeg", "lzma", "zstd")
+_TIFF = (
+    "raw",
+    "tiff_lzw",
+    "tiff_adobe_deflate",
+    "tiff_deflate",
+    "packbits",
+    "jpeg",
+    "lzma",
+    "zstd",
+)
 
 _PLAIN = [
     *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")),
@@ -104,8 +113,10 @@ def _image(mode: str, size: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(pixels)
     if mode == "LAB":
         return Image.merge("LAB", (image, image, image))
-    return image.convert("RGB").convert(mode) if mode in ("CMYK", "YCbCr", "P") else (
-        image.convert(mode)
+    return (
+        image.convert("RGB").convert(mode)
+        if mode in ("CMYK", "YCbCr", "P")
+        else (image.convert(mode))
     )
 
 

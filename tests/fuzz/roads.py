@@ -22,7 +22,17 @@ from tests.conftest import SAMPLES
 from tests.fuzz.findings import Broken, Report, place
 from tests.fuzz.guards import Guard
 
-__all__ = ["GOOD", "classifier", "outcome", "predict_rows", "remember_pixels", "try_one"]
+__all__ = [
+    "GOOD",
+    "Answer",
+    "check",
+    "classifier",
+    "outcome",
+    "predict_all",
+    "predict_rows",
+    "remember_pixels",
+    "try_one",
+]
 
 GOOD = SAMPLES / "7-mnist.png"
 """A picture that must be predicted whatever came before it."""
@@ -107,14 +117,12 @@ def predict_rows(paths: Sequence[Path], output: Path, **options: Any) -> list[di
         the rows of its JSON Lines.
 
     Raises:
-        Broken: it ended before all was done; or rows and summary differ.
+        MnistEdgeError: the command could not be carried out.
+        Broken: what it wrote is not right in itself.
     """
     errors: list[str] = []
     wanted = {"format": "jsonl", "output": output, "workers": 1, **options}
-    try:
-        summary = runner.predict(PredictOptions([*map(str, paths)], **wanted), errors.append)
-    except MnistEdgeError as error:
-        raise Broken(f"run ended by {type(error).__name__}: {error}") from error
+    summary = runner.predict(PredictOptions([*map(str, paths)], **wanted), errors.append)
     # A name may hold half of a character.
     lines = output.read_text("utf-8", errors="surrogateescape").split("\n")
     if lines.pop() != "":
@@ -131,3 +139,11 @@ def predict_rows(paths: Sequence[Path], output: Path, **options: Any) -> list[di
         if (row["digit"] is None) != (row["error"] is not None):
             raise Broken(f"neither digit nor error: {row}")
     return rows
+
+
+def predict_all(paths: Sequence[Path], output: Path, **options: Any) -> list[dict[str, Any]]:
+    """Like `predict_rows`, where no input may end the run: that is `Broken` too."""
+    try:
+        return predict_rows(paths, output, **options)
+    except MnistEdgeError as error:
+        raise Broken(f"run ended by {type(error).__name__}: {error}") from error

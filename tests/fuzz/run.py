@@ -24,10 +24,12 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / "infer"), str(_ROOT / "trainer")]
 from tests.fuzz.campaigns import Arrays, Containers, Pictures  # noqa: E402
 from tests.fuzz.engine import Campaign, Engine, Unit  # noqa: E402
 from tests.fuzz.findings import Findings, Report  # noqa: E402
+from tests.fuzz.models import Models  # noqa: E402
+from tests.fuzz.partials import Partials  # noqa: E402
 from tests.fuzz.roads import classifier, remember_pixels  # noqa: E402
 
-CAMPAIGNS: dict[str, type[Pictures | Containers | Arrays]] = {
-    kind.name: kind for kind in (Pictures, Containers, Arrays)
+CAMPAIGNS: dict[str, type[Pictures | Containers | Arrays | Models | Partials]] = {
+    kind.name: kind for kind in (Pictures, Containers, Arrays, Models, Partials)
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.fuzz.mutations import mutate
 from tests.fuzz.repairs import repair
 
-__all__ = ["WRAPPERS", "Case", "Seed", "mutated"]
+__all__ = ["WRAPPERS", "Case", "Seed", "chance_of", "mutated"]
 
 WRAPPERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": lambda content: gzip.compress(content, 1, mtime=0),
@@ -59,6 +59,11 @@ class Case:
     seed: str
     suffix: str
     content: bytes
+
+
+def chance_of(campaign: str, seed: int, number: int) -> random.Random:
+    """What decides all that is random in a case."""
+    return random.Random(f"{campaign}/{seed}/{number}")
 
 
 def mutated(
