@@ -218,7 +218,22 @@ class Arrays(Campaign):
         return _rearranged(array, chance)
 
 
-_DTYPES = ("u1", "u1", "u1", "i1", "u2", "i2", ">u2", "i4", "u4", "i8", "u8", "f2", "f4", "f4")
+_DTYPES: tuple[str, ...] = (
+    "u1",
+    "u1",
+    "u1",
+    "i1",
+    "u2",
+    "i2",
+    ">u2",
+    "i4",
+    "u4",
+    "i8",
+    "u8",
+    "f2",
+    "f4",
+    "f4",
+)
 _DTYPES += (">f4", "f8", "f8", "g", "?", "c8", "S3", "U3", "O")
 
 

@@ -28,7 +28,21 @@ CONTAINER_SUFFIXES = (
 _TIME = (2026, 1, 1, 0, 0, 0)
 _FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 
-_DTYPES = ("u1", "i1", "<u2", ">u2", "<i4", ">i4", "<i8", "<u8", "<f2", "<f4", ">f4", "<f8", "?")
+_DTYPES: tuple[str, ...] = (
+    "u1",
+    "i1",
+    "<u2",
+    ">u2",
+    "<i4",
+    ">i4",
+    "<i8",
+    "<u8",
+    "<f2",
+    "<f4",
+    ">f4",
+    "<f8",
+    "?",
+)
 _DTYPES += ("<c8", "<M8[s]", "<m8[D]", "S3", "<U2", "V4", "<f8, <i4", "O")
 
 _SHAPES: tuple[tuple[int, ...], ...] = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mnist_edge import DigitClassifier
@@ -20,12 +21,12 @@ from tests.fuzz.findings import Broken, Report
 from tests.fuzz.guards import Guard
 from tests.fuzz.mutations import mutate
 from tests.fuzz.pictures import digit
-from tests.fuzz.roads import GOOD, outcome, predict_rows, try_one
+from tests.fuzz.roads import GOOD, predict_rows, try_one
 from tests.fuzz.seeds import Case, chance_of
 
 __all__ = ["Models"]
 
-_OPERATORS = (
+_OPERATORS: tuple[str, ...] = (
     "Identity",
     "Neg",
     "Log",
@@ -40,7 +41,17 @@ _OPERATORS = (
 _OPERATORS += ("Sigmoid", "Transpose", "Shape", "NonZero", "Flatten", "Foo", "", "LogSoftmax")
 _KINDS = (0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 14, 17, 99)
 _SIZES = (-1, 0, 1, 2, 9, 10, 11, 27, 28, 29, 784, 1 << 31, 1 << 62)
-_TEXTS = ("", "0", "nan", "-1", "1e999", "a,b", "0,1,2,3,4,5,6,7,8,9,10", ",,,,,,,,,", "\x1b[31m")
+_TEXTS: tuple[str, ...] = (
+    "",
+    "0",
+    "nan",
+    "-1",
+    "1e999",
+    "a,b",
+    "0,1,2,3,4,5,6,7,8,9,10",
+    ",,,,,,,,,",
+    "\x1b[31m",
+)
 _TEXTS += ("0,1,2,3,4,5,6,7,8,\x1b[2J", "x" * 5000, "plain-1", "2", "3", "0,0,1,2,3,4,5,6,7,8", "é")
 _KEYS = ("labels", "min_confidence", "preprocessing", "name", "version")
 _PATHS = ("/etc/passwd", "../weights.bin", "weights.bin", "/dev/zero", "*", "")
@@ -90,11 +101,8 @@ def _predict(path: Path) -> Prediction:
 
 
 def _by_command(path: Path, output: Path, guard: Guard) -> None:
-    try:
+    with contextlib.suppress(MnistEdgeError):
         rows = predict_rows([GOOD, GOOD], output, model=str(path))
-    except MnistEdgeError as error:
-        del error
-    else:
         if len(rows) != 2:
             raise Broken(f"rows lost: {len(rows)} of 2")
     guard.noise()  # the API's has been reported
@@ -177,7 +185,7 @@ def _before_the_end(model: ModelProto, chance: random.Random) -> None:
     """One more operator before the probabilities come out: nonsense, or another shape."""
     last = next(node for node in model.graph.node if "probabilities" in node.output)
     last.output[0] = "before"
-    value = numpy_helper.from_array(np.float32(chance.choice(_VALUES)), "value")
+    value = numpy_helper.from_array(np.array(chance.choice(_VALUES), np.float32), "value")
     model.graph.initializer.append(value)
     operator = chance.choice(("Mul", "Add", "Log", "Neg", "Transpose", "Softmax", "Pow", "Shrink"))
     inputs = ["before", "value"] if operator in ("Mul", "Add", "Pow") else ["before"]

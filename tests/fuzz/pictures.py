@@ -131,8 +131,8 @@ def _save(image: Image.Image, kind: str, **options: Any) -> bytes | None:
 
 
 _SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2", "PPM": ".ppm", "MPO": ".jpg"}
-_SUFFIXES |= {kind: ".png" for kind in ("BLP", "DDS", "EPS", "IM", "MSP", "PDF", "QOI", "SGI")}
-_SUFFIXES |= {"SPIDER": ".png"}
+_SUFFIXES |= dict.fromkeys(("BLP", "DDS", "EPS", "IM", "MSP", "PDF", "QOI", "SGI"), ".png")
+_SUFFIXES["SPIDER"] = ".png"
 """By which a folder's pictures are found; what a file holds is another matter."""
 
 
@@ -142,7 +142,7 @@ def _seeds(name: str, kind: str, contents: Iterable[bytes | None]) -> Iterator[S
 
 
 def _saved() -> Iterator[Seed]:
-    plain = [(kind, mode, {}) for kind, mode in _PLAIN]
+    plain: list[tuple[str, str, dict[str, Any]]] = [(kind, mode, {}) for kind, mode in _PLAIN]
     for kind, mode, options in plain + _VARIANTS:
         name = " ".join([kind, mode, *(f"{key}={value}" for key, value in options.items())])
         yield from _seeds(
@@ -210,7 +210,14 @@ def _heif() -> Iterator[Seed]:
 
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+_ADAM7: tuple[tuple[int, int, int, int], ...] = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+)
 _ADAM7 += ((0, 1, 1, 2),)
 
 
@@ -227,7 +234,7 @@ def png(colour: int, depth: int, *, interlaced: bool = False) -> bytes:
     )
     lines = b"".join(_scanlines(part, depth) for part in passes if part.size)
     header = struct.pack(">IIBBBBB", 28, 28, depth, colour, 0, 0, interlaced)
-    palette = _chunk(b"PLTE", bytes(range(0, 12))) if colour == 3 else b""
+    palette = _chunk(b"PLTE", bytes(range(12))) if colour == 3 else b""
     chunks = [_chunk(b"IHDR", header), palette, _chunk(b"IDAT", zlib.compress(lines, 1))]
     return b"".join([b"\x89PNG\r\n\x1a\n", *chunks, _chunk(b"IEND", b"")])
 

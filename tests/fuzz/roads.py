@@ -63,7 +63,7 @@ def remember_pixels() -> None:
             found[key] = find(picture, *rest)
         return found[key]
 
-    normalize.normalize = remembering  # type: ignore[assignment]
+    normalize.normalize = remembering
 
 
 def outcome(error: MnistEdgeError) -> str:
