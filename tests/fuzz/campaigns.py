@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.fuzz.containers import CONTAINER_SUFFIXES, array_file, container_seeds
+from tests.fuzz.containers import CONTAINER_SUFFIXES, array_file, container_seeds, damaged
 from tests.fuzz.engine import Campaign
 from tests.fuzz.findings import Broken, Report
 from tests.fuzz.guards import Guard
@@ -129,19 +129,21 @@ class Containers(Campaign):
 
     def case(self, number: int) -> Case:
         chance = chance_of(self.name, self._seed, number)
+        if chance.random() < 0.1:
+            return damaged(number, chance)
         return mutated(self._seeds, number, chance, CONTAINER_SUFFIXES)
 
     def run(self, cases: Sequence[Case], work: Path, guard: Guard, report: Report) -> None:
         good = work / "good.png"
         good.write_bytes(GOOD.read_bytes())
-        paths = [work / f"{case.number:09}{case.suffix}" for case in cases]
-        for case, path in zip(cases, paths, strict=True):
+        paths = {work / f"{case.number:09}{case.suffix}": case for case in cases}
+        for path, case in paths.items():
             path.write_bytes(case.content)
         named = [name for path in paths for name in (path, good)]
         rows = predict_all(named, work / "rows.jsonl", **_container_extras(cases, work))
         _count(paths, good, rows, report)
         if noise := guard.noise():
-            raise Broken(f"noise on stderr: {noise}")
+            raise Broken(f"noise: {noise}")
 
 
 def _container_extras(cases: Sequence[Case], work: Path) -> dict[str, Any]:
@@ -155,10 +157,10 @@ def _extras_of(unit: int, work: Path) -> dict[str, Any]:
     return {"save_preprocessed": work / "seen"} if unit == 1 else {}
 
 
-def _count(paths: Sequence[Path], good: Path, rows: list[dict[str, Any]], report: Report) -> None:
+def _count(cases: dict[Path, Case], good: Path, rows: list[dict[str, Any]], report: Report) -> None:
     """Counts how each container ended; raises where a row is missing, or the good picture's is."""
     position = 0
-    for path in paths:
+    for path, case in cases.items():
         errors = pictures = 0
         while position < len(rows) and rows[position]["path"].startswith(str(path)):
             failed = rows[position]["probabilities"] is None
@@ -170,6 +172,8 @@ def _count(paths: Sequence[Path], good: Path, rows: list[dict[str, Any]], report
             raise Broken(f"good picture lost: after {path.name}")
         if rows[position]["digit"] != 7:
             raise Broken(f"good picture read wrong: after {path.name}")
+        if case.is_damaged and not errors:
+            raise Broken(f"damage passed over: {case.seed}")
         position += 1
         report.outcomes[
             "whole" if not errors else "some errors" if errors < pictures else "errors alone"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import random
 import struct
 import tarfile
 import zipfile
@@ -16,9 +17,9 @@ import numpy.typing as npt
 
 from mnist_edge.mnist import idx_header
 from tests.fuzz.pictures import digit, png
-from tests.fuzz.seeds import WRAPPERS, Seed
+from tests.fuzz.seeds import WRAPPERS, Case, Seed
 
-__all__ = ["CONTAINER_SUFFIXES", "array_file", "container_seeds"]
+__all__ = ["CONTAINER_SUFFIXES", "array_file", "container_seeds", "damaged"]
 
 CONTAINER_SUFFIXES = (
     *(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".npy"),
@@ -85,6 +86,33 @@ def _members() -> dict[str, bytes]:
     }
 
 
+def damaged(number: int, chance: random.Random) -> Case:
+    """A seed in which something is missing or wrong that its format lets a reader notice.
+
+    Cut short, a wrong checksum of gzip or xz, or a tar header in the middle overwritten.
+    """
+    seed = chance.choice([seed for seed in container_seeds() if seed.is_whole])
+    content = bytearray(seed.wrapped)
+    later = [
+        start
+        for start in range(512, len(seed.content) - 511, 512)
+        if seed.content[start + 257 : start + 262] == b"ustar"
+    ]
+    if seed.wrapper in ("gz", "xz") and chance.random() < 0.3:
+        content[-chance.randint(1, 8)] ^= 1 << chance.randrange(8)
+        how = "with a wrong checksum"
+    elif seed.suffix == ".tar" and later and chance.random() < 0.5:
+        start = chance.choice(later)
+        content[start : start + 100] = chance.randbytes(100)
+        how = f"with its header at {start} overwritten"
+    else:
+        # Zeros end a tar; that some of them are missing is no damage.
+        size = chance.randrange(len(content.rstrip(b"\0")))
+        del content[size:]
+        how = f"cut at {size}"
+    return Case(number, f"{seed.name} {how}", seed.suffix, bytes(content), is_damaged=True)
+
+
 # zip
 
 
@@ -97,7 +125,7 @@ def _zips() -> Iterator[Seed]:
         ("lzma", zipfile.ZIP_LZMA),
     ):
         content = _zip(plain, method)
-        yield Seed(f"zip {name}", ".zip", content)
+        yield Seed(f"zip {name}", ".zip", content, is_whole=True)
         yield Seed(f"zip {name} encrypted", ".zip", _flagged(content, 0x1))
         yield Seed(f"zip {name} piped", ".zip", _zip(plain, method, Unseekable()))
     stored = _zip(plain, zipfile.ZIP_STORED)
@@ -172,12 +200,13 @@ def _with_fields(content: bytes, local: int, central: int, change: Callable[[int
 
 
 def _tars() -> Iterator[Seed]:
-    for name, kind in _FORMATS.items():
+    for kind_name, kind in _FORMATS.items():
         for wrapper in (None, *WRAPPERS):
             for members in (dict(itertools.islice(_members().items(), 3)), _members()):
                 content = _tar(members, kind)
                 suffix = f".tar.{wrapper}" if wrapper is not None else ".tar"
-                yield Seed(f"tar {name} {wrapper} {len(members)}", suffix, content, wrapper)
+                name = f"tar {kind_name} {wrapper} {len(members)}"
+                yield Seed(name, suffix, content, wrapper, is_whole=len(members) == 3)
     yield Seed("tar of odd members", ".tar", _odd_tar())
     yield Seed("tar in a tar", ".tar", _tar({"in.tar": _odd_tar(), "a.png": png(0, 8)}))
     yield Seed("tar of nothing", ".tar", _tar({}))
@@ -268,7 +297,7 @@ def _arrays() -> Iterator[Seed]:
         yield Seed(f"npy {shape}", ".npy", array_file(_array("u1", shape)))
     for version in ((1, 0), (2, 0), (3, 0)):
         content = array_file(_array("u1", (2, 28, 28)), version)
-        yield Seed(f"npy {version}", ".npy", content)
+        yield Seed(f"npy {version}", ".npy", content, is_whole=True)
         yield Seed(f"npy {version} by Python 2", ".npy", content.replace(b"(2, ", b"(2L,"))
     yield Seed("npy by column", ".npy", array_file(np.asfortranarray(_array("u1", (28, 28)))))
     for text in (b"{" * 300, b"[" * 2000, b"{'descr': '|u1', 'shape': (1,)}", b"\0", b"-" * 3000):
@@ -289,6 +318,7 @@ def _array(dtype: str, shape: Sequence[int]) -> npt.NDArray[Any]:
 def _idx() -> Iterator[Seed]:
     for shape in ((1, 28, 28), (3, 28, 28), (0, 28, 28), (28, 28), (5,), (1, 2, 28, 28), (2, 1, 1)):
         content = idx_header(shape) + np.resize(digit(), shape).tobytes()
-        yield Seed(f"IDX {shape}", "-idx3-ubyte", content)
-        yield Seed(f"IDX.gz {shape}", "-idx3-ubyte.gz", content, "gz")
+        is_whole = len(shape) == 3 and shape[1:] == (28, 28)
+        yield Seed(f"IDX {shape}", "-idx3-ubyte", content, is_whole=is_whole)
+        yield Seed(f"IDX.gz {shape}", "-idx3-ubyte.gz", content, "gz", is_whole=is_whole)
     yield Seed("IDX of floats", "-idx3-ubyte", b"\0\0\x0d\x03" + bytes(40))

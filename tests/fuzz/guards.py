@@ -23,7 +23,7 @@ _ADDRESS_SPACE = 3 << 30
 
 
 class Guard:
-    """Set up once in a child process, which it changes for good: limits, stderr, an audit hook.
+    """Set up once in a child process, which it changes for good: limits, streams, an audit hook.
 
     Args:
         work: the one folder in which files may be written.
@@ -36,9 +36,10 @@ class Guard:
         resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, resource.RLIM_INFINITY))
         sys.dont_write_bytecode = True
         tempfile.tempdir = self._work
-        # Native libraries write on the descriptor, whatever Python's sys.stderr is.
-        self._errors = os.open(work / "stderr", os.O_CREAT | os.O_RDWR | os.O_APPEND)
-        os.dup2(self._errors, 2)
+        # Native libraries write on the descriptors, whatever Python's sys.stderr is.
+        self._noise = os.open(work / "noise", os.O_CREAT | os.O_RDWR | os.O_APPEND)
+        for stream in (1, 2):
+            os.dup2(self._noise, stream)
         # So that only this file stands between a PostScript file and a program.
         program = work / "bin" / "gs"
         program.parent.mkdir(exist_ok=True)
@@ -66,13 +67,14 @@ class Guard:
         return events
 
     def noise(self) -> str:
-        """What was written on stderr since the last call."""
-        size = os.fstat(self._errors).st_size
+        """What was written on stdout and stderr since the last call."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        size = os.fstat(self._noise).st_size
         if size == 0:
             return ""
-        sys.stderr.flush()
-        text = os.pread(self._errors, min(size, 2000), 0)
-        os.ftruncate(self._errors, 0)
+        text = os.pread(self._noise, min(size, 2000), 0)
+        os.ftruncate(self._noise, 0)
         return text.decode(errors="replace")
 
     @staticmethod

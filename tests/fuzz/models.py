@@ -183,8 +183,9 @@ def _set_attribute(model: ModelProto, chance: random.Random) -> None:
 
 def _before_the_end(model: ModelProto, chance: random.Random) -> None:
     """One more operator before the probabilities come out: nonsense, or another shape."""
-    last = next(node for node in model.graph.node if "probabilities" in node.output)
-    last.output[0] = "before"
+    for node in model.graph.node:
+        if "probabilities" in node.output:
+            node.output[0] = "before"
     value = numpy_helper.from_array(np.array(chance.choice(_VALUES), np.float32), "value")
     model.graph.initializer.append(value)
     operator = chance.choice(("Mul", "Add", "Log", "Neg", "Transpose", "Softmax", "Pow", "Shrink"))

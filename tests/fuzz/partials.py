@@ -76,7 +76,7 @@ class Partials(Campaign):
             with contextlib.chdir(folder):
                 _resume(case, start, name, report)
             if noise := guard.noise():
-                report.problem("noise on stderr", noise, case.number)
+                report.problem("noise", noise, case.number)
 
     def _make(self, number: int) -> tuple[_Interrupted, str, Case]:
         """What was interrupted, the file of it that is mutated, and the case."""

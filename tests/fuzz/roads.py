@@ -96,7 +96,7 @@ def try_one(
     for event in guard.forbidden():
         report.problem(f"forbidden: {event.split()[0]}", event, number)
     if noise := guard.noise():
-        report.problem("noise on stderr", noise, number)
+        report.problem("noise", noise, number)
     return answer
 
 

@@ -31,12 +31,14 @@ class Seed:
         suffix: of its name, by which the program knows archives and arrays.
         content: before it is compressed.
         wrapper: key of `WRAPPERS`; None = it is not compressed.
+        is_whole: all pictures in it are good, and its format says where it ends.
     """
 
     name: str
     suffix: str
     content: bytes
     wrapper: str | None = None
+    is_whole: bool = False
 
     @property
     def wrapped(self) -> bytes:
@@ -53,12 +55,14 @@ class Case:
         seed: name of the seed that it comes from.
         suffix: of the file.
         content: the file's bytes.
+        is_damaged: in a way that must give an error.
     """
 
     number: int
     seed: str
     suffix: str
     content: bytes
+    is_damaged: bool = False
 
 
 def chance_of(campaign: str, seed: int, number: int) -> random.Random:
