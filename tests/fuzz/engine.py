@@ -114,7 +114,7 @@ class Engine:
         self._workers = workers
         self._started = 0
 
-    def run(self, units: Iterator[Unit], on_report: Callable[[Unit, Report], None]) -> None:
+    def run(self, units: Iterator[Unit], on_report: Callable[[Report], None]) -> None:
         """Runs all units; a report comes for each, or for its parts, in no certain order."""
         gc.collect()
         gc.freeze()
@@ -137,6 +137,12 @@ class Engine:
                 child.process.join()
             shutil.rmtree(self._work, ignore_errors=True)
             gc.unfreeze()
+
+    @property
+    def unfinished(self) -> list[int]:
+        """Numbers of the first cases of units that were begun and not finished."""
+        working = [child.unit for child in self._children if child.unit is not None]
+        return [unit.start for unit in (*working, *self._again)]
 
     def _start(self) -> _Child:
         ours, theirs = self._context.Pipe()
@@ -189,7 +195,7 @@ class Engine:
             or _worked(child.process.pid) > self._limits.seconds
         )
 
-    def _receive(self, child: _Child, on_report: Callable[[Unit, Report], None]) -> None:
+    def _receive(self, child: _Child, on_report: Callable[[Report], None]) -> None:
         unit, child.unit = child.unit, None
         assert unit is not None
         if child.connection.poll():
@@ -204,7 +210,7 @@ class Engine:
             child.process.join()
         assert isinstance(report, Report)
         if all(problem.number is not None for problem in report.problems):
-            on_report(unit, report)
+            on_report(report)
         elif unit.stop - unit.start > 1:
             self._again.extendleft(reversed(unit.halves()))
         elif not unit.fresh:
@@ -213,7 +219,7 @@ class Engine:
         else:
             problems = [replace(problem, number=unit.start) for problem in report.problems]
             outcomes = report.outcomes or Counter({"failed": 1})
-            on_report(unit, replace(report, problems=problems, outcomes=outcomes))
+            on_report(replace(report, problems=problems, outcomes=outcomes))
 
 
 def _memory_disk() -> str | None:

@@ -86,6 +86,11 @@ class Findings:
         """How many were tried."""
         return self.outcomes.total()
 
+    @property
+    def count(self) -> int:
+        """How many findings there are."""
+        return sum(map(len, self.numbers.values()))
+
     def add(self, report: Report) -> None:
         """Adds the outcomes of a report; its problems are added one by one."""
         self.outcomes += report.outcomes
@@ -118,7 +123,7 @@ class Findings:
         lines = [f"{self._campaign}: {self.cases} cases, {self.peak >> 20} MiB at most"]
         lines += _rows((count, outcome, "") for outcome, count in self.outcomes.most_common())
         found = sorted(self.numbers.items(), key=lambda item: -len(item[1]))
-        lines.append(f"findings: {sum(len(numbers) for _, numbers in found)}")
+        lines.append(f"findings: {self.count}")
         lines += _rows(
             (len(numbers), kind, f"  --reproduce {min(numbers)}") for kind, numbers in found
         )

@@ -7,6 +7,7 @@ undisturbed run writes. JSON and tables must be whole or not there. Nothing may 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -58,7 +59,7 @@ class Kills:
         self._seconds = 0.0
         for kind in sorted(set(_FORMATS)):
             started = time.monotonic()
-            self._start(kind, 1).wait()
+            self._end(self._start(kind, 1))
             self._seconds = time.monotonic() - started
             self._whole[kind] = self._output(kind).read_bytes()
             self._clear()
@@ -98,19 +99,15 @@ class Kills:
             self._problem(kind, f"exit code {process.returncode} when resumed: {errors[-200:]}")
 
     def _await_moment(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
-        """Waits for a random moment: once rows may be written, or, for a hard kill, any."""
-        anywhere = number == signal.SIGKILL and self.chance.random() < 0.3
+        """Waits for a random moment: any for a hard kill, else once the program has begun."""
         begun = time.monotonic()
-        out = self.folder / "out"
-        while not anywhere and process.poll() is None and not any(out.iterdir()):
-            if time.monotonic() - begun > _LONGEST:
-                break
-            time.sleep(0.002)
-        with_luck = self.chance.random() ** 1.5 * self._seconds * 0.8
-        try:
-            process.wait(with_luck)
-        except subprocess.TimeoutExpired:
-            return
+        if number != signal.SIGKILL or self.chance.random() < 0.7:
+            while process.poll() is None and not _handles_signals(process.pid):
+                if time.monotonic() - begun > _LONGEST:
+                    return
+                time.sleep(0.002)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.chance.random() * self._seconds)
 
     def _start(self, kind: str, workers: int) -> subprocess.Popen[str]:
         output = self._output(kind)
@@ -155,6 +152,15 @@ class Kills:
 
     def _clear(self) -> None:
         shutil.rmtree(self.folder / "out", ignore_errors=True)
+
+
+def _handles_signals(process: int) -> bool:
+    """Whether a Python program has come to the line that says what SIGTERM does."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        caught = next(line.split()[1] for line in lines if line.startswith("SigCgt:"))
+        return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
+    return False
 
 
 def _environment() -> dict[str, str]:
