@@ -201,9 +201,12 @@ class Engine:
         if child.connection.poll():
             try:
                 report = child.connection.recv()
-            except EOFError:
+            except (EOFError, OSError):
                 child.process.join()
                 report = _death(child.process.exitcode or 0)
+            else:
+                if report.peak > self._limits.memory:
+                    child.process.join()  # it ends by itself
         else:
             report = Report(problems=[Problem("hang", f"no answer in {self._limits.seconds} s")])
             child.process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import sys
@@ -35,6 +36,7 @@ class Guard:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, resource.RLIM_INFINITY))
         sys.dont_write_bytecode = True
+        faulthandler.disable()  # a process that dies is reported by its parent
         tempfile.tempdir = self._work
         # Native libraries write on the descriptors, whatever Python's sys.stderr is.
         self._noise = os.open(work / "noise", os.O_CREAT | os.O_RDWR | os.O_APPEND)

@@ -23,6 +23,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "infer"), str(_ROOT / "trainer")]
 
 from tests.fuzz.arrays import Arrays  # noqa: E402
+from tests.fuzz.bombs import Bombs  # noqa: E402
 from tests.fuzz.campaigns import Containers, Pictures  # noqa: E402
 from tests.fuzz.engine import Campaign, Engine, Unit  # noqa: E402
 from tests.fuzz.findings import Findings, Report  # noqa: E402
@@ -30,15 +31,16 @@ from tests.fuzz.models import Models  # noqa: E402
 from tests.fuzz.partials import Partials  # noqa: E402
 from tests.fuzz.roads import classifier, remember_pixels  # noqa: E402
 
-_CAMPAIGNS: dict[str, type[Pictures | Containers | Arrays | Models | Partials]] = {
-    kind.name: kind for kind in (Pictures, Containers, Arrays, Models, Partials)
+_Kind = type[Pictures | Containers | Arrays | Models | Partials | Bombs]
+_CAMPAIGNS: dict[str, _Kind] = {
+    kind.name: kind for kind in (Pictures, Containers, Arrays, Models, Partials, Bombs)
 }
 
 
 def main() -> int:
-    """Reads the command line, and runs one campaign or all."""
+    """Reads the command line, and runs the campaigns."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("campaign", choices=[*_CAMPAIGNS, "all"])
+    parser.add_argument("campaigns", nargs="+", choices=[*_CAMPAIGNS, "all"])
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, help="end after so long (each campaign)")
     parser.add_argument("--workers", type=int, default=1)
@@ -51,13 +53,13 @@ def main() -> int:
         options.start, options.cases = options.reproduce, 1
     remember_pixels()
     classifier()
-    names = [*_CAMPAIGNS] if options.campaign == "all" else [options.campaign]
+    names = [*_CAMPAIGNS] if "all" in options.campaigns else options.campaigns
     found = [_fuzz(_CAMPAIGNS[name](options.seed), options) for name in names]
     return int(any(found))
 
 
 def _fuzz(campaign: Campaign, options: argparse.Namespace) -> bool:
-    """Runs a campaign and prints what comes of it; whether there are findings."""
+    """Runs a campaign, and prints what comes of it; whether there are findings."""
     findings = Findings(campaign.name, options.seed, options.findings)
     units = _Units(campaign.at_once, options)
     started = last = time.monotonic()
