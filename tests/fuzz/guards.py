@@ -38,10 +38,11 @@ class Guard:
         sys.dont_write_bytecode = True
         faulthandler.disable()  # a process that dies is reported by its parent
         tempfile.tempdir = self._work
-        # Native libraries write on the descriptors, whatever Python's sys.stderr is.
+        # What native libraries print on descriptor 2 the program sends nowhere, and so is done here.
         self._noise = os.open(work / "noise", os.O_CREAT | os.O_RDWR | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(self._noise, stream)
+        os.dup2(self._noise, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        sys.stderr = open(self._noise, "w", closefd=False)  # noqa: SIM115 - until the end
         # So that only this file stands between a PostScript file and a program.
         program = work / "bin" / "gs"
         program.parent.mkdir(exist_ok=True)
@@ -69,7 +70,7 @@ class Guard:
         return events
 
     def noise(self) -> str:
-        """What was written on stdout and stderr since the last call."""
+        """What was written on stdout or Python's stderr since the last call."""
         sys.stdout.flush()
         sys.stderr.flush()
         size = os.fstat(self._noise).st_size

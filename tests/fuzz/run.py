@@ -2,9 +2,10 @@
 
 The cases of a campaign are numbered, and a number makes the same case again, on a machine with the
 same versions of Pillow and NumPy: `--reproduce N` tries one alone, `--start N` goes on with it.
-A case has to end in a prediction or in a typed error, within 5 seconds and 400 MiB, and nothing but
-the program may write on the terminal. Anything else is a finding: its file is kept, it is counted
-in the table at the end, and the exit code is 1.
+A case has to end in a prediction or in a typed error, within 5 seconds and 400 MiB, without a word
+on stdout or Python's stderr, without another program, and without a file outside its folder.
+Anything else is a finding: its file is kept, it is counted in the table at the end, and the exit
+code is 1.
 """
 
 from __future__ import annotations

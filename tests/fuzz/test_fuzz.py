@@ -63,7 +63,7 @@ class Planted(Campaign):
             with contextlib.suppress(FileNotFoundError):
                 subprocess.run([str(work / "missing")], check=False)
         elif number == self.printed:
-            os.write(2, b"a line of a library's own\n")
+            print("a line of a library's own")
         elif number == self.wrote:
             with contextlib.suppress(OSError):
                 Path("/dev/outside").open("w").close()
