@@ -38,11 +38,12 @@ class Guard:
         sys.dont_write_bytecode = True
         faulthandler.disable()  # a process that dies is reported by its parent
         tempfile.tempdir = self._work
-        # What native libraries print on descriptor 2 the program sends nowhere, and so is done here.
+        # What native libraries print on descriptor 2 goes nowhere in the program either.
         self._noise = os.open(work / "noise", os.O_CREAT | os.O_RDWR | os.O_APPEND)
         os.dup2(self._noise, 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        sys.stderr = open(self._noise, "w", closefd=False)  # noqa: SIM115 - until the end
+        for name in ("stdout", "stderr"):
+            setattr(sys, name, open(self._noise, "w", closefd=False))
         # So that only this file stands between a PostScript file and a program.
         program = work / "bin" / "gs"
         program.parent.mkdir(exist_ok=True)
