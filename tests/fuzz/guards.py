@@ -43,7 +43,7 @@ class Guard:
         os.dup2(self._noise, 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         for name in ("stdout", "stderr"):
-            setattr(sys, name, open(self._noise, "w", closefd=False))
+            setattr(sys, name, os.fdopen(self._noise, "w", closefd=False))
         # So that only this file stands between a PostScript file and a program.
         program = work / "bin" / "gs"
         program.parent.mkdir(exist_ok=True)
