@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import os
@@ -51,12 +52,15 @@ class Dataset:
     Attributes:
         name: the published dataset's; for an image folder, ``folder`` and its name.
         labels: names of the classes, in the order of their numbers; two or more, without commas.
-        training: before a validation split is held out (`split_training`).
+        training: before a validation split is held out (`split_training`), which includes the
+            pictures that the user gave for validation.
         sha256: of the training images as an uncompressed IDX file, which for the published
             datasets, EMNIST's transposed one apart, is the checksum of the very file.
         preprocessing: what makes a model's input of a picture.
         credit: its author and licence; empty = the user's own pictures.
         load_test: reads `test`.
+        splits: names of the folders that the user split the pictures into; empty = none.
+        files: that it is read from.
     """
 
     name: str
@@ -66,6 +70,8 @@ class Dataset:
     preprocessing: Preprocessing
     credit: str
     load_test: Callable[[], Digits]
+    splits: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @cached_property
     def test(self) -> Digits:
@@ -132,6 +138,7 @@ def load_dataset(
         published.preprocessing,
         published.credit,
         lambda: Digits.of(*load(published, directory, "test")),
+        files=(*find(published, directory, "train"), *find(published, directory, "test")),
     )
 
 
@@ -141,10 +148,12 @@ def validation_size(dataset: Dataset, requested: int | None) -> int:
     Args:
         dataset: to hold them out of.
         requested: by the user; None = 5,000, and of less than 50,000 images a tenth, but as many
-            as there are classes.
+            as there are classes. A validation split that the user gave is taken whole.
     """
     if requested is not None:
         return requested
+    if dataset.training.given_validation:
+        return dataset.training.given_validation
     share = len(dataset.training) // _VALIDATION_SHARE
     return min(_VALIDATION_SIZE, max(len(dataset.labels), share))
 
@@ -165,9 +174,11 @@ def _has_files(directory: Path, published: PublishedDataset) -> bool:
 
 def _load_pictures(directory: Path, on_skip: Callable[[str], None]) -> Dataset:
     folder = load_image_folder(directory, on_skip)
-    in_test = torch.from_numpy(folder.in_test)
     pictures = Digits.of(folder.images, folder.classes)
-    training = pictures[~in_test]
+    in_test = torch.from_numpy(folder.in_test)
+    in_validation = torch.from_numpy(folder.in_validation)
+    training = Digits.join([pictures[~in_test & ~in_validation], pictures[in_validation]])
+    training = dataclasses.replace(training, given_validation=int(in_validation.sum()))
     return Dataset(
         f"folder {directory.resolve().name}",
         folder.labels,
@@ -176,6 +187,8 @@ def _load_pictures(directory: Path, on_skip: Callable[[str], None]) -> Dataset:
         Preprocessing.DIGIT,
         "",
         lambda: pictures[in_test],
+        folder.splits,
+        folder.files,
     )
 
 
