@@ -92,6 +92,13 @@ class TrainOptions:
         shown_default="0.0",
         panel=_RECIPE_PANEL,
     )
+    class_weights: str | None = option(
+        None,
+        "none, or balanced: each class weighs the same, however many pictures it has.",
+        metavar="NAME",
+        shown_default="none",
+        panel=_RECIPE_PANEL,
+    )
     augment: bool | None = option(
         None,
         "Distort the training images at random.",

@@ -167,6 +167,7 @@ def recipe_for(
     source = {
         "dataset": dataset.name if dataset.is_published else IMAGE_FOLDER,
         "data": "" if data is None else _text(data.absolute()),
+        "splits": ", ".join(dataset.splits),
     }
     return TrainConfig(**{**defaults, **fields, **source})
 

@@ -1,0 +1,109 @@
+"""Files that are read and written beside the user's own: small texts, and what was left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from mnist_edge.errors import UsageError
+
+__all__ = ["open_regular", "read_text", "refuse_if_input", "remove_left_behind"]
+
+_MOST_BYTES = 64 * 2**20
+"""Of a text file; an evaluation, which has every mistake, may have a tenth of it."""
+
+_LEFT_BEHIND = re.compile(r".+\.(\d+)\.partial")
+
+
+def open_regular(path: Path) -> int:
+    """Opens a file to read, and nothing else: a pipe might never have a byte, a device no end.
+
+    Returns:
+        its descriptor.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(None, "not a file")
+    return descriptor
+
+
+def read_text(path: Path, most_bytes: int = _MOST_BYTES) -> str:
+    """Reads a file of UTF-8, and of so many bytes at most.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+        ValueError: it is not text, or far too large.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"too large (more than {most_bytes:,} bytes)")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError("not text") from error
+
+
+def refuse_if_input(target: Path, inputs: Iterable[str | os.PathLike[str]], option: str) -> None:
+    """Refuses to write over a file that is read: by its own name, through a link, a hard link.
+
+    Args:
+        target: file to be written; where there is none yet, `inputs` is not looked at.
+        inputs: files that are read; those that do not exist do no harm.
+        option: that named `target`, for the message.
+
+    Raises:
+        UsageError: `target` is one of the inputs.
+    """
+    written = _file_id(target)
+    if written is None:
+        return
+    for path in inputs:
+        if _file_id(path) == written:
+            raise UsageError(
+                f"{option} {target}: would overwrite {os.fspath(path)}, which is an input; choose "
+                "another file"
+            )
+
+
+def _file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Removes the ``NAME.PID.partial`` files in a folder whose programs were killed."""
+    if sys.platform == "win32":  # there is no asking whether a process lives without ending it
+        return
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _LEFT_BEHIND.fullmatch(entry.name)
+            if match and entry.is_file(follow_symlinks=False) and not _lives(int(match[1])):
+                os.unlink(entry.path)
+
+
+def _lives(process: int) -> bool:
+    """Whether a process is there; this one has written nothing yet."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
