@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from mnist_edge.errors import DatasetError, UsageError
+from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.mnist import idx_header
 from mnist_edge.types import Preprocessing
 from mnist_edge_trainer.data.facts import DataFacts
@@ -26,6 +27,7 @@ __all__ = [
     "DEFAULT_DATASET",
     "IMAGE_FOLDER",
     "Dataset",
+    "dataset_files",
     "load_dataset",
     "validation_size",
 ]
@@ -60,7 +62,6 @@ class Dataset:
         credit: its author and licence; empty = the user's own pictures.
         load_test: reads `test`.
         splits: names of the folders that the user split the pictures into; empty = none.
-        files: that it is read from.
     """
 
     name: str
@@ -71,7 +72,6 @@ class Dataset:
     credit: str
     load_test: Callable[[], Digits]
     splits: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
 
     @cached_property
     def test(self) -> Digits:
@@ -138,8 +138,23 @@ def load_dataset(
         published.preprocessing,
         published.credit,
         lambda: Digits.of(*load(published, directory, "test")),
-        files=(*find(published, directory, "train"), *find(published, directory, "test")),
     )
+
+
+def dataset_files(name: str, data: Path | None) -> Iterator[Path]:
+    """The files that `load_dataset` reads a dataset from, by their names alone.
+
+    Args:
+        name: as in `load_dataset`; what that refuses has no files.
+        data: as in `load_dataset`.
+    """
+    published = PUBLISHED.get(name)
+    if published is not None:
+        directory = home(published) if data is None else data
+        yield from find(published, directory, "train")
+        yield from find(published, directory, "test")
+    if data is not None:
+        yield from map(Path, FolderWalk(recursive=True).pictures_in(str(data)))
 
 
 def validation_size(dataset: Dataset, requested: int | None) -> int:
@@ -188,7 +203,6 @@ def _load_pictures(directory: Path, on_skip: Callable[[str], None]) -> Dataset:
         "",
         lambda: pictures[in_test],
         folder.splits,
-        folder.files,
     )
 
 

@@ -8,7 +8,6 @@ Every worker process imports this module: it must not import torch, which takes 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sys
@@ -23,7 +22,6 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
-from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import DatasetError, ImageError, one_line
 from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.preprocess.preprocessor import preprocess_one
@@ -35,6 +33,7 @@ from mnist_edge_trainer.data.folder_layout import (
     class_roots,
     folders_in,
 )
+from mnist_edge_trainer.workers import map_in_workers
 
 __all__ = ["MIN_PER_CLASS", "ImageFolder", "has_pictures", "load_image_folder"]
 
@@ -62,7 +61,6 @@ class ImageFolder:
         in_test: bool ``[N]``: for testing.
         in_validation: bool ``[N]``: for validation, as the user gave it; none = no such folder.
         splits: names of the folders that the user split the pictures into; empty = none.
-        files: every picture that was read, those that were skipped included.
     """
 
     labels: tuple[str, ...]
@@ -71,7 +69,6 @@ class ImageFolder:
     in_test: npt.NDArray[np.bool_]
     in_validation: npt.NDArray[np.bool_]
     splits: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
 
 
 class _File(NamedTuple):
@@ -142,7 +139,6 @@ def load_image_folder(directory: Path, on_skip: OnSkip) -> ImageFolder:
         in_test=splits == "test" if {"all", "test"} & set(roots) else in_validation,
         in_validation=in_validation,
         splits=() if "all" in roots else tuple(sorted(root.name for root in roots.values())),
-        files=tuple(Path(file.path) for file in files),
     )
 
 
@@ -181,18 +177,16 @@ def _preprocessed(files: Sequence[_File]) -> list[_Outcome]:
         [file.path for file in files[start : start + _BATCH]]
         for start in range(0, len(files), _BATCH)
     ]
-    with contextlib.ExitStack() as stack:
-        results = track(
-            map(_preprocess_batch, batches)
-            if len(files) <= _FEW
-            else stack.enter_context(WorkerPool(_preprocess_batch)).map(batches),
-            "read pictures",
-            total=len(batches),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        return [outcome for batch in results for outcome in batch]
+    spread = map if len(files) <= _FEW else map_in_workers
+    results = track(
+        spread(_preprocess_batch, batches),
+        "read pictures",
+        total=len(batches),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    return [outcome for batch in results for outcome in batch]
 
 
 def _preprocess_batch(paths: Sequence[str]) -> list[_Outcome]:

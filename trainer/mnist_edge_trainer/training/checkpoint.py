@@ -191,6 +191,11 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a training writes, but for the plot."""
+        return (self.best, self.last, self.config, self.recipe, self.history)
+
+    @property
     def curves(self) -> Path:
         """Plot of the history."""
         return self.path / "curves.png"
