@@ -55,6 +55,7 @@ _POSITIVE = (
 )
 _NOT_NEGATIVE = ("weight_decay", "photos", *_DISTORTIONS)
 _FRACTIONS = ("warmup", "momentum", "ema_decay", "label_smoothing")
+_TEXTS = ("arch", "dataset", "data", "init_from", "teacher", "splits")
 _CHOICES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
@@ -63,6 +64,9 @@ _CHOICES = {
 }
 _MOST = 1_000_000
 """Of any number but the seed: beyond it, sums overflow or memory ends."""
+
+_LONGEST_TEXT = 4_096
+"""Characters of a path on Linux."""
 
 _LARGEST_RECIPE = 2**20
 """Bytes."""
@@ -152,6 +156,16 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        for name in _TEXTS:
+            text = getattr(self, name)
+            if "\0" in text or len(text) > _LONGEST_TEXT:
+                self._refuse(name, f"must be a text of at most {_LONGEST_TEXT:,} letters")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                self._refuse(name, f"unknown; choose one of {', '.join(known)}")
+
+    def _check_numbers(self) -> None:
         for name in (*_POSITIVE, *_NOT_NEGATIVE):
             value = getattr(self, name)
             if name in _POSITIVE and not (math.isfinite(value) and value > 0):
@@ -163,9 +177,6 @@ class TrainConfig:
         for name in _FRACTIONS:
             if not 0 <= getattr(self, name) < 1:
                 self._refuse(name, "must be at least zero and less than one")
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                self._refuse(name, f"unknown; choose one of {', '.join(known)}")
         if not 0 <= self.teacher_weight <= 1:
             self._refuse("teacher_weight", "must lie between 0 and 1")
         if not 0 <= self.seed < 2**32:
