@@ -7,6 +7,7 @@ of A4.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import statistics
@@ -95,6 +96,7 @@ def _render(folder: Path, parameters: int | None) -> str:
     )
 
 
+@functools.cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_edge_trainer.reporting"),

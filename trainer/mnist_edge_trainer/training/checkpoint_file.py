@@ -42,11 +42,16 @@ def read_values(path: Path, record: type) -> dict[str, Any]:
         Exception: it is not such a file. Arbitrary bytes fail in arbitrary ways on their way
             through zip and pickle; a ValueError has a reason of ours.
     """
-    with os.fdopen(open_regular(path), "rb") as file:
+    # torch warns of strange values; those that matter are refused.
+    with os.fdopen(open_regular(path), "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         _check_archive(file)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            values = torch.load(file, map_location="cpu", weights_only=True)
+        values = torch.load(file, map_location="cpu", weights_only=True)
+        return _checked(values, record)
+
+
+def _checked(values: Any, record: type) -> dict[str, Any]:
+    """The values of a `Checkpoint`; raises an arbitrary exception where they are none."""
     if not isinstance(values, dict):
         raise ValueError("no table of values")
     _check_tensors(values)

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import math
 import time
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -305,11 +306,13 @@ class _Trainer:
         if state is None:
             raise TrainingError("the run's last.pt holds no trainer state; start a new run")
         try:
-            self._network.load_state_dict(state["network"])
-            self._average.load_state_dict(state["average"])
-            restore_optimizer(self._optimizer, state["optimizer"])
-            finished = self._steps * len(state["history"])
-            restore_schedule(self._schedule, state["scheduler"], finished)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of values that are refused below
+                self._network.load_state_dict(state["network"])
+                self._average.load_state_dict(state["average"])
+                restore_optimizer(self._optimizer, state["optimizer"])
+                finished = self._steps * len(state["history"])
+                restore_schedule(self._schedule, state["scheduler"], finished)
         except Exception as error:
             # Any value of the file may be of any kind, and fails in torch in a way of its own.
             raise TrainingError(
