@@ -20,8 +20,6 @@ Each message is one line: what was wrong, with which file, and what to do about 
 
 from __future__ import annotations
 
-import re
-
 __all__ = [
     "DatasetError",
     "ExportError",
@@ -37,10 +35,36 @@ __all__ = [
     "UsageError",
 ]
 
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories: control, format, surrogate, separator of lines, of paragraphs."""
+
 
 def one_line(message: str) -> str:
-    """Escapes characters that would end a line or steer a terminal: a file name may hold them."""
-    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", message)
+    """Escapes characters that would end a line, steer a terminal, or hide what stands there.
+
+    File names, labels and metadata may hold them: control characters (C0, C1), marks that change
+    the direction of text, other invisible ones, and bytes that are not text. The two joiners stay:
+    words of some languages, and emoji, are written with them.
+    """
+    if message.isprintable():
+        return message
+    return "".join(map(_visible, message))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    from unicodedata import category
+
+    if category(character) not in _INVISIBLE:
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that is not text
+        code -= 0xDC00
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class MnistEdgeError(Exception):

@@ -64,7 +64,7 @@ class TestOutput:
         picture = tmp_path / "7.png"
         shutil.copy(SAMPLES / "7-pen.png", picture)
         done = cli("predict", picture, "--output", picture)
-        assert "is one of the images" in one_line_error(done, 2)
+        assert "would overwrite" in one_line_error(done, 2)
         assert picture.read_bytes() == (SAMPLES / "7-pen.png").read_bytes()
 
     def test_file_that_cannot_be_written_is_named(self, cli: Cli, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ and where that takes a while, the others in worker processes.
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 import time
 from collections import deque
@@ -16,22 +15,26 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from mnist_edge.batch.batching import AdaptiveBatchSize, BatchResult, PackedBatch, PredictJob, pack
+from mnist_edge.batch.overwriting import InputGuard
 from mnist_edge.batch.worker_pool import WorkerPool, available_cores
 from mnist_edge.classifier import DigitClassifier
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs import prefetch
 from mnist_edge.inputs.sources import Item, count, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk
-from mnist_edge.outputs.formats import Formatter, parse_format
-from mnist_edge.outputs.resumable import completed_rows, open_output
+from mnist_edge.outputs.formats import Format, Formatter, parse_format
+from mnist_edge.outputs.resumable import Settings, completed_rows, is_complete, open_output
 from mnist_edge.outputs.summary import Summary
+from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION
 from mnist_edge.types import Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mnist_edge.batch.predict_options import PredictOptions
+    from mnist_edge.outputs.completed_rows import CompletedRow
     from mnist_edge.outputs.preview import Previews
+    from mnist_edge.outputs.sort_by_class import Sorter
 
 __all__ = ["predict"]
 
@@ -55,56 +58,89 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
         MnistEdgeError: the command cannot be carried out.
     """
     kind, walk = parse_format(options.format), FolderWalk(options.recursive)
-    batches = _sources(options, walk)
+    if options.resume and options.output is not None and is_complete(options.output):
+        return _completed(options, options.output, log)
+    guard = InputGuard(options)
+    batches = _sources(options, walk, guard)
     # A command line that names no picture fails before anything is loaded, or written.
     batches = itertools.chain([next(batches)], batches)
     prefetch.finish()
-    classifier = DigitClassifier(
-        options.model, threads=options.threads, min_confidence=options.min_confidence
-    )
-    formatter = Formatter(kind, options.top_k, classifier.model.labels)
+    classifier = _classifier(options)
+    formatter = _formatter(options, kind, classifier)
     summary = Summary(classifier.model.labels)
-    previews = None
-    if options.has_previews:
-        previews, batches = _previews(options, batches, classifier.model.preprocessing)
+    previews = _previews(options, guard, classifier.model.preprocessing)
     job = PredictJob(options, formatter, classifier, previews)
+    sort = _sorter(options, formatter.labels, log)
+    settings = _settings(options, classifier)
     with (
-        open_output(options.output, formatter, resume=options.resume) as output,
+        open_output(options.output, formatter, settings=settings, resume=options.resume) as output,
         _progress(options) as advance,
     ):
-        if options.resume:
-            batches = _skip_completed(options, formatter, batches, summary)
+        batches = _skip_completed(options, output.completed, batches, summary, sort)
         for batch, result in _results(batches, job, options.workers or available_cores()):
             output.write(result.text)
             summary.add(result.digits, result.confidences)
             for error in filter(None, result.errors):
                 log(error)
-            if options.sort_into is not None:
-                _sort(options, batch, result.digits, formatter.labels)
+            if sort is not None:
+                sort(batch, result.digits)
             advance(len(batch), summary.errors)
     summary.skipped = walk.skipped
+    summary.unsorted = 0 if sort is None else sort.failed
     return summary
 
 
-def _sources(options: PredictOptions, walk: FolderWalk) -> Batches:
-    """The pictures that the options name; raises UsageError where one would be overwritten."""
+def _sources(options: PredictOptions, walk: FolderWalk, guard: InputGuard) -> Batches:
+    """The pictures that the options name."""
     batches: Batches = iter(())
     if options.paths:
         batches = read_batches([options.paths], walk)
     if options.files_from is not None:
         names = names_in_list(options.files_from, b"\0" if options.null else b"\n")
-        batches = itertools.chain(batches, read_batches(names, walk, globs=False))
-    return batches if options.output is None else _other_than(options.output, batches)
+        listed = read_batches(guard.checked(names), walk, globs=False)
+        batches = itertools.chain(batches, listed)
+    return batches
 
 
-def _other_than(output: Path, batches: Batches) -> Batches:
-    name, written = output.name, os.path.realpath(output)
-    for batch in batches:
-        for item in batch:
-            # Most names differ in their last part, which needs no access to the disk.
-            if item.name.endswith(name) and os.path.realpath(item.name) == written:
-                raise UsageError(f"--output {output}: is one of the images; choose another file")
-        yield batch
+def _classifier(options: PredictOptions) -> DigitClassifier:
+    return DigitClassifier(
+        options.model, threads=options.threads, min_confidence=options.min_confidence
+    )
+
+
+def _formatter(options: PredictOptions, kind: Format, classifier: DigitClassifier) -> Formatter:
+    path = options.output
+    # A device is a terminal, or takes anything.
+    for_terminal = sys.stdout.isatty() if path is None else path.is_char_device()
+    return Formatter(kind, options.top_k, classifier.model.labels, for_terminal)
+
+
+def _settings(options: PredictOptions, classifier: DigitClassifier) -> Settings:
+    """What the rows depend on: those of a resumed run must be of the same."""
+    return {
+        "--format": options.format,
+        "--model": classifier.model.sha256,
+        "--min-confidence": classifier.min_confidence,
+        "--top-k": options.top_k,
+        "preprocessing": PREPROCESSING_REVISION,
+    }
+
+
+def _completed(options: PredictOptions, path: Path, log: Callable[[str], None]) -> Summary:
+    """Counts the rows of an output that is complete."""
+    prefetch.finish()
+    classifier = _classifier(options)
+    formatter = _formatter(options, parse_format(options.format), classifier)
+    summary = Summary(classifier.model.labels)
+    end = len(formatter.header)
+    for row in completed_rows(path, formatter, _settings(options, classifier)):
+        summary.add([row.digit], [row.confidence])
+        summary.resumed += 1
+        end = row.end
+    if end != path.stat().st_size:
+        raise UsageError(f"{path}: not what this command writes; leave out --resume, or move it")
+    log(f"{path}: is complete; there is nothing to resume")
+    return summary
 
 
 def _results(
@@ -138,28 +174,40 @@ def _results(
 
 
 def _previews(
-    options: PredictOptions, batches: Batches, preprocessing: Preprocessing
-) -> tuple[Previews, Batches]:
-    """The preview writer and the pictures; to name preview files, all pictures must be known."""
+    options: PredictOptions, guard: InputGuard, preprocessing: Preprocessing
+) -> Previews | None:
+    if not options.has_previews:
+        return None
     from mnist_edge.outputs.preview import Previews
 
-    items = [item for batch in batches for item in batch]
-    previews = Previews(
-        [item.name for item in items],
+    return Previews(
         terminal=sys.stderr if options.show else None,
         folder=options.save_preprocessed,
+        inputs=guard.inputs,
         is_ink=preprocessing is Preprocessing.DIGIT,
     )
-    return previews, iter([items])
+
+
+def _sorter(
+    options: PredictOptions, labels: tuple[str, ...], log: Callable[[str], None]
+) -> Sorter | None:
+    if options.sort_into is None:
+        return None
+    from mnist_edge.outputs.sort_by_class import Sorter
+
+    return Sorter(options.sort_into, labels, log, link=options.link)
 
 
 def _skip_completed(
-    options: PredictOptions, formatter: Formatter, batches: Batches, summary: Summary
+    options: PredictOptions,
+    rows: Iterator[CompletedRow],
+    batches: Batches,
+    summary: Summary,
+    sort: Sorter | None,
 ) -> Batches:
     """Drops the pictures whose rows are in the partial file, and counts these."""
-    assert options.output is not None
     batch: list[Item] = []
-    for row in completed_rows(options.output, formatter):
+    for row in rows:
         while not batch and (following := next(batches, None)) is not None:
             batch = following
         if not batch or batch[0].name != row.path:
@@ -170,27 +218,17 @@ def _skip_completed(
             )
         summary.add([row.digit], [row.confidence])
         summary.resumed += 1
-        if options.sort_into is not None:
+        if sort is not None:
             # The row was written, but does not say whether the picture was sorted too.
-            _sort(options, batch[:1], [row.digit], formatter.labels)
+            sort(batch[:1], [row.digit])
         batch = batch[1:]
     return itertools.chain([batch], batches)
-
-
-def _sort(
-    options: PredictOptions, items: list[Item], digits: list[int | None], labels: tuple[str, ...]
-) -> None:
-    from mnist_edge.outputs.sort_by_class import sort_by_class
-
-    assert options.sort_into is not None
-    for item, digit in zip(items, digits, strict=True):
-        sort_by_class(options.sort_into, item, digit, labels=labels, link=options.link)
 
 
 def _progress(options: PredictOptions) -> AbstractContextManager[Callable[[int, int], None]]:
     """A progress bar on stderr, if that is a terminal and nothing else is printed there."""
     rows_to_terminal = options.output is None and sys.stdout.isatty()
-    if options.show or rows_to_terminal or not sys.stderr.isatty():
+    if options.show or rows_to_terminal or sys.stderr is None or not sys.stderr.isatty():
         return nullcontext(lambda *_: None)
     from mnist_edge.outputs.progress import progress_bar
 

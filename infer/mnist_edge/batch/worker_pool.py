@@ -6,9 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
 from mnist_edge.errors import MnistEdgeError
+from mnist_edge.outputs import stderr
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -17,6 +19,8 @@ __all__ = ["WorkerPool", "available_cores"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 
 _TASKS_PER_WORKER = 4
 """Tasks that may be ahead of the next result: a slow task does not let finished ones pile up."""
@@ -61,8 +65,8 @@ class WorkerPool(Generic[T, R]):
         self._idle: list[Connection] = []
         self._busy: dict[Connection, int] = {}
         self._processes = []
-        # Ctrl-C between fork and the worker's first line would print a traceback.
-        with _interrupts_blocked():
+        # A signal between fork and the worker's first line would print a traceback.
+        with _interrupts_blocked(), nullcontext() if forks else stderr.lent_to_children():
             for _ in range(workers or available_cores()):
                 ours, theirs = context.Pipe()
                 self._idle.append(ours)
@@ -143,11 +147,12 @@ def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Conne
     """Runs tasks in a worker, one after the other, until the parent closes the pipe."""
     for other in inherited:
         other.close()
-    # Ctrl-C at the terminal reaches every process; the parent decides what it means.
+    # A signal to the whole group reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+    stderr.take_over()
     while True:
         try:
             task = connection.recv()
@@ -165,11 +170,11 @@ def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Conne
 
 
 class _interrupts_blocked:  # noqa: N801 - reads as a block
-    """Defers Ctrl-C to the end of the block, where signals can be blocked."""
+    """Defers Ctrl-C and SIGTERM to the end of the block, where signals can be blocked."""
 
     def __enter__(self) -> None:
         if sys.platform != "win32":
-            self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            self._before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
 
     def __exit__(self, *_: object) -> None:
         if sys.platform != "win32":

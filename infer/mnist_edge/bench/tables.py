@@ -12,6 +12,7 @@ from mnist_edge.bench.scenarios import Scenario
 from mnist_edge.bench.stats import Interval
 from mnist_edge.bench.targets import CPU_PROVIDER
 from mnist_edge.bench.timing import MINIMAL, REFERENCE
+from mnist_edge.errors import one_line
 
 __all__ = ["Table", "comparison_table", "facts", "markdown", "tables"]
 
@@ -76,7 +77,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
 def facts(report: Report) -> list[str]:
     """The machine, and what the measuring itself takes, a line each."""
     minimal, reference = (report.references[name].time for name in (MINIMAL, REFERENCE))
-    lines = [f"{name}: {fact}" for name, fact in report.environment.items()]
+    lines = [one_line(f"{name}: {fact}") for name, fact in report.environment.items()]
     lines.append(
         f"overhead: the clock takes {report.clock_ns:.0f} ns, onnxruntime and its binding "
         f"{minimal.value:.1f} µs of every call ({_span(minimal, 1)}); the reference graph takes "
@@ -101,15 +102,15 @@ def markdown(report: Report, comparisons: Sequence[Comparison] | None) -> str:
     """
     blocks = [_as_markdown(table) for table in tables(report, comparisons)]
     details = [f"- {line}" for line in facts(report)]
-    details += [f"- warning: {line}" for line in report.warnings]
-    details += [f"- {line}" for line in report.notes]
+    details += [f"- warning: {one_line(line)}" for line in report.warnings]
+    details += [f"- {one_line(line)}" for line in report.notes]
     details.append(f"- mnist-edge {report.version}, {report.started}")
     return "\n\n".join([*blocks, "\n".join(details)])
 
 
 def _as_markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+        return f"| {' | '.join(one_line(cell).replace('|', '&#124;') for cell in cells)} |"
 
     rule = ["---" if index < table.words else "---:" for index in range(len(table.headers))]
     return "\n".join(

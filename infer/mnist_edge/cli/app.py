@@ -7,6 +7,8 @@ Nothing heavy is imported before a command needs it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
@@ -19,19 +21,36 @@ from mnist_edge.bench.bench_options import BenchOptions
 from mnist_edge.cli.console import interruptible_imports
 from mnist_edge.cli.exit_codes import exit_code_of
 from mnist_edge.cli.typer_options import with_options
+from mnist_edge.errors import one_line
 
 __all__ = ["app"]
 
 
+@contextlib.contextmanager
+def _printable_message() -> Iterator[None]:
+    """Escapes what may steer the terminal in Typer's own errors: an argument may be a file name."""
+    try:
+        yield
+    except typer.TyperException as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = one_line(message)
+        raise
+
+
 class _Commands(TyperGroup):
     """Turns any error that ends a command into one line on stderr and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _printable_message():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         result = None
 
         def work() -> int:
             nonlocal result
-            result = super(_Commands, self).invoke(ctx)
+            with _printable_message():
+                result = super(_Commands, self).invoke(ctx)
             return 0
 
         if code := exit_code_of(work):

@@ -23,8 +23,9 @@ from mnist_edge.bench.tables import facts, markdown, tables
 from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget, TargetSpec, check_provider
 from mnist_edge.cli.console import log_error
 from mnist_edge.cli.exit_codes import ExitCode
-from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.errors import MissingExtraError, UsageError, one_line
 from mnist_edge.model import bundled_models
+from mnist_edge.outputs.atomic import refuse_if_input
 from mnist_edge.outputs.terminal_table import print_table
 
 __all__ = [
@@ -66,6 +67,7 @@ def run(options: BenchOptions) -> int:
         return 0
     # What cannot be read or drawn is reported before minutes have gone by.
     _check(plan, options)
+    _keep_inputs(options)
     baseline = Report.read(options.baseline) if options.baseline else None
     draw_plot = load_plot() if options.plot else None
     with _progress(steps(plan)) as advance:
@@ -91,6 +93,16 @@ def _check(plan: Plan, options: BenchOptions) -> None:
         check_provider(target.provider)
     if options.min_accuracy is not None and load_test_digits(plan.data) is None:
         raise UsageError("--min-accuracy: needs MNIST's test images; give their folder with --data")
+
+
+def _keep_inputs(options: BenchOptions) -> None:
+    """Raises UsageError where a file that is read would be written over."""
+    models = [*(options.model or ()), *map(str, bundled_models().values())]
+    read = [*models, options.baseline, options.image]
+    inputs = [path for path in read if path is not None]
+    for option, path in (("--output", options.output), ("--plot", options.plot)):
+        if path is not None:
+            refuse_if_input(path, inputs, option)
 
 
 def plan_of(options: BenchOptions) -> Plan:
@@ -260,7 +272,7 @@ def _print_profiles(plan: Plan) -> None:
     digits = load_test_digits(plan.data)
     for number, spec in enumerate(plan.targets):
         target = BenchTarget.load(*spec, digits=digits)
-        print(("\n" if number else "") + f"{target.name}, threads: {target.threads}")
+        print(("\n" if number else "") + f"{one_line(target.name)}, threads: {target.threads}")
         images = np.resize(example_images(digits), (target.batch or 1, 28, 28))
         print_profile(profile(target, images))
 

@@ -38,9 +38,10 @@ def interruptible_imports() -> Iterator[None]:
 
 
 def log(message: str) -> None:
-    """Prints one line to stderr."""
+    """Prints one line to stderr, where there is one that takes it."""
     if sys.stderr is not None:
-        print(one_line(message), file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(one_line(message), file=sys.stderr)
 
 
 def log_error(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Exit codes: 0 all predicted, 1 some failed, 2 wrong usage, 130 interrupted."""
+"""Exit codes: 0 all predicted, 1 some failed, 2 wrong usage, 130 or 143 interrupted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from mnist_edge.cli.console import discard_stdout, log_error
 from mnist_edge.errors import MnistEdgeError, ModelError, UsageError
+from mnist_edge.outputs import interrupts
 
 __all__ = ["ExitCode", "exit_code_of"]
 
@@ -34,8 +35,8 @@ def exit_code_of(work: Callable[[], T]) -> T | int:
         is_usage = isinstance(error, UsageError | ModelError)
         return ExitCode.USAGE if is_usage else ExitCode.SOME_FAILED
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        return interrupts.exit_code() or ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader, `head` say, has all that it wanted.
+        # The reader, `head` say, has all that it wanted; or Ctrl-C has ended it too.
         discard_stdout()
-        return 0
+        return interrupts.exit_code() or 0

@@ -6,6 +6,7 @@ import json
 
 from mnist_edge.bench.machine import device_facts
 from mnist_edge.bench.node_profile import executed_nodes
+from mnist_edge.errors import one_line
 from mnist_edge.model import Model
 
 __all__ = ["model_facts", "run"]
@@ -28,7 +29,7 @@ def run(model: str | None, *, as_json: bool = False) -> None:
     for section, entries in facts.items():
         print(section)
         for name, value in sorted(entries.items()):
-            print(f"  {name:<24} {value}")
+            print(f"  {one_line(name):<24} {one_line(value)}")
 
 
 def model_facts(model: Model) -> dict[str, dict[str, str]]:

@@ -14,12 +14,14 @@ from mnist_edge.cli.console import discard_stdout, interruptible_imports, log_er
 from mnist_edge.cli.exit_codes import ExitCode, exit_code_of
 from mnist_edge.cli.fast_parser import parse_predict
 from mnist_edge.inputs import prefetch
+from mnist_edge.outputs import interrupts, stderr
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Runs the program. Whatever happens to its streams, it ends with one line and an exit code."""
+    stderr.take_over()
     _prepare_stdout()
     if sys.argv[1:2] == ["predict"]:
         # Numpy would start threads for a kind of work that is not done here.
@@ -36,7 +38,7 @@ def main() -> None:
 
         app(prog_name="mnist-edge")
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        sys.exit(interrupts.exit_code() or ExitCode.INTERRUPTED)
     except OSError as error:
         discard_stdout()
         log_error(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")

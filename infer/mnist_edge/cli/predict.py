@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sys
 
 from mnist_edge.batch.predict_options import PredictOptions
@@ -13,6 +12,7 @@ from mnist_edge.cli.exit_codes import ExitCode
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs.sources import STDIN
 from mnist_edge.outputs.formats import parse_format
+from mnist_edge.outputs.interrupts import end_between_rows
 from mnist_edge.outputs.summary import skipped_line
 
 __all__ = ["run"]
@@ -31,13 +31,10 @@ def run(options: PredictOptions) -> int:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError("no image given; try `mnist-edge predict photo.jpg`")
         options = dataclasses.replace(options, paths=[STDIN])
-    if options.resume and options.output is not None and options.output.exists():
-        log_error(f"{options.output}: is complete; there is nothing to resume")
-        return 0
-    signal.signal(signal.SIGTERM, _terminate)
+    end_between_rows()
     try:
         summary = predict(options, log_error)
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         if options.output is not None and parse_format(options.format).is_resumable:
             log_error("interrupted; continue with the same command and --resume")
         raise
@@ -46,9 +43,4 @@ def run(options: PredictOptions) -> int:
             log(line)
     elif summary.skipped:
         log_error(skipped_line(summary.skipped))
-    return ExitCode.SOME_FAILED if summary.errors else 0
-
-
-def _terminate(number: int, _: object) -> None:
-    """Ends as Ctrl-C does: what was written is left complete."""
-    sys.exit(128 + number)
+    return ExitCode.SOME_FAILED if summary.errors or summary.unsorted else 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -14,7 +13,7 @@ from mnist_edge.errors import UsageError, one_line
 from mnist_edge.outputs.fast_json import json_row, number_text, probability_texts
 from mnist_edge.types import DIGITS
 
-__all__ = ["Format", "Formatter", "parse_format", "percent"]
+__all__ = ["Format", "Formatter", "csv_text", "parse_format", "percent"]
 
 
 class Format(StrEnum):
@@ -48,6 +47,8 @@ class Formatter:
         kind: of the document.
         top_k: classes to list for each picture; above 1 adds a column, or a ``top`` field.
         labels: names of the model's classes; others than the ten digits add a ``label``.
+        for_terminal: a person reads it: CSV escapes what would steer the terminal, as tables always
+            do, and JSON by itself. Elsewhere CSV keeps every byte of a name.
         is_named: the classes have names other than the ten digits.
 
     Raises:
@@ -57,6 +58,7 @@ class Formatter:
     kind: Format
     top_k: int = 1
     labels: tuple[str, ...] = DIGITS
+    for_terminal: bool = False
     is_named: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,11 +105,7 @@ class Formatter:
             return "".join(map(self._table, predictions))
         texts = zip(predictions, probability_texts(predictions), strict=True)
         if self.kind is Format.CSV:
-            import csv
-
-            file = io.StringIO()
-            csv.writer(file, lineterminator="\n").writerows(self._csv(*row) for row in texts)
-            return file.getvalue()
+            return csv_text(self._csv(*row) for row in texts)
         rows = (json_row(*row, self._more_fields(row[0])) for row in texts)
         return ",\n".join(rows) if self.kind is Format.JSON else "".join(f"{row}\n" for row in rows)
 
@@ -130,7 +128,7 @@ class Formatter:
     def _csv(self, prediction: Prediction, probabilities: list[str] | None) -> list[object]:
         top = [" ".join(str(d) for d, _ in prediction.top(self.top_k))] if self.top_k > 1 else []
         confidence = prediction.confidence
-        return [
+        cells: list[object] = [
             prediction.path,
             prediction.digit,
             None if confidence is None else number_text(confidence),
@@ -139,6 +137,9 @@ class Formatter:
             *top,
             *([prediction.label] if self.is_named else []),
         ]
+        if self.for_terminal:
+            return [one_line(cell) if isinstance(cell, str) else cell for cell in cells]
+        return cells
 
     def _table(self, prediction: Prediction) -> str:
         next_best = prediction.top(self.top_k)[1:] if self.top_k > 1 else ()
@@ -155,6 +156,28 @@ class Formatter:
         longest = max(map(len, self.labels))
         next_best = f"{others:<{(longest + 9) * (self.top_k - 1)}}  " if self.top_k > 1 else ""
         return f"{label:>{max(5, longest)}}  {confidence:>10}  {next_best}{image}\n"
+
+
+class _Rows(list[str]):
+    """What the CSV writer writes to, row by row.
+
+    Only with this line end does it quote a name with a carriage return in it, which readers would
+    take for the end of the row.
+    """
+
+    line_end = "\r\n"
+
+    def write(self, row: str) -> None:
+        self.append(row.removesuffix(self.line_end) + "\n")
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of cells as CSV whose lines end with a line feed."""
+    import csv
+
+    lines = _Rows()
+    csv.writer(lines, lineterminator=_Rows.line_end).writerows(rows)
+    return "".join(lines)
 
 
 def percent(probability: float) -> str:

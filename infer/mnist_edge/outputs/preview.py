@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TextIO
 
@@ -15,11 +15,11 @@ from mnist_edge.classifier import Prediction
 from mnist_edge.errors import ImageError, UsageError, one_line
 from mnist_edge.inputs.decode import open_picture
 from mnist_edge.inputs.sources import STDIN, Item
-from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge.outputs.atomic import FileId, atomic_write, file_id, make_folder
 from mnist_edge.outputs.formats import percent
 from mnist_edge.types import GrayImage, Pixels
 
-__all__ = ["Previews", "names_for", "side_by_side", "terminal_lines", "wants_colour"]
+__all__ = ["PreviewNames", "Previews", "side_by_side", "terminal_lines", "wants_colour"]
 
 _PANEL, _MARGIN, _TEXT = 280, 10, 14
 """Pixels of a preview: a panel's side, what is left around it, the caption's height."""
@@ -30,6 +30,9 @@ _CELLS = 28
 _GROUND, _BEHIND, _WHITE = 64, 128, 255
 """Greys: around the panels, behind what is transparent, and the paper of a plain-text drawing."""
 
+_LONGEST_STEM = 220
+"""Bytes of a picture's name that are kept in a preview's, which has room for a number behind it."""
+
 _RAMP = np.array(list(" .:-=+*#%@"))
 
 
@@ -37,39 +40,37 @@ class Previews:
     """Draws and saves what the network saw, for each picture as it is predicted.
 
     Args:
-        pictures: names of all pictures, in order.
         terminal: to draw on; None = nowhere.
         folder: for ``NAME.png``, which is `Prediction.image`, and ``NAME-preview.png``, for every
             picture that the network saw; made where it is missing; None = nothing is saved.
+        inputs: files in the folder that are pictures themselves, and must stay.
         is_ink: what the network sees is light ink on black, which plain ASCII draws dense.
 
     Raises:
-        UsageError: one of the pictures would be overwritten.
         OutputError: the folder cannot be made.
     """
 
     def __init__(
         self,
-        pictures: Sequence[str],
         *,
         terminal: TextIO | None,
         folder: Path | None,
+        inputs: AbstractSet[FileId] = frozenset(),
         is_ink: bool = True,
     ) -> None:
-        names = names_for(pictures)
         if folder is not None:
-            _refuse_to_overwrite(pictures, folder, names)
             make_folder(folder)
-        self._names = iter(names)
+        self._name = PreviewNames()
         self._terminal, self._folder, self._is_ink = terminal, folder, is_ink
+        self._inputs = inputs
 
     def __call__(self, item: Item, prediction: Prediction) -> None:
         """Previews the next picture.
 
         Raises:
             OutputError: a file cannot be written.
+            UsageError: a picture would be overwritten.
         """
-        name = next(self._names)
         # A picture that could not be opened for the network is not opened a second time.
         picture = None if isinstance(item.source, ImageError) else open_picture(item.source)
         if self._terminal is not None:
@@ -82,45 +83,56 @@ class Previews:
             if lines:
                 self._terminal.write("\n".join([_caption(prediction), *lines, ""]))
                 self._terminal.flush()
-        if self._folder is not None and prediction.image is not None:
-            _save(Image.fromarray(prediction.image), self._folder / f"{name}.png")
-            preview = side_by_side(picture, prediction.image, _caption(prediction))
-            _save(preview, self._folder / f"{name}-preview.png")
+        if self._folder is not None:
+            self._save(self._folder, self._name(item.name), picture, prediction)
+
+    def _save(
+        self, folder: Path, name: str, picture: Image.Image | None, prediction: Prediction
+    ) -> None:
+        if prediction.image is None:
+            return
+        targets = folder / f"{name}.png", folder / f"{name}-preview.png"
+        for target in targets if self._inputs else ():
+            if file_id(target) in self._inputs:
+                raise UsageError(
+                    f"--save-preprocessed {folder}: would overwrite {target}, which is an input; "
+                    "choose another folder"
+                )
+        preview = side_by_side(picture, prediction.image, _caption(prediction))
+        _save(Image.fromarray(prediction.image), targets[0])
+        _save(preview, targets[1])
 
 
-def names_for(pictures: Iterable[str]) -> list[str]:
-    """A name for each picture: its own without folder and suffix, numbered where that is taken.
+class PreviewNames:
+    """Names each picture: its own without folder and suffix, numbered where that is taken.
 
     No two differ by case alone, and none is another's with ``-preview`` behind it. The name of
     stdin is ``stdin``.
     """
-    taken: set[str] = set()
-    used: Counter[str] = Counter()
-    names = []
-    for picture in pictures:
-        stem = "stdin" if picture == STDIN else Path(picture).stem
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._used: Counter[str] = Counter()
+
+    def __call__(self, picture: str) -> str:
+        """The name of the next picture, which may be named like an earlier one."""
+        stem = "stdin" if picture == STDIN else _file_stem(picture)
         while True:
-            used[stem] += 1
-            name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+            self._used[stem] += 1
+            count = self._used[stem]
+            name = stem if count == 1 else f"{stem}-{count}"
             wanted = {name.casefold(), f"{name}-preview".casefold()}
-            if not wanted & taken:
-                break
-        taken |= wanted
-        names.append(name)
-    return names
+            if not wanted & self._taken:
+                self._taken |= wanted
+                return name
 
 
-def _refuse_to_overwrite(pictures: Iterable[str], folder: Path, names: Iterable[str]) -> None:
-    # Compared without regard to case, since many file systems have none.
-    originals = {os.path.realpath(picture).casefold(): picture for picture in pictures}
-    for name in names:
-        for target in (folder / f"{name}.png", folder / f"{name}-preview.png"):
-            original = originals.get(os.path.realpath(target).casefold())
-            if original is not None:
-                raise UsageError(
-                    f"--save-preprocessed {folder}: would overwrite {original}, which is one of "
-                    "the images; choose another folder"
-                )
+def _file_stem(picture: str) -> str:
+    """A picture's name without folder and suffix; that of an archive's member may be no file's."""
+    stem = Path(picture).stem.replace("\0", "_")
+    while len(os.fsencode(stem)) > _LONGEST_STEM:
+        stem = stem[:-1]
+    return stem
 
 
 def _save(image: Image.Image, path: Path) -> None:

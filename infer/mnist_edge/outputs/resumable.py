@@ -1,119 +1,139 @@
 """Where the rows go: stdout, or a file that has its name only once it is complete.
 
-Until then it is called ``NAME.partial``. Rows of JSON Lines and CSV say which pictures were
-predicted, so their partial file stays when the program is killed, and can be resumed.
+Until then it is called ``NAME.partial``, and locked. Rows of JSON Lines and CSV say which pictures
+were predicted, so their partial file stays when the program is killed, and can be resumed;
+``NAME.partial.options`` says which model and options its rows are of.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TextIO
+from collections.abc import Iterator, Mapping
+from typing import IO, TYPE_CHECKING, TextIO
 
 from mnist_edge.errors import OutputError, UsageError
-from mnist_edge.outputs.atomic import atomic_write
-from mnist_edge.outputs.formats import Format, Formatter
+from mnist_edge.outputs.atomic import atomic_write, beside, remove_left_behind
+from mnist_edge.outputs.formats import Formatter
+from mnist_edge.outputs.interrupts import whole_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["CompletedRow", "RowWriter", "completed_rows", "open_output", "partial_path"]
+    from mnist_edge.outputs.completed_rows import CompletedRow
 
+__all__ = [
+    "RowWriter",
+    "Settings",
+    "completed_rows",
+    "is_complete",
+    "open_output",
+    "options_path",
+    "partial_path",
+]
 
-class CompletedRow(NamedTuple):
-    """What a row that was written says; `digit`, `confidence` and `error` as in `Prediction`."""
+Settings = Mapping[str, str | int | float]
+"""What rows depend on, apart from the pictures: values by the options' names."""
 
-    path: str
-    digit: int | None
-    confidence: float | None
-    error: str | None
+_PARTIAL, _OPTIONS = ".partial", ".partial.options"
 
 
 class RowWriter:
-    """Writes rows, and what stands between them, without delay.
+    """Writes rows, and what stands between them, without delay, and never a part of a row.
 
     Args:
         file: to write to.
         formatter: of the rows.
+        completed: the rows that are there already.
+
+    Attributes:
+        completed: to be read before the first row is written; what is not, is skipped.
     """
 
-    def __init__(self, file: TextIO, formatter: Formatter) -> None:
+    def __init__(
+        self,
+        file: TextIO,
+        formatter: Formatter,
+        completed: Iterator[CompletedRow] | None = None,
+    ) -> None:
         self._file = file
         self._formatter = formatter
         self._is_first = True
+        self.completed = iter(()) if completed is None else completed
 
     def write(self, rows: str) -> None:
         """Writes the text of one row or more."""
-        self._file.write(self._formatter.separator(is_first=self._is_first) + rows)
-        self._file.flush()
-        self._is_first = False
+        for _ in self.completed:
+            pass
+        with whole_rows():
+            self._file.write(self._formatter.separator(is_first=self._is_first) + rows)
+            self._file.flush()
+            self._is_first = False
 
 
 @contextlib.contextmanager
 def open_output(
-    path: Path | None, formatter: Formatter, *, resume: bool = False
+    path: Path | None,
+    formatter: Formatter,
+    *,
+    settings: Settings | None = None,
+    resume: bool = False,
 ) -> Iterator[RowWriter]:
     """Opens the output; the header is written, and the footer is, however the block ends.
 
     Args:
         path: of the file; None = stdout.
         formatter: of the rows.
+        settings: of the run, which a resumed one must agree with.
         resume: go on after the last complete row of a partial file.
 
     Raises:
         OutputError: the file cannot be written, or another program is writing it.
+        UsageError: the partial file is of other settings.
     """
     if path is None:
         with _document(sys.stdout, formatter) as rows:
             yield rows
-    elif formatter.kind.is_resumable and not _is_special(path):
-        with _resumable(path, formatter, resume) as rows:
-            yield rows
-    else:
-        with (
-            atomic_write(path) as partial,
-            partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-            _document(file, formatter) as rows,
-        ):
-            yield rows
-
-
-@contextlib.contextmanager
-def _document(file: TextIO, formatter: Formatter) -> Iterator[RowWriter]:
+        return
     try:
-        # Inside, since an interruption can come between any two steps.
-        file.write(formatter.header)
-        yield RowWriter(file, formatter)
-    finally:
-        file.write(formatter.footer)
-
-
-@contextlib.contextmanager
-def _resumable(path: Path, formatter: Formatter, resume: bool) -> Iterator[RowWriter]:
-    from pathlib import Path
-
-    try:
-        target = Path(os.path.realpath(path))
-        partial = partial_path(target)
-        with partial.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            _lock(file, path)
-            complete = _complete_rows(partial, formatter.kind)[1] if resume else 0
-            file.truncate(complete)
-            if complete == 0:
-                file.write(formatter.header)
-            yield RowWriter(file, formatter)
-            file.flush()
-            os.fsync(file.fileno())
-            partial.replace(target)
+        if _is_special(path):
+            with _open(path, "w") as file, _document(file, formatter) as rows:
+                yield rows
+        else:
+            with _partial_file(path) as file:
+                if formatter.kind.is_resumable:
+                    with _resumable(path, file, formatter, settings or {}, resume) as rows:
+                        yield rows
+                else:
+                    options_path(path).unlink(missing_ok=True)
+                    with _discarded_unless_complete(path, file), _document(file, formatter) as rows:
+                        yield rows
+                _finish(path, file)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def partial_path(path: Path) -> Path:
-    """What a file is called until it is complete."""
-    return path.with_name(f"{path.name}.partial")
+    """What a file, or the one that a link points to, is called until it is complete."""
+    return beside(_target(path), _PARTIAL)
+
+
+def options_path(path: Path) -> Path:
+    """The file that holds the settings of the partial file."""
+    return beside(_target(path), _OPTIONS)
+
+
+def is_complete(path: Path) -> bool:
+    """Whether there is nothing to resume: the file is there, and no partial file is."""
+    return path.is_file() and not partial_path(path).exists()
+
+
+def _target(path: Path) -> Path:
+    from pathlib import Path
+
+    return Path(os.path.realpath(path))
 
 
 def _is_special(path: Path) -> bool:
@@ -121,8 +141,46 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
+def _open(path: Path, mode: str) -> TextIO:
+    # Names that are not text keep their bytes; a line's end is what the formatter says.
+    file: TextIO = open(path, mode, encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[assignment]  # noqa: SIM115
+    return file
+
+
+@contextlib.contextmanager
+def _document(file: TextIO, formatter: Formatter) -> Iterator[RowWriter]:
+    try:
+        with whole_rows():
+            file.write(formatter.header)
+        yield RowWriter(file, formatter)
+    finally:
+        with whole_rows():
+            file.write(formatter.footer)
+            file.flush()
+
+
+@contextlib.contextmanager
+def _partial_file(path: Path) -> Iterator[TextIO]:
+    """The partial file, locked: two programs that write it at once would corrupt it."""
+    remove_left_behind(_target(path))
+    partial = partial_path(path)
+    while True:
+        with _open(partial, "a") as file:
+            _lock(file, path)
+            # Between opening and locking, the program before us may have renamed it.
+            if _is_same(file, partial):
+                yield file
+                return
+
+
+def _is_same(file: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def _lock(file: IO[str], path: Path) -> None:
-    """Locks the file: two programs that write it at once would corrupt it."""
     if sys.platform == "win32":
         return
     import fcntl
@@ -136,69 +194,80 @@ def _lock(file: IO[str], path: Path) -> None:
         return
 
 
-def completed_rows(path: Path, formatter: Formatter) -> Iterator[CompletedRow]:
-    """The complete rows of a partial file; none where there is no such file.
+def _finish(path: Path, file: TextIO) -> None:
+    """Gives the complete file its name."""
+    file.flush()
+    os.fsync(file.fileno())
+    if sys.platform == "win32":  # an open file cannot be renamed there; and it has no lock
+        file.close()
+    partial_path(path).replace(_target(path))
+    options_path(path).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _discarded_unless_complete(path: Path, file: TextIO) -> Iterator[None]:
+    """For a format that cannot be resumed."""
+    try:
+        file.truncate(0)
+        yield
+    except BaseException:
+        partial_path(path).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _resumable(
+    path: Path, file: TextIO, formatter: Formatter, settings: Settings, resume: bool
+) -> Iterator[RowWriter]:
+    completed = _completed(path, file, formatter, settings, resume)
+    yield RowWriter(file, formatter, completed)
+    for _ in completed:  # where no row was written
+        pass
+
+
+def _completed(
+    path: Path, file: TextIO, formatter: Formatter, settings: Settings, resume: bool
+) -> Iterator[CompletedRow]:
+    """The rows to keep; behind the last one, the file is made ready for the next."""
+    end = 0
+    if resume and os.fstat(file.fileno()).st_size:
+        _check_settings(path, settings)
+        for row in completed_rows(partial_path(path), formatter, settings):
+            yield row
+            end = row.end
+    file.truncate(end)
+    with atomic_write(options_path(path)) as partial:
+        partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    if end == 0:
+        file.write(formatter.header)
+
+
+def completed_rows(path: Path, formatter: Formatter, settings: Settings) -> Iterator[CompletedRow]:
+    """The complete rows of a file.
 
     Raises:
-        UsageError: it is not what this command writes.
+        UsageError: a row is not what this command writes.
     """
-    import csv
-    import json
-    from pathlib import Path
+    from mnist_edge.outputs.completed_rows import read_rows
 
-    partial = partial_path(Path(os.path.realpath(path)))
-    if not partial.exists():
-        return
-    count, _ = _complete_rows(partial, formatter.kind)
-    if count == 0:
-        return
-    with partial.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        try:
-            if formatter.kind is Format.CSV:
-                header = file.readline()
-                if header != formatter.header:
-                    raise ValueError("another header")
-                rows = csv.reader(file)
-                for _ in range(count):
-                    row = dict(zip(formatter.columns, next(rows), strict=True))
-                    digit = int(row["digit"]) if row["digit"] else None
-                    yield CompletedRow(
-                        row["path"],
-                        _checked_digit(digit, row, formatter),
-                        float(row["confidence"]) if row["confidence"] else None,
-                        row["error"] or None,
-                    )
-            else:
-                for _ in range(count):
-                    row = json.loads(file.readline())
-                    digit = _checked_digit(row["digit"], row, formatter)
-                    yield CompletedRow(row["path"], digit, row["confidence"], row["error"])
-        except (ValueError, KeyError, TypeError, StopIteration) as error:
-            raise UsageError(
-                f"{partial}: not what this command writes; delete it, or leave out --resume"
-            ) from error
+    threshold = settings.get("--min-confidence")
+    return read_rows(path, formatter, None if threshold is None else float(threshold))
 
 
-def _checked_digit(digit: int | None, row: dict[str, Any], formatter: Formatter) -> int | None:
-    """The class of a row; raises ValueError where the model has no such class."""
-    if digit is not None and digit not in range(len(formatter.labels)):
-        raise ValueError("another model's class")
-    label = formatter.labels[digit] if formatter.is_named and digit is not None else None
-    if (row.get("label") or None) != label or ("label" in row) != formatter.is_named:
-        raise ValueError("another model's label")
-    return digit
-
-
-def _complete_rows(path: Path, kind: Format) -> tuple[int, int]:
-    """How many complete rows a file holds, and how many bytes they take.
-
-    A line of CSV that ends within quotes, because a name holds a line's end, is not a row's end.
-    """
-    rows = size = position = quotes = 0
-    with path.open("rb") as file:
-        for line in file:
-            position += len(line)
-            quotes += line.count(b'"') if kind is Format.CSV else 0
-            if line.endswith(b"\n") and quotes % 2 == 0:
-                rows, size = rows + 1, position
-    return max(0, rows - (kind is Format.CSV)), size
+def _check_settings(path: Path, settings: Settings) -> None:
+    """Raises UsageError where the partial file is of another model, or of other options."""
+    recorded_in = options_path(path)
+    try:
+        recorded = json.loads(recorded_in.read_text(encoding="utf-8"))
+        differing = [name for name in settings if recorded.get(name) != settings[name]]
+    except FileNotFoundError:
+        return  # an earlier version wrote the rows; that they agree with the options is checked
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"--resume: {recorded_in}: cannot be read; leave out --resume to start again"
+        ) from error
+    if differing:
+        raise UsageError(
+            f"--resume: {path} was started with another {', '.join(differing)}; use the same "
+            "again, or leave out --resume to start anew"
+        )

@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import functools
 import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mnist_edge.errors import OutputError
+from mnist_edge.inputs.decode import open_picture
 from mnist_edge.inputs.sources import STDIN, Item
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.types import DIGITS
 
-__all__ = ["REJECTED", "folder_names", "sort_by_class"]
+__all__ = ["REJECTED", "Sorter", "folder_names", "sort_by_class"]
 
 REJECTED = "unsure"
 """Folder of pictures without a prediction: rejected ones, and those without a digit in them."""
 
 _UNSAFE = re.compile(r'[/\\<>:"|?*]|^\.+|[. ]+$')
 """Characters that a folder's name may not have, here or on Windows, or that would hide it."""
+
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""Errors that the next picture would meet too."""
+
+
+class Sorter:
+    """Sorts pictures, batch by batch; one that cannot be sorted costs a line.
+
+    Args:
+        folder: made where it is missing.
+        labels: names of the classes (see `folder_names`).
+        log: called with one line for each picture that cannot be sorted.
+        link: make symbolic links instead of copies.
+
+    Attributes:
+        failed: pictures that could not be sorted.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+
+    def __init__(
+        self, folder: Path, labels: tuple[str, ...], log: Callable[[str], None], *, link: bool
+    ) -> None:
+        make_folder(folder)
+        self._folder, self._labels, self._log, self._link = folder, labels, log, link
+        self.failed = 0
+
+    def __call__(self, items: Sequence[Item], digits: Sequence[int | None]) -> None:
+        """Sorts some pictures.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        for item, digit in zip(items, digits, strict=True):
+            try:
+                sort_by_class(self._folder, item, digit, labels=self._labels, link=self._link)
+            except OutputError as error:
+                if getattr(error.__cause__, "errno", None) in _FULL:
+                    raise
+                self._log(str(error))
+                self.failed += 1
 
 
 def sort_by_class(
@@ -43,19 +89,25 @@ def sort_by_class(
         link: make a symbolic link instead of a copy.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be read, or not be written.
     """
     if item.error is not None or (item.content is None and not os.path.isfile(item.name)):
         return
+    picture = _picture(item)
+    if picture is None and not isinstance(item.content, bytes | None):
+        return
     place = folder / (REJECTED if digit is None else folder_names(labels)[digit])
     make_folder(place)
-    for target in _names(place, item):
-        if os.path.lexists(target):
-            if _is_there(target, item):
+    try:
+        for target in _names(place, item):
+            if not os.path.lexists(target):
+                _put(item, picture, target, link)
                 return
-            continue
-        _put(item, target, link)
-        return
+            if _is_there(target, item, picture):
+                return
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"{item.name}: cannot be sorted into {place} ({reason})") from error
 
 
 @functools.cache
@@ -85,30 +137,43 @@ def _names(place: Path, item: Item) -> Iterator[Path]:
         yield place / f"{stem}-{number}{suffix}"
 
 
-def _is_there(target: Path, item: Item) -> bool:
-    if item.content is None:
-        if os.path.samefile(target, item.name) if target.exists() else False:
-            return True
-        content = Path(item.name).read_bytes()
-    elif isinstance(item.content, bytes):
-        content = item.content
-    else:
-        with Image.open(target) as image:
-            return np.array_equal(np.asarray(image), item.content)
-    return target.is_file() and target.read_bytes() == content
+def _picture(item: Item) -> Image.Image | None:
+    """The picture of an array; None where it is an encoded file, or no array of a picture."""
+    array = item.content
+    if not isinstance(array, np.ndarray) or array.size == 0:
+        return None
+    if array.dtype == np.uint8 and (array.ndim == 2 or array.shape[2:] in ((3,), (4,))):
+        return Image.fromarray(array)
+    # Of another type: as the network was shown it, in eight bits.
+    picture = open_picture(array)
+    return picture.convert("L") if picture is not None and array.ndim == 2 else picture
 
 
-def _put(item: Item, target: Path, link: bool) -> None:
+def _is_there(target: Path, item: Item, picture: Image.Image | None) -> bool:
+    """Whether `target`, which may be anything, is the picture already."""
+    if not target.is_file():
+        return False
+    if picture is not None:
+        found = open_picture(target)
+        wanted = picture.convert("RGBA" if picture.mode == "RGBA" else "RGB")
+        return found is not None and np.array_equal(np.asarray(found), np.asarray(wanted))
+    if isinstance(item.content, bytes):
+        size = target.stat().st_size
+        return size == len(item.content) and target.read_bytes() == item.content
+    return filecmp.cmp(target, item.name, shallow=False)
+
+
+def _put(item: Item, picture: Image.Image | None, target: Path, link: bool) -> None:
     if link and item.content is None:
-        try:
-            target.symlink_to(os.path.abspath(item.name))
-        except OSError as error:
-            raise OutputError(f"{target}: cannot be linked ({error.strerror})") from error
+        target.symlink_to(os.path.abspath(item.name))
         return
+    if item.content is None:
+        with open(item.name, "rb"):  # an error of reading is not one of writing
+            pass
     with atomic_write(target) as partial:
-        if item.content is None:
-            shutil.copyfile(item.name, partial)
+        if picture is not None:
+            picture.save(partial, "PNG")
         elif isinstance(item.content, bytes):
             partial.write_bytes(item.content)
         else:
-            Image.fromarray(np.asarray(item.content)).save(partial, "PNG")
+            shutil.copyfile(item.name, partial)

@@ -25,6 +25,7 @@ class Summary:
         errors: pictures without a prediction.
         resumed: how many of all of these an earlier run had predicted.
         skipped: files that are hidden, or whose name is not a picture's.
+        unsorted: pictures that could not be put into the folder of their class.
     """
 
     labels: tuple[str, ...] = DIGITS
@@ -33,6 +34,7 @@ class Summary:
     errors: int = 0
     resumed: int = 0
     skipped: int = 0
+    unsorted: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Summary:
             lines.append(f"{self.resumed:,} of them were predicted before")
         if self.skipped:
             lines.append(skipped_line(self.skipped))
+        if self.unsorted:
+            lines.append(f"{self.unsorted:,} pictures could not be sorted")
         title = "digit" if self.labels == DIGITS else "class"
         lines += ["", *_histogram(title, self.labels, self.digits)]
         tenths = [f"{i / _BINS:.1f} to {(i + 1) / _BINS:.1f}" for i in range(_BINS)]

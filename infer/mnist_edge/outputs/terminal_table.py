@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from mnist_edge.errors import one_line
+
 __all__ = ["print_table"]
 
 
@@ -21,9 +23,12 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, words:
     """Prints rows under headers; the first columns, `words` of them, hold no figures."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index < words else "right", no_wrap=True)
+        table.add_column(
+            one_line(header), justify="left" if index < words else "right", no_wrap=True
+        )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(one_line, row))
     # Without a terminal there is no width to fit into, and a cut-off figure would be a wrong one.
     width = None if sys.stdout.isatty() else 200
-    _Console(width=width, highlight=False, markup=False).print(table)
+    # Names are shown as they are: `[red]` and `:x:` mean nothing in them.
+    _Console(width=width, highlight=False, markup=False, emoji=False).print(table)

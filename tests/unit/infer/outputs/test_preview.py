@@ -13,9 +13,10 @@ from PIL import Image
 from mnist_edge import DigitClassifier, OutputError, Prediction, UsageError
 from mnist_edge.inputs.decode import open_picture
 from mnist_edge.inputs.sources import Item
+from mnist_edge.outputs.atomic import file_id
 from mnist_edge.outputs.preview import (
+    PreviewNames,
     Previews,
-    names_for,
     side_by_side,
     terminal_lines,
     wants_colour,
@@ -179,11 +180,11 @@ class TestTerminal:
 class TestNames:
     def test_names_are_unique_without_regard_to_case(self) -> None:
         pictures = ["a/1.png", "b/1.jpg", "1-2.png", "b/1.jpg", "-", "c/A.PNG", "c/a.png"]
-        assert names_for(pictures) == ["1", "1-2", "1-2-2", "1-3", "stdin", "A", "a-2"]
+        assert [*map(PreviewNames(), pictures)] == ["1", "1-2", "1-2-2", "1-3", "stdin", "A", "a-2"]
 
     @pytest.mark.parametrize("pictures", [["7.png", "7-preview.png"], ["7-preview.png", "7.png"]])
     def test_no_name_is_the_preview_of_another(self, pictures: list[str]) -> None:
-        names = names_for(pictures)
+        names = [*map(PreviewNames(), pictures)]
         files = [*names, *(f"{name}-preview" for name in names)]
         assert len(set(files)) == 4
 
@@ -205,7 +206,7 @@ class TestPreviews:
         pictures = [str(path) for path in sorted(samples.glob("*.*g"))]
         assert len(pictures) == 30
         folder = tmp_path / "new" / "folder"
-        previews = Previews(pictures, terminal=None, folder=folder)
+        previews = Previews(terminal=None, folder=folder)
         predictions = predicted(classifier, pictures, previews)
         for picture, prediction in zip(pictures, predictions, strict=True):
             saved = folder / f"{Path(picture).stem}.png"
@@ -225,7 +226,7 @@ class TestPreviews:
         Image.new("L", (50, 50), 255).save(blank)
         pictures = [str(samples / "4-pen.png"), "missing.png", str(blank)]
         terminal = Terminal()
-        previews = Previews(pictures, terminal=terminal, folder=tmp_path / "out")
+        previews = Previews(terminal=terminal, folder=tmp_path / "out")
         predicted(classifier, pictures, previews)
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         assert names == ["4-pen-preview.png", "4-pen.png"]
@@ -235,19 +236,35 @@ class TestPreviews:
         assert pictures[1] not in drawn
         assert pictures[2] in drawn  # there is a picture to look at, if no digit
 
-    @pytest.mark.parametrize("name", ["7.png", "7-preview.png", "7.PNG"])
-    def test_a_folder_in_which_a_picture_would_be_overwritten_is_refused(
-        self, tmp_path: Path, name: str
+    @pytest.mark.parametrize("name", ["7-chalk.png", "7-chalk-preview.png"])
+    def test_a_picture_is_not_overwritten_by_the_preview_of_another(
+        self, classifier: DigitClassifier, chalk: Path, tmp_path: Path, name: str
     ) -> None:
-        link = tmp_path / "link"
+        link, picture = tmp_path / "link", tmp_path / name
         link.symlink_to(tmp_path)
+        picture.write_text("all there is")
+        identity = file_id(picture)
+        assert identity is not None
+        previews = Previews(terminal=None, folder=link, inputs={identity})
         with pytest.raises(UsageError, match="would overwrite"):
-            Previews(["elsewhere/7.jpg", str(tmp_path / name)], terminal=None, folder=link)
+            predicted(classifier, [str(chalk)], previews)
+        assert picture.read_text() == "all there is"
+        assert {path.name for path in tmp_path.iterdir()} == {"link", name}
+
+    @pytest.mark.parametrize("name", ["a\0b.png", "x" * 400 + ".png", "字" * 90 + ".png"])
+    def test_a_member_of_an_archive_whose_name_is_no_files_is_saved(
+        self, classifier: DigitClassifier, chalk: Path, tmp_path: Path, name: str
+    ) -> None:
+        previews = Previews(terminal=None, folder=tmp_path)
+        (prediction,) = classifier.stream([chalk])
+        for _ in range(2):
+            previews(Item(f"some.zip/{name}", chalk.read_bytes()), prediction)
+        assert len(list(tmp_path.iterdir())) == 4
 
     def test_a_file_that_cannot_be_written_is_an_error(
         self, classifier: DigitClassifier, chalk: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "7-chalk.png").mkdir()
-        previews = Previews([str(chalk)], terminal=None, folder=tmp_path)
+        previews = Previews(terminal=None, folder=tmp_path)
         with pytest.raises(OutputError, match=r"7-chalk\.png: cannot be written"):
             predicted(classifier, [str(chalk)], previews)
