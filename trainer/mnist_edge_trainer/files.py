@@ -7,12 +7,9 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from mnist_edge.errors import UsageError
-
-__all__ = ["open_regular", "read_text", "refuse_if_input", "remove_left_behind"]
+__all__ = ["open_regular", "read_text", "remove_left_behind"]
 
 _MOST_BYTES = 64 * 2**20
 """Of a text file; an evaluation, which has every mistake, may have a tenth of it."""
@@ -53,36 +50,6 @@ def read_text(path: Path, most_bytes: int = _MOST_BYTES) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError("not text") from error
-
-
-def refuse_if_input(target: Path, inputs: Iterable[str | os.PathLike[str]], option: str) -> None:
-    """Refuses to write over a file that is read: by its own name, through a link, a hard link.
-
-    Args:
-        target: file to be written; where there is none yet, `inputs` is not looked at.
-        inputs: files that are read; those that do not exist do no harm.
-        option: that named `target`, for the message.
-
-    Raises:
-        UsageError: `target` is one of the inputs.
-    """
-    written = _file_id(target)
-    if written is None:
-        return
-    for path in inputs:
-        if _file_id(path) == written:
-            raise UsageError(
-                f"{option} {target}: would overwrite {os.fspath(path)}, which is an input; choose "
-                "another file"
-            )
-
-
-def _file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def remove_left_behind(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import JSON_FLAGS, examples, print_table, training_packages
+from mnist_edge_trainer.cli.common import JSON_FLAGS, examples, training_packages
 
 __all__ = ["EXAMPLES", "MEASURED", "ArchsOptions", "archs"]
 
@@ -62,6 +62,8 @@ def _row(name: str, summary: str, measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_rows(rows: Sequence[dict[str, Any]]) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_table(
         [
             "arch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mnist_edge.cli.console import interruptible_imports, log
@@ -23,7 +23,6 @@ __all__ = [
     "check_training_packages",
     "examples",
     "print_line",
-    "print_table",
     "training_packages",
     "warn_of_missing",
 ]
@@ -129,15 +128,6 @@ def check_training_packages(*, tune: bool = False) -> None:
 def print_line(text: str) -> None:
     """Prints one line of results, whatever names are in it; no part of it steers a terminal."""
     print(one_line(text))
-
-
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> None:
-    """Prints a table of results (see `mnist_edge.outputs.terminal_table`)."""
-    from mnist_edge.outputs import terminal_table
-
-    terminal_table.print_table(
-        [*map(one_line, headers)], ([*map(one_line, row)] for row in rows), words=words
-    )
 
 
 def warn_of_missing(classes: Sequence[str]) -> None:

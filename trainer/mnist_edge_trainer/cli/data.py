@@ -19,7 +19,6 @@ from mnist_edge_trainer.cli.common import (
     VAL_SPLIT,
     examples,
     print_line,
-    print_table,
     training_packages,
     warn_of_missing,
 )
@@ -60,6 +59,7 @@ class DataOptions:
 def data(options: DataOptions) -> None:
     """Show what is in a dataset: images of each class and split, and their pixels."""
     with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.data.datasets import (
             DEFAULT_DATASET,
             dataset_files,
@@ -68,7 +68,6 @@ def data(options: DataOptions) -> None:
         )
         from mnist_edge_trainer.data.splits import missing_classes, split_training
         from mnist_edge_trainer.data.stats import draw_contact_sheet, examples, pixel_statistics
-        from mnist_edge_trainer.files import refuse_if_input
 
     dataset = load_dataset(options.dataset or DEFAULT_DATASET, options.data, log)
     size = validation_size(dataset, options.val_split)
@@ -122,6 +121,8 @@ def _print_json(
 def _print_tables(
     dataset: Dataset, counts: Mapping[str, list[int]], pixels: Mapping[str, PixelStatistics]
 ) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_line(
         f"{dataset.name}: {len(dataset.labels)} classes, preprocessing {dataset.preprocessing}"
     )

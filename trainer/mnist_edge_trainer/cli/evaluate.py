@@ -18,7 +18,6 @@ from mnist_edge_trainer.cli.common import (
     NEGATED,
     examples,
     print_line,
-    print_table,
     training_packages,
 )
 
@@ -178,6 +177,8 @@ def _measure_robustness(target: EvaluationTarget, options: EvaluateOptions) -> N
 
 
 def _print_robustness(rows: Sequence[CorruptionAccuracy], severities: Sequence[str]) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_table(
         ["corruption", *(column for name in severities for column in (name, "naive"))],
         [
@@ -196,9 +197,9 @@ def _print_robustness(rows: Sequence[CorruptionAccuracy], severities: Sequence[s
 
 def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> None:
     with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.evaluation.plots import draw_rejection
         from mnist_edge_trainer.evaluation.rejection import rejection_curve
-        from mnist_edge_trainer.files import refuse_if_input
         from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
 
     folder = options.output or target.folder
@@ -220,6 +221,8 @@ def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> No
 
 
 def _print_rejection(curve: Sequence[RejectionPoint]) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_table(
         ["threshold", "photographs right", "wrong", "non-digits accepted"],
         [
@@ -230,6 +233,8 @@ def _print_rejection(curve: Sequence[RejectionPoint]) -> None:
 
 
 def _print_assessment(assessment: Assessment) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     target, scores = assessment.target, assessment.evaluation
     low, high = scores.accuracy_interval
     print_line(
@@ -251,6 +256,8 @@ def _print_assessment(assessment: Assessment) -> None:
 
 
 def _print_precisions(trained: Scores, int8: Scores) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_table(
         ["precision", "top-1", "95 % interval", "macro F1", "cross-entropy", "ECE"],
         [
@@ -270,6 +277,8 @@ def _print_precisions(trained: Scores, int8: Scores) -> None:
 
 def _print_confusions(scores: DetailedScores) -> None:
     """Prints the confusion matrix; where it is too wide, the classes most often confused."""
+    from mnist_edge.outputs.terminal_table import print_table
+
     labels = scores.labels
     counts = [[str(count) if count else "." for count in row] for row in scores.confusion]
     columns = zip(labels, *counts, strict=True)

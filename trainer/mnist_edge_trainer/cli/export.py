@@ -19,7 +19,6 @@ from mnist_edge_trainer.cli.common import (
     RUN,
     examples,
     print_line,
-    print_table,
     training_packages,
 )
 
@@ -63,8 +62,8 @@ def export(options: ExportOptions) -> None:
     torch, fp32 and int8 are compared on all test images. If a check fails, nothing is written.
     """
     with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.export.export import export_run, output_paths
-        from mnist_edge_trainer.files import refuse_if_input
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
         from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
 
@@ -105,6 +104,8 @@ def export(options: ExportOptions) -> None:
 
 def _print_checks(rows: Sequence[GateRow]) -> None:
     """What the export gate compared."""
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_table(
         ["precision", "top-1", "max |Δp|", "changed predictions", "gate"],
         [

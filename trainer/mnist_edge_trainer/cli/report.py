@@ -36,9 +36,9 @@ def report(options: ReportOptions) -> None:
     what to try next. If the run is not evaluated yet, this is done first.
     """
     with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.architectures.registry import count_parameters
         from mnist_edge_trainer.evaluation.assessment import evaluate_run, is_evaluated
-        from mnist_edge_trainer.files import refuse_if_input
         from mnist_edge_trainer.reporting.report import write_report
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
         from mnist_edge_trainer.training.run_plan import files_of

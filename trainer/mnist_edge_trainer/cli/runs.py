@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from mnist_edge.cli.console import log
 from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import JSON_FLAGS, check_training_packages, examples, print_table
+from mnist_edge_trainer.cli.common import JSON_FLAGS, check_training_packages, examples
 from mnist_edge_trainer.evaluation.records import Evaluation
 from mnist_edge_trainer.reporting.runs import (
     ROOT,
@@ -138,6 +138,8 @@ def _interval(test: Evaluation) -> str:
 
 
 def _print_list(entries: Sequence[_Entry]) -> None:
+    from mnist_edge.outputs.terminal_table import print_table
+
     print_table(
         [header for header, _ in _LIST],
         [[figure(entry) for _, figure in _LIST] for entry in entries],
@@ -146,6 +148,8 @@ def _print_list(entries: Sequence[_Entry]) -> None:
 
 def _print_comparison(entries: Sequence[_Entry]) -> None:
     """A column for each run: the options in which they differ, then the results."""
+    from mnist_edge.outputs.terminal_table import print_table
+
     names = dict.fromkeys(name for entry in entries for name in entry.run.config)
     options = [[name, *(_option(entry.run, name) for entry in entries)] for name in names]
     figures = [[name, *(figure(entry) for entry in entries)] for name, figure in _COMPARISON]

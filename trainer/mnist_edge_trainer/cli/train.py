@@ -217,7 +217,7 @@ def train(options: TrainOptions) -> None:
 
 def _refuse_overwriting(plan: RunPlan, options: TrainOptions) -> None:
     """Refuses a run whose files are those that it is made of."""
-    from mnist_edge_trainer.files import refuse_if_input
+    from mnist_edge.outputs.atomic import refuse_if_input
     from mnist_edge_trainer.training.checkpoint import RunFolder
     from mnist_edge_trainer.training.run_plan import files_of
 

@@ -19,7 +19,6 @@ from mnist_edge_trainer.cli.common import (
     DEVICE,
     examples,
     print_line,
-    print_table,
     training_packages,
     warn_of_missing,
 )
@@ -152,8 +151,8 @@ def tune(options: TuneOptions) -> None:
 
 
 def _refuse_overwriting(options: TuneOptions) -> None:
+    from mnist_edge.outputs.atomic import refuse_if_input
     from mnist_edge_trainer.data.datasets import DEFAULT_DATASET, dataset_files
-    from mnist_edge_trainer.files import refuse_if_input
 
     for path, flag in ((options.storage, "--storage"), (options.output, "--output")):
         refuse_if_input(path, dataset_files(options.dataset or DEFAULT_DATASET, options.data), flag)
@@ -187,6 +186,7 @@ def _outcome(trial: FrozenTrial) -> str:
 
 def _print_result(base: TrainConfig, study: str, result: TuneResult) -> None:
     """The best trials, a column for each."""
+    from mnist_edge.outputs.terminal_table import print_table
     from mnist_edge_trainer.training.search import SEARCH_SPACE, recipe
 
     best = result.best[:_BEST]

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge.outputs.atomic import atomic_write, make_folder, refuse_if_input
 from mnist_edge_trainer.evaluation import image_grids, metrics, plots
 from mnist_edge_trainer.evaluation.metrics import Probabilities
 from mnist_edge_trainer.evaluation.records import Evaluation, Int8Evaluation
 from mnist_edge_trainer.evaluation.saliency import occlusion
 from mnist_edge_trainer.evaluation.target import EvaluationTarget, load_target
-from mnist_edge_trainer.files import refuse_if_input
 from mnist_edge_trainer.training.checkpoint import RunFolder
 
 __all__ = [

@@ -192,13 +192,14 @@ def _parse_config(text: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise TypeError("no table of options")
     config = current_fields(config)
-    required = {
-        "arch": str(config["arch"]),
-        "epochs": int(config["epochs"]),
-        "seed": int(config["seed"]),
-    }
-    patience = config.get("patience")
-    return config | required | ({} if patience is None else {"patience": int(patience)})
+    required = {"arch": str(config["arch"])}
+    whole = {name: int(config[name]) for name in ("epochs", "seed")}
+    for name in ("patience", "val_split"):  # the first versions did not have them
+        if config.get(name) is None:
+            config.pop(name, None)
+        else:
+            whole[name] = int(config[name])
+    return config | required | whole
 
 
 def _parse_evaluation(text: str) -> Evaluation | None:
