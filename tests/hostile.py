@@ -6,7 +6,9 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["DELETED", "ESCAPES", "WRONG", "places", "with_value"]
+import pytest
+
+__all__ = ["DELETED", "ESCAPES", "WRONG", "places", "with_value", "wrong_values"]
 
 ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202egnp.exe\r\n[red]x[/red]<b>|"
 """An escape sequence (C0), one of C1, a change of direction, lines, rich's markup, HTML's."""
@@ -34,6 +36,17 @@ WRONG: tuple[Any, ...] = (
     DELETED,
 )
 """What a value of a file is replaced by; `DELETED`: it is missing."""
+
+
+def wrong_values(*fast: Any) -> list[Any]:
+    """`WRONG` to parametrize a test with: those that are not in `fast` are slow."""
+    quick = {repr(value) for value in fast}
+    return [
+        pytest.param(
+            value, id=repr(value)[:20], marks=[] if repr(value) in quick else pytest.mark.slow
+        )
+        for value in WRONG
+    ]
 
 
 def places(values: Any, most: int = 12) -> Iterator[tuple[Any, ...]]:

@@ -209,7 +209,7 @@ def train(options: TrainOptions) -> None:
     make_plan = plan_resumed_run if options.resume else plan_new_run
     plan = make_plan(fields, options.data, options.output, log)
     _refuse_overwriting(plan, options)
-    with locked(plan.run):
+    with locked(plan.run.path):
         if not options.resume:
             check_new(plan.run)  # again: another training may have ended since
         _train(plan, device, resume=options.resume)

@@ -11,7 +11,6 @@ from pathlib import Path
 from mnist_edge.errors import OutputError, UsageError
 from mnist_edge.outputs.atomic import make_folder
 from mnist_edge_trainer.files import remove_left_behind
-from mnist_edge_trainer.training.checkpoint import RunFolder
 
 __all__ = ["locked"]
 
@@ -19,7 +18,7 @@ _NAME = "train.lock"
 
 
 @contextlib.contextmanager
-def locked(run: RunFolder) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keeps other trainings out of a run's folder until the block ends.
 
     The folder is made where it is missing, and removed again if nothing was written into it. The
@@ -30,21 +29,21 @@ def locked(run: RunFolder) -> Iterator[None]:
         UsageError: another training is writing into the folder.
         OutputError: it cannot be written to.
     """
-    make_folder(run.path)
+    make_folder(folder)
     try:
-        descriptor = _acquire(run.path / _NAME, run.path)
+        descriptor = _acquire(folder / _NAME, folder)
     except OSError as error:
-        raise OutputError(f"{run.path}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:
-        remove_left_behind(run.path)
+        remove_left_behind(folder)
         yield
     finally:
         with contextlib.suppress(OSError):
             # Before it is closed: the name must not be another training's by then.
-            os.unlink(run.path / _NAME)
+            os.unlink(folder / _NAME)
         os.close(descriptor)
         with contextlib.suppress(OSError):
-            run.path.rmdir()  # where it is empty: a mistake leaves nothing behind
+            folder.rmdir()  # where it is empty: a mistake leaves nothing behind
 
 
 def _acquire(path: Path, folder: Path) -> int:
