@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import Digits
+from mnist_edge.mnist import load_split
+from tests.conftest import SAMPLES, Digits
+
+PER_CLASS = 60
+"""Pictures of each class of `image_folder`."""
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +26,18 @@ def many(tmp_path_factory: pytest.TempPathFactory, train_digits: Digits) -> Path
         picture.save(path)
         if number % 100 == 50:
             path.write_bytes(path.read_bytes()[:60])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty pictures of each of three digits, a folder for each; and two unusable files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    images, labels = load_split(SAMPLES, "train")
+    for digit in (0, 1, 7):
+        (folder / f"class {digit}").mkdir()
+        for number, image in enumerate(images[labels == digit][:PER_CLASS]):
+            Image.fromarray(image).save(folder / f"class {digit}" / f"{number}.png")
+    (folder / "class 0" / "notes.png").write_text("not a picture")
+    Image.new("L", (40, 40), 255).save(folder / "class 1" / "blank.png")
     return folder

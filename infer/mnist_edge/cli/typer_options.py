@@ -76,9 +76,9 @@ def _details(field: dataclasses.Field[Any]) -> Any:
     """Typer's description of a field's parameter."""
     option: Option = field.metadata["option"]
     details: dict[str, Any] = {
-        "help": option.help,
+        "help": option.help + _shown_default(field, option),
         "metavar": option.metavar,
-        "show_default": _shown_default(field, option),
+        "show_default": False,
         "rich_help_panel": option.panel,
         **_range(field),
     }
@@ -92,7 +92,10 @@ def _range(field: dataclasses.Field[Any]) -> dict[str, Any]:
     return {"min": option.minimum, "max": option.maximum}
 
 
-def _shown_default(field: dataclasses.Field[Any], option: Option) -> str | bool:
+def _shown_default(field: dataclasses.Field[Any], option: Option) -> str:
+    """The end of the help: Typer itself puts some defaults into parentheses, and others not."""
     if option.shown_default is not None:
-        return option.shown_default
-    return field.default is not None and field.default is not False
+        return f" [default: {option.shown_default}]"
+    if field.default is None or field.default is False:
+        return ""
+    return f" [default: {field.default}]"

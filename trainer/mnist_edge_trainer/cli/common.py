@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnist_edge.cli.console import interruptible_imports
-from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.cli.console import interruptible_imports, log
+from mnist_edge.errors import MissingExtraError, UsageError, one_line
 
 __all__ = [
     "ARCH",
@@ -22,7 +22,9 @@ __all__ = [
     "VAL_SPLIT",
     "check_training_packages",
     "examples",
+    "print_line",
     "training_packages",
+    "warn_of_missing",
 ]
 
 _DATA_PANEL, RUN_PANEL = "Data", "Run"
@@ -120,6 +122,20 @@ def check_training_packages(*, tune: bool = False) -> None:
         raise MissingExtraError(
             f"this command needs {', '.join(missing)}; install with: "
             f"pip install 'mnist-edge[{extras}]' (in a checkout: pip install '.[{extras}]')"
+        )
+
+
+def print_line(text: str) -> None:
+    """Prints one line of results, whatever names are in it; no part of it steers a terminal."""
+    print(one_line(text))
+
+
+def warn_of_missing(classes: Sequence[str]) -> None:
+    """Warns of classes that no validation picture shows."""
+    if classes:
+        log(
+            f"no validation picture of: {', '.join(classes)}; what is chosen by validation knows "
+            "nothing of them: add pictures, or raise --val-split"
         )
 
 

@@ -18,7 +18,9 @@ from mnist_edge_trainer.cli.common import (
     JSON_FLAGS,
     VAL_SPLIT,
     examples,
+    print_line,
     training_packages,
+    warn_of_missing,
 )
 
 if TYPE_CHECKING:
@@ -57,15 +59,24 @@ class DataOptions:
 def data(options: DataOptions) -> None:
     """Show what is in a dataset: images of each class and split, and their pixels."""
     with training_packages():
-        from mnist_edge_trainer.data.datasets import DEFAULT_DATASET, load_dataset, validation_size
-        from mnist_edge_trainer.data.splits import split_training
+        from mnist_edge.outputs.atomic import refuse_if_input
+        from mnist_edge_trainer.data.datasets import (
+            DEFAULT_DATASET,
+            dataset_files,
+            load_dataset,
+            validation_size,
+        )
+        from mnist_edge_trainer.data.splits import missing_classes, split_training
         from mnist_edge_trainer.data.stats import draw_contact_sheet, examples, pixel_statistics
 
     dataset = load_dataset(options.dataset or DEFAULT_DATASET, options.data, log)
     size = validation_size(dataset, options.val_split)
     training, validation = split_training(dataset.training, size)
+    warn_of_missing(missing_classes(validation, dataset.labels))
     # Before anything is printed: where it fails, nothing is.
     if options.output is not None:
+        files = dataset_files(options.dataset or DEFAULT_DATASET, options.data)
+        refuse_if_input(options.output, files, "--output")
         draw_contact_sheet(training, dataset.labels, options.output)
     splits = {"training": training, "validation": validation, "test": dataset.test}
     counts = {name: _counts(digits, dataset) for name, digits in splits.items()}
@@ -112,7 +123,9 @@ def _print_tables(
 ) -> None:
     from mnist_edge.outputs.terminal_table import print_table
 
-    print(f"{dataset.name}: {len(dataset.labels)} classes, preprocessing {dataset.preprocessing}")
+    print_line(
+        f"{dataset.name}: {len(dataset.labels)} classes, preprocessing {dataset.preprocessing}"
+    )
     print(f"SHA-256 of the training images before validation is held out: {dataset.sha256}\n")
     header = ["class"]
     rows = [[label] for label in (*dataset.labels, "all")]

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import DATA, JSON_FLAGS, NEGATED, examples, training_packages
+from mnist_edge_trainer.cli.common import (
+    DATA,
+    JSON_FLAGS,
+    NEGATED,
+    examples,
+    print_line,
+    training_packages,
+)
 
 if TYPE_CHECKING:
     from mnist_edge_trainer.evaluation.assessment import Assessment
@@ -132,14 +139,16 @@ def _check_digits(target: EvaluationTarget, flag: str) -> EvaluationTarget:
 
 def _measure_accuracy(target: EvaluationTarget, options: EvaluateOptions) -> None:
     with training_packages():
-        from mnist_edge_trainer.evaluation.assessment import assess
+        from mnist_edge_trainer.evaluation.assessment import assess, refuse_overwriting
 
+    folder = options.output or target.folder
+    if folder is not None:
+        refuse_overwriting(target, folder)
     assessment = assess(target)
     if options.as_json:
         print(json.dumps(assessment.evaluation.to_dict(), indent=2))
     else:
         _print_assessment(assessment)
-    folder = options.output or target.folder
     if folder is not None:
         for path in assessment.write(folder, svg=options.svg):
             log(f"wrote {path}")
@@ -188,10 +197,14 @@ def _print_robustness(rows: Sequence[CorruptionAccuracy], severities: Sequence[s
 
 def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> None:
     with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.evaluation.plots import draw_rejection
         from mnist_edge_trainer.evaluation.rejection import rejection_curve
         from mnist_edge_trainer.synthetic.dataset import held_out_negatives, held_out_photos
 
+    folder = options.output or target.folder
+    if folder is not None:
+        refuse_if_input(folder / "rejection.png", target.files(), "--output")
     photographs = held_out_photos(target.digits)
     curve = rejection_curve(
         target.predict(photographs.images[:, 0].numpy()),
@@ -202,7 +215,6 @@ def _measure_rejection(target: EvaluationTarget, options: EvaluateOptions) -> No
         print(json.dumps([point.to_dict() for point in curve], indent=2))
     else:
         _print_rejection(curve)
-    folder = options.output or target.folder
     if folder is not None:
         draw_rejection(curve, folder / "rejection.png")
         log(f"wrote {folder / 'rejection.png'}")
@@ -225,11 +237,12 @@ def _print_assessment(assessment: Assessment) -> None:
 
     target, scores = assessment.target, assessment.evaluation
     low, high = scores.accuracy_interval
-    print(
+    print_line(
         f"{target.name}: top-1 {scores.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}) "
         f"on {scores.macro.support:,} {target.split} images ({len(scores.mistakes):,} wrong), "
-        f"cross-entropy {scores.loss:.4f}, calibration error (ECE) {scores.ece:.2%}\n"
+        f"cross-entropy {scores.loss:.4f}, calibration error (ECE) {scores.ece:.2%}"
     )
+    print()
     if scores.int8:
         _print_precisions(scores, scores.int8)
     print_table(

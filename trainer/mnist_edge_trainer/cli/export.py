@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -12,7 +13,14 @@ from typing import TYPE_CHECKING
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import DATA, NEGATED, RUN, examples, training_packages
+from mnist_edge_trainer.cli.common import (
+    DATA,
+    NEGATED,
+    RUN,
+    examples,
+    print_line,
+    training_packages,
+)
 
 if TYPE_CHECKING:
     from mnist_edge_trainer.export.gate import GateRow
@@ -54,9 +62,10 @@ def export(options: ExportOptions) -> None:
     torch, fp32 and int8 are compared on all test images. If a check fails, nothing is written.
     """
     with training_packages():
-        from mnist_edge_trainer.export.export import export_run
+        from mnist_edge.outputs.atomic import refuse_if_input
+        from mnist_edge_trainer.export.export import export_run, output_paths
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
-        from mnist_edge_trainer.training.run_plan import load_dataset_of
+        from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
 
     run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     if not os.path.isdir(run.path):
@@ -70,6 +79,10 @@ def export(options: ExportOptions) -> None:
             f"{run.path}: was trained on other images than {dataset.name} has; point --data at "
             "those, or train again"
         )
+    for path in output_paths(options.output or run.path, options.quantize).values():
+        refuse_if_input(
+            path, chain(run.files, files_of(checkpoint.config, options.data)), "--output"
+        )
     result = export_run(
         checkpoint,
         dataset.training,
@@ -82,7 +95,7 @@ def export(options: ExportOptions) -> None:
     if result.forced:
         log("the gate failed; written all the same because of --force")
     for file in result.files:
-        print(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
+        print_line(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
     best = quote(str(result.files[-1]))
     log(f"next: mnist-edge predict samples --model {best}")
     log(f"      mnist-edge bench --model {best}")

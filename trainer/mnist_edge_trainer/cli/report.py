@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from mnist_edge.cli.console import log
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import DATA, RUN, examples, training_packages
+from mnist_edge_trainer.cli.common import DATA, RUN, examples, print_line, training_packages
 
 __all__ = ["EXAMPLES", "ReportOptions", "report"]
 
@@ -35,18 +36,23 @@ def report(options: ReportOptions) -> None:
     what to try next. If the run is not evaluated yet, this is done first.
     """
     with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.architectures.registry import count_parameters
         from mnist_edge_trainer.evaluation.assessment import evaluate_run, is_evaluated
         from mnist_edge_trainer.reporting.report import write_report
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+        from mnist_edge_trainer.training.run_plan import files_of
 
     run = RunFolder.latest() if options.run is None else RunFolder(options.run)
-    parameters = count_parameters(load_checkpoint(run.best).network())
+    checkpoint = load_checkpoint(run.best)
+    parameters = count_parameters(checkpoint.network())
+    output = options.output or run.path / "report.html"
+    files = (path for path in run.path.iterdir() if path.suffix != ".html")
+    refuse_if_input(output, chain(files, files_of(checkpoint.config, options.data)), "--output")
     # The validation split says what to try next.
     for split in ("validation", "test"):
         if not is_evaluated(run, split):
             log(f"{run.path}: evaluating it on the {split} split")
             evaluate_run(run, split, options.data, log)
-    output = options.output or run.path / "report.html"
     write_report(run.path, output, parameters=parameters)
-    print(f"wrote {output} ({output.stat().st_size / 1024:.0f} KiB)")
+    print_line(f"wrote {output} ({output.stat().st_size / 1024:.0f} KiB)")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mnist_edge.cli.console import log
-from mnist_edge.errors import TrainingError, UsageError, one_line
+from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge.options import option
 from mnist_edge_trainer.cli.common import JSON_FLAGS, check_training_packages, examples
 from mnist_edge_trainer.evaluation.records import Evaluation
@@ -83,7 +83,7 @@ def _read_all() -> list[_Entry]:
         try:
             entries.append(_read(folder))
         except TrainingError as error:
-            log(one_line(str(error)))
+            log(str(error))
     return entries
 
 
@@ -102,9 +102,9 @@ _RESULTS: tuple[_Column, ...] = (
     ("int8", lambda entry: _int8(entry, "accuracy", ".2%")),
 )
 _LIST: tuple[_Column, ...] = (
-    ("run", lambda entry: one_line(entry.run.path.name)),
+    ("run", lambda entry: entry.run.path.name),
     ("arch", lambda entry: entry.run.arch),
-    ("dataset", lambda entry: one_line(entry.run.dataset)),
+    ("dataset", lambda entry: entry.run.dataset),
     *_PROGRESS,
     ("seed", lambda entry: str(entry.run.seed)),
     *_RESULTS,
@@ -154,7 +154,7 @@ def _print_comparison(entries: Sequence[_Entry]) -> None:
     options = [[name, *(_option(entry.run, name) for entry in entries)] for name in names]
     figures = [[name, *(figure(entry) for entry in entries)] for name, figure in _COMPARISON]
     print_table(
-        ["", *(one_line(entry.run.path.name) for entry in entries)],
+        ["", *(entry.run.path.name for entry in entries)],
         [
             *([name.replace("_", " "), *values] for name, *values in options if _differ(values)),
             *([name, *values] for name, *values in figures if set(values) != {"-"}),
@@ -170,7 +170,7 @@ def _option(run: Run, name: str) -> str:
     """The text of an option; `-` where the version that made the run did not have it."""
     value = run.config.get(name)
     if isinstance(value, str):
-        return one_line(value)
+        return value
     return "-" if name not in run.config else json.dumps(value)
 
 

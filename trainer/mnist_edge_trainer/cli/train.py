@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ from mnist_edge_trainer.cli.common import (
     RUN_PANEL,
     VAL_SPLIT,
     examples,
+    print_line,
     training_packages,
+    warn_of_missing,
 )
 
 if TYPE_CHECKING:
@@ -90,6 +93,13 @@ class TrainOptions:
         "Probability spread over the other classes.",
         metavar="FLOAT",
         shown_default="0.0",
+        panel=_RECIPE_PANEL,
+    )
+    class_weights: str | None = option(
+        None,
+        "none, or balanced: each class weighs the same, however many pictures it has.",
+        metavar="NAME",
+        shown_default="none",
         panel=_RECIPE_PANEL,
     )
     augment: bool | None = option(
@@ -185,12 +195,10 @@ def train(options: TrainOptions) -> None:
     """
     with training_packages():
         from mnist_edge_trainer.aliases import current_fields
-        from mnist_edge_trainer.data.splits import split_training
-        from mnist_edge_trainer.evaluation.plots import draw_curves
-        from mnist_edge_trainer.training.checkpoint import history_of
         from mnist_edge_trainer.training.device import pick_device
-        from mnist_edge_trainer.training.distillation import load_teacher
+        from mnist_edge_trainer.training.run_lock import locked
         from mnist_edge_trainer.training.run_plan import (
+            check_new,
             chosen_fields,
             plan_new_run,
             plan_resumed_run,
@@ -200,12 +208,42 @@ def train(options: TrainOptions) -> None:
     device = pick_device(options.device)
     make_plan = plan_resumed_run if options.resume else plan_new_run
     plan = make_plan(fields, options.data, options.output, log)
+    _refuse_overwriting(plan, options)
+    with locked(plan.run.path):
+        if not options.resume:
+            check_new(plan.run)  # again: another training may have ended since
+        _train(plan, device, resume=options.resume)
+
+
+def _refuse_overwriting(plan: RunPlan, options: TrainOptions) -> None:
+    """Refuses a run whose files are those that it is made of."""
+    from mnist_edge.outputs.atomic import refuse_if_input
+    from mnist_edge_trainer.training.checkpoint import RunFolder
+    from mnist_edge_trainer.training.run_plan import files_of
+
     config, run = plan.config, plan.run
+    inputs: list[str | Path] = [config.teacher]
+    inputs += [options.config] if options.config else []
+    inputs += [RunFolder(Path(config.init_from)).best] if config.init_from else []
+    written = (*run.files, run.curves)
+    # A resumed run reads what it has written, and `plan.config` names what it began with.
+    for path in written[-2:] if options.resume else written:
+        refuse_if_input(path, chain(inputs, files_of(config, None)), "--output")
+
+
+def _train(plan: RunPlan, device: torch.device, *, resume: bool) -> None:
+    from mnist_edge_trainer.data.splits import missing_classes, split_training
+    from mnist_edge_trainer.evaluation.plots import draw_curves
+    from mnist_edge_trainer.training.checkpoint import history_of
+    from mnist_edge_trainer.training.distillation import load_teacher
+
+    config, run, labels = plan.config, plan.run, plan.dataset.labels
     training, validation = split_training(plan.dataset.training, config.val_split)
-    teacher = load_teacher(config.teacher, plan.dataset.labels) if config.teacher else None
+    teacher = load_teacher(config.teacher, labels) if config.teacher else None
     _announce(plan, training, validation, device)
+    warn_of_missing(missing_classes(validation, labels))
     try:
-        result = _run(plan, training, validation, teacher, device, resume=options.resume)
+        result = _run(plan, training, validation, teacher, device, resume=resume)
     except KeyboardInterrupt:
         if run.last.exists():
             draw_curves(history_of(run), run.curves)
@@ -301,7 +339,7 @@ def _announce(plan: RunPlan, training: Digits, validation: Digits, device: torch
 
 
 def _print_result(result: TrainResult, run: RunFolder) -> None:
-    print(
+    print_line(
         f"best epoch {result.best.epoch} of {len(result.history)}"
         f"{' (stopped early)' if result.stopped_early else ''}: "
         f"validation loss {result.best.val_loss:.4f}, "

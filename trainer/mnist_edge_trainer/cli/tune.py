@@ -10,8 +10,18 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from mnist_edge.cli.console import log
+from mnist_edge.errors import UsageError
 from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import ARCH, DATA, DATASET, DEVICE, examples, training_packages
+from mnist_edge_trainer.cli.common import (
+    ARCH,
+    DATA,
+    DATASET,
+    DEVICE,
+    examples,
+    print_line,
+    training_packages,
+    warn_of_missing,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -95,7 +105,7 @@ def tune(options: TuneOptions) -> None:
         from mnist_edge_trainer.aliases import current_fields
         from mnist_edge_trainer.architectures.registry import build
         from mnist_edge_trainer.data.datasets import DEFAULT_DATASET, load_dataset
-        from mnist_edge_trainer.data.splits import split_training
+        from mnist_edge_trainer.data.splits import missing_classes, split_training
         from mnist_edge_trainer.training import search
         from mnist_edge_trainer.training.device import pick_device
         from mnist_edge_trainer.training.run_plan import chosen_fields, recipe_for
@@ -106,7 +116,9 @@ def tune(options: TuneOptions) -> None:
     build(base.arch)
     device = pick_device(options.device)
     study = options.study or base.arch
+    _refuse_overwriting(options)
     training, validation = split_training(dataset.training, base.val_split)
+    warn_of_missing(missing_classes(validation, dataset.labels))
     log(
         f"study {study} in {options.storage}: {base.arch}, {base.epochs} epochs a trial, "
         f"seed {base.seed}, on {device}: {len(training):,} images to train on, "
@@ -136,6 +148,17 @@ def tune(options: TuneOptions) -> None:
         raise
     _print_result(base, study, result)
     _write_best(base, study, result, options.output)
+
+
+def _refuse_overwriting(options: TuneOptions) -> None:
+    from mnist_edge.outputs.atomic import refuse_if_input
+    from mnist_edge_trainer.data.datasets import DEFAULT_DATASET, dataset_files
+
+    for path, flag in ((options.storage, "--storage"), (options.output, "--output")):
+        refuse_if_input(path, dataset_files(options.dataset or DEFAULT_DATASET, options.data), flag)
+    refuse_if_input(options.output, [options.storage], "--output")
+    if options.output.absolute() == options.storage.absolute():
+        raise UsageError(f"--output {options.output}: is the --storage too; choose another file")
 
 
 def _report_trial(base: TrainConfig, trials: int) -> Callable[[FrozenTrial, int], None]:
@@ -169,7 +192,8 @@ def _print_result(base: TrainConfig, study: str, result: TuneResult) -> None:
     best = result.best[:_BEST]
     configs = [dataclasses.asdict(recipe(base, trial.params)) for trial in best]
     stopped = len(result.finished) - len(result.best)
-    print(f"study {study}: {len(result.finished)} trials, {stopped} of them stopped early\n")
+    print_line(f"study {study}: {len(result.finished)} trials, {stopped} of them stopped early")
+    print()
     rows = [
         ["validation loss", *(f"{trial.value:.4f}" for trial in best), ""],
         ["accuracy", *(f"{trial.user_attrs['val_accuracy']:.2%}" for trial in best), ""],
@@ -178,7 +202,8 @@ def _print_result(base: TrainConfig, study: str, result: TuneResult) -> None:
         importance = f"{result.importance[name]:.0%}" if name in result.importance else ""
         rows.append([name, *(_text(config[name]) for config in configs), importance])
     print_table(["", *(f"trial {trial.number}" for trial in best), "importance"], rows)
-    print(f"\nthe recipe before the search: {_outcome(result.finished[0])}")
+    print()
+    print_line(f"the recipe before the search: {_outcome(result.finished[0])}")
 
 
 def _write_best(base: TrainConfig, study: str, result: TuneResult, path: Path) -> None:
@@ -188,7 +213,7 @@ def _write_best(base: TrainConfig, study: str, result: TuneResult, path: Path) -
     best = result.best[0]
     comment = f"Trial {best.number} of study {study} of mnist-edge tune: {_outcome(best)}."
     recipe(base, best.params).save_recipe(path, comment)
-    print(f"wrote {path}")
+    print_line(f"wrote {path}")
     log(f"next: mnist-edge train --config {quote(str(path))} --epochs {TrainConfig.epochs}")
 
 

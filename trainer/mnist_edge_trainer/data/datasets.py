@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 
 from mnist_edge.errors import DatasetError, UsageError
+from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.mnist import idx_header
 from mnist_edge.types import Preprocessing
 from mnist_edge_trainer.data.facts import DataFacts
@@ -25,6 +27,7 @@ __all__ = [
     "DEFAULT_DATASET",
     "IMAGE_FOLDER",
     "Dataset",
+    "dataset_files",
     "load_dataset",
     "validation_size",
 ]
@@ -51,12 +54,14 @@ class Dataset:
     Attributes:
         name: the published dataset's; for an image folder, ``folder`` and its name.
         labels: names of the classes, in the order of their numbers; two or more, without commas.
-        training: before a validation split is held out (`split_training`).
+        training: before a validation split is held out (`split_training`), which includes the
+            pictures that the user gave for validation.
         sha256: of the training images as an uncompressed IDX file, which for the published
             datasets, EMNIST's transposed one apart, is the checksum of the very file.
         preprocessing: what makes a model's input of a picture.
         credit: its author and licence; empty = the user's own pictures.
         load_test: reads `test`.
+        splits: names of the folders that the user split the pictures into; empty = none.
     """
 
     name: str
@@ -66,6 +71,7 @@ class Dataset:
     preprocessing: Preprocessing
     credit: str
     load_test: Callable[[], Digits]
+    splits: tuple[str, ...] = ()
 
     @cached_property
     def test(self) -> Digits:
@@ -135,16 +141,34 @@ def load_dataset(
     )
 
 
+def dataset_files(name: str, data: Path | None) -> Iterator[Path]:
+    """The files that `load_dataset` reads a dataset from, by their names alone.
+
+    Args:
+        name: as in `load_dataset`; what that refuses has no files.
+        data: as in `load_dataset`.
+    """
+    published = PUBLISHED.get(name)
+    if published is not None:
+        directory = home(published) if data is None else data
+        yield from find(published, directory, "train")
+        yield from find(published, directory, "test")
+    if data is not None:
+        yield from map(Path, FolderWalk(recursive=True).pictures_in(str(data)))
+
+
 def validation_size(dataset: Dataset, requested: int | None) -> int:
     """Number of images to hold out of the training set for validation.
 
     Args:
         dataset: to hold them out of.
         requested: by the user; None = 5,000, and of less than 50,000 images a tenth, but as many
-            as there are classes.
+            as there are classes. A validation split that the user gave is taken whole.
     """
     if requested is not None:
         return requested
+    if dataset.training.given_validation:
+        return dataset.training.given_validation
     share = len(dataset.training) // _VALIDATION_SHARE
     return min(_VALIDATION_SIZE, max(len(dataset.labels), share))
 
@@ -165,9 +189,11 @@ def _has_files(directory: Path, published: PublishedDataset) -> bool:
 
 def _load_pictures(directory: Path, on_skip: Callable[[str], None]) -> Dataset:
     folder = load_image_folder(directory, on_skip)
-    in_test = torch.from_numpy(folder.in_test)
     pictures = Digits.of(folder.images, folder.classes)
-    training = pictures[~in_test]
+    in_test = torch.from_numpy(folder.in_test)
+    in_validation = torch.from_numpy(folder.in_validation)
+    training = Digits.join([pictures[~in_test & ~in_validation], pictures[in_validation]])
+    training = dataclasses.replace(training, given_validation=int(in_validation.sum()))
     return Dataset(
         f"folder {directory.resolve().name}",
         folder.labels,
@@ -176,6 +202,7 @@ def _load_pictures(directory: Path, on_skip: Callable[[str], None]) -> Dataset:
         Preprocessing.DIGIT,
         "",
         lambda: pictures[in_test],
+        folder.splits,
     )
 
 

@@ -8,13 +8,11 @@ Every worker process imports this module: it must not import torch, which takes 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -24,16 +22,20 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
-from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import DatasetError, ImageError, one_line
 from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.preprocess.preprocessor import preprocess_one
 from mnist_edge.types import GrayImage
+from mnist_edge_trainer.data.folder_layout import (
+    OnSkip,
+    Split,
+    class_labels,
+    class_roots,
+    folders_in,
+)
+from mnist_edge_trainer.workers import map_in_workers
 
 __all__ = ["MIN_PER_CLASS", "ImageFolder", "has_pictures", "load_image_folder"]
-
-OnSkip: TypeAlias = Callable[[str], None]
-"""Called with a line about each picture that is skipped."""
 
 MIN_PER_CLASS = 5
 """Different pictures that each class must have."""
@@ -56,19 +58,23 @@ class ImageFolder:
         labels: names of the classes, in the order of their numbers.
         images: uint8 ``[N, 28, 28]``, 0 = background, 255 = ink.
         classes: int64 ``[N]``, from 0.
-        in_test: bool ``[N]``: held out for testing.
+        in_test: bool ``[N]``: for testing.
+        in_validation: bool ``[N]``: for validation, as the user gave it; none = no such folder.
+        splits: names of the folders that the user split the pictures into; empty = none.
     """
 
     labels: tuple[str, ...]
     images: GrayImage
     classes: npt.NDArray[np.int64]
     in_test: npt.NDArray[np.bool_]
+    in_validation: npt.NDArray[np.bool_]
+    splits: tuple[str, ...] = ()
 
 
 class _File(NamedTuple):
     path: str
     label: int
-    in_test: bool
+    split: Split
 
 
 class _Picture(NamedTuple):
@@ -91,113 +97,59 @@ def has_pictures(directory: Path) -> bool:
         return False
     if next(FolderWalk(recursive=True).pictures_in(str(directory)), None) is not None:
         return True
-    folders = _folders_in(directory)
+    folders = folders_in(directory)
     return bool(folders) and not any([*(directory / name).iterdir()] for name in folders)
 
 
 def load_image_folder(directory: Path, on_skip: OnSkip) -> ImageFolder:
     """Reads a folder that has a folder of pictures for each class, with the class's name.
 
-    If it has ``train`` and ``test`` with such folders in them, they are the split. Otherwise 15 %
-    of each class, and one picture at least, are held out for testing. The SHA-256 of a picture's
-    file decides, so that a picture stays in its split when others are added. Of pictures with the
-    same content one is kept; none is if their classes differ.
+    If it has ``train``, and ``val`` or ``test`` or both, with such folders in them, they are the
+    splits. Without ``val``, nothing is for validation; without ``test``, the pictures for
+    validation are for testing too.
+
+    Otherwise 15 % of each class, and one picture at least, are held out for testing. The SHA-256 of
+    a picture's file decides, so that a picture stays in its split when others are added. Of
+    pictures with the same content one is kept; none is if their classes differ.
 
     Args:
-        directory: of the classes.
+        directory: of the classes, or of the splits.
         on_skip: called with a line about each picture that is skipped.
 
     Raises:
         DatasetError: there are no pictures, or one class alone; a class has no pictures, too few
             that can be read, or a name that cannot be written into a model.
     """
-    roots = _roots(directory, on_skip)
-    labels = _labels(roots)
+    roots = class_roots(directory, on_skip)
+    labels = class_labels(roots)
     files = _files(roots, labels, on_skip)
     pictures = _without_copies(_readable(files, on_skip), on_skip)
     if not pictures:
         raise DatasetError(f"{directory}: none of its {len(files):,} pictures can be read")
-    if len(roots) == 1:
+    if "all" in roots:
         pictures = _split(directory, pictures, labels)
     else:
-        for root, in_test, minimum in zip(roots, (True, False), (1, MIN_PER_CLASS), strict=True):
-            _check_counts(root, [p for p in pictures if p.file.in_test == in_test], labels, minimum)
+        _check_splits(roots, pictures, labels, on_skip)
+    splits = np.array([picture.file.split for picture in pictures])
+    in_validation = splits == "validation"
     return ImageFolder(
         labels,
         np.array([picture.image for picture in pictures], np.uint8),
         np.array([picture.file.label for picture in pictures], np.int64),
-        np.array([picture.file.in_test for picture in pictures], np.bool_),
+        in_test=splits == "test" if {"all", "test"} & set(roots) else in_validation,
+        in_validation=in_validation,
+        splits=() if "all" in roots else tuple(sorted(root.name for root in roots.values())),
     )
 
 
-def _roots(directory: Path, on_skip: OnSkip) -> list[Path]:
-    """The folder that the classes are in; two, the test split first, if they are split."""
-    folders = _folders_in(directory)
-    stray = sum(1 for _ in FolderWalk(recursive=False).pictures_in(str(directory)))
-    if not folders:
-        raise DatasetError(
-            f"{directory}: its pictures are in no folders; make a folder for each class, named as "
-            "it is, and put them in there"
-        )
-    if stray:
-        on_skip(f"{directory}: pictures outside the class folders, skipped: {stray:,}")
-    if "train" not in folders or not _folders_in(directory / "train"):
-        return [directory]
-    if "test" not in folders or not _folders_in(directory / "test"):
-        raise DatasetError(
-            f"{directory}: train has the folders of classes, and there is no test that has; add "
-            f"it, or put the folders of the classes into {directory}"
-        )
-    for name in folders:
-        if name not in ("train", "test"):
-            on_skip(one_line(f"{directory / name}: not train or test, skipped"))
-    return [directory / "test", directory / "train"]
-
-
-def _labels(roots: Sequence[Path]) -> tuple[str, ...]:
-    labels, *others = (_folders_in(root) for root in roots)
-    for other in others:
-        for name in set(labels) ^ set(other):
-            where, missing = roots if name in labels else reversed(roots)
-            raise DatasetError(one_line(f"{where / name}: there is no such class in {missing}"))
-    if len(labels) < 2:
-        raise DatasetError(
-            one_line(f"{roots[0] / labels[0]}: is the only class; a classifier needs two or more")
-        )
-    for name in labels:
-        if "," in name or not name.isprintable():
-            raise DatasetError(
-                one_line(f"{roots[0] / name}: the name of a class cannot have a comma or a ")
-                + "control character in it; rename the folder"
-            )
-    return tuple(labels)
-
-
-def _folders_in(directory: Path) -> list[str]:
-    """Names of the folders that are not hidden, 10 after 9."""
-    try:
-        found = [entry for entry in directory.iterdir() if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DatasetError(f"{directory}: cannot be read ({error.strerror or error})") from error
-    return sorted((entry.name for entry in found if os.path.isdir(entry)), key=_natural_order)
-
-
-def _natural_order(name: str) -> tuple[list[str | int], str]:
-    """Sort key for natural order: text and numbers alternate, each compared with its kind."""
-    parts = re.split(r"([0-9]+)", name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def _files(roots: Sequence[Path], labels: Sequence[str], on_skip: OnSkip) -> list[_File]:
+def _files(roots: Mapping[Split, Path], labels: Sequence[str], on_skip: OnSkip) -> list[_File]:
     walk = FolderWalk(recursive=True)
     files: list[_File] = []
-    for root in roots:
-        in_test = len(roots) > 1 and root is roots[0]
+    for split, root in roots.items():
         for label, name in enumerate(labels):
-            found = [
-                _File(path, label, in_test) for path in walk.pictures_in(os.path.join(root, name))
-            ]
-            if not found:
+            folder = os.path.join(root, name)
+            found = [_File(path, label, split) for path in walk.pictures_in(folder)]
+            if not found and split != "validation":
                 raise DatasetError(
                     one_line(f"{root / name}: has no pictures; add some, or remove it")
                 )
@@ -225,18 +177,16 @@ def _preprocessed(files: Sequence[_File]) -> list[_Outcome]:
         [file.path for file in files[start : start + _BATCH]]
         for start in range(0, len(files), _BATCH)
     ]
-    with contextlib.ExitStack() as stack:
-        results = track(
-            map(_preprocess_batch, batches)
-            if len(files) <= _FEW
-            else stack.enter_context(WorkerPool(_preprocess_batch)).map(batches),
-            "read pictures",
-            total=len(batches),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        return [outcome for batch in results for outcome in batch]
+    spread = map if len(files) <= _FEW else map_in_workers
+    results = track(
+        spread(_preprocess_batch, batches),
+        "read pictures",
+        total=len(batches),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    return [outcome for batch in results for outcome in batch]
 
 
 def _preprocess_batch(paths: Sequence[str]) -> list[_Outcome]:
@@ -285,9 +235,31 @@ def _split(directory: Path, pictures: Sequence[_Picture], labels: Sequence[str])
         # One at least, and not all.
         held_out |= {digests[0], *(digest for digest in digests[:-1] if digest < _HELD_OUT)}
     return [
-        picture._replace(file=picture.file._replace(in_test=picture.digest in held_out))
+        picture._replace(
+            file=picture.file._replace(split="test" if picture.digest in held_out else "training")
+        )
         for picture in pictures
     ]
+
+
+def _check_splits(
+    roots: Mapping[Split, Path],
+    pictures: Sequence[_Picture],
+    labels: Sequence[str],
+    on_skip: OnSkip,
+) -> None:
+    """Checks the counts of splits that the user gave; a class may be missing from validation."""
+    for split, root in roots.items():
+        part = [picture for picture in pictures if picture.file.split == split]
+        if split != "validation":
+            _check_counts(root, part, labels, MIN_PER_CLASS if split == "training" else 1)
+            continue
+        if not part:
+            raise DatasetError(f"{root}: has no pictures that can be read; add some, or remove it")
+        present = {picture.file.label for picture in part}
+        missing = [name for label, name in enumerate(labels) if label not in present]
+        if missing:
+            on_skip(one_line(f"{root}: has no pictures of: {', '.join(missing)}"))
 
 
 def _check_counts(

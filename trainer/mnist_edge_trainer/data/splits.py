@@ -16,7 +16,13 @@ from mnist_edge.errors import UsageError
 from mnist_edge.mnist import Split
 from mnist_edge_trainer.data.registry import MNIST, home, load
 
-__all__ = ["Digits", "default_data_dir", "load_digits", "split_training"]
+__all__ = [
+    "Digits",
+    "default_data_dir",
+    "load_digits",
+    "missing_classes",
+    "split_training",
+]
 
 _SPLIT_SEED = 2026
 """The held-out images are the same whatever the run's seed, so that runs can be compared."""
@@ -32,10 +38,13 @@ class Digits:
     Attributes:
         images: uint8 ``[N, 1, 28, 28]``, 0 = background, 255 = ink.
         labels: int64 ``[N]``, from 0; -1 for a non-digit.
+        given_validation: so many at the end are the validation split, as the user gave it; 0 = the
+            split is left to `split_training`.
     """
 
     images: Tensor
     labels: Tensor
+    given_validation: int = 0
 
     @classmethod
     def of(cls, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer[Any]]) -> Digits:
@@ -79,22 +88,39 @@ def load_digits(directory: Path, split: Split) -> Digits:
 def split_training(digits: Digits, validation_size: int) -> tuple[Digits, Digits]:
     """Holds `validation_size` images out of the training set, the same ones every time.
 
-    From a small set, each class gives its share.
+    From a small set, each class gives its share. Every class of two images or more gives one at
+    least, where `validation_size` has room for all classes. A validation split that the user gave
+    is used as it is.
 
     Returns:
         the images to train on, and the held-out ones.
 
     Raises:
-        UsageError: the split leaves nothing to train on or nothing to validate with.
+        UsageError: the split leaves nothing to train on or nothing to validate with, or is not of
+            the size that the user gave.
     """
     if not 0 < validation_size < len(digits):
         raise UsageError(
             f"--val-split {validation_size}: must be between 1 and {len(digits) - 1} images"
         )
+    if digits.given_validation:
+        if validation_size != digits.given_validation:
+            raise UsageError(
+                f"--val-split {validation_size}: the folder has validation pictures of its own, "
+                f"{digits.given_validation:,}; leave it out"
+            )
+        return digits[:-validation_size], digits[-validation_size:]
     order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(_SPLIT_SEED))
     if len(digits) < _LARGE:
         order = order[_by_share(digits.labels[order])]
+    order = order[_with_every_class(digits.labels[order], validation_size)]
     return digits[order[validation_size:]], digits[order[:validation_size]]
+
+
+def missing_classes(digits: Digits, labels: Sequence[str]) -> list[str]:
+    """Names of the classes that no image shows."""
+    present = set(digits.labels.tolist())
+    return [name for label, name in enumerate(labels) if label not in present]
 
 
 def _by_share(labels: Tensor) -> Tensor:
@@ -105,3 +131,22 @@ def _by_share(labels: Tensor) -> Tensor:
         count = int(members.sum())
         used[members] = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     return used.argsort(stable=True)
+
+
+def _with_every_class(labels: Tensor, held_out: int) -> Tensor:
+    """Indices int64 ``[N]``: the order as it is, but for classes that the first ones would lack.
+
+    Each of these moves to the front, in place of the last image of a class that has others there.
+    """
+    order = torch.arange(len(labels))
+    counts = labels[:held_out].bincount(minlength=int(labels.max()) + 1)
+    for label in labels.unique().tolist():
+        members = (labels == label).nonzero()
+        replaceable = (counts[labels[order[:held_out]]] > 1).nonzero()
+        if counts[label] or len(members) < 2 or not len(replaceable):
+            continue
+        place, other = int(replaceable[-1]), int(members[0])
+        counts[labels[order[place]]] -= 1
+        counts[label] += 1
+        order[place], order[other] = other, int(order[place])
+    return order

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnist_edge.errors import UsageError
+from mnist_edge.errors import UsageError, one_line
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge.types import SIDE, GrayImage
 from mnist_edge_trainer.data.splits import Digits
@@ -112,7 +112,7 @@ def draw_contact_sheet(digits: Digits, labels: tuple[str, ...], path: Path) -> N
     counts = np.bincount(digits.labels.numpy(), minlength=len(labels))
     axes.set_yticks(
         np.arange(len(labels)) * step + step / 2,
-        [f"{label}\n{count:,}" for label, count in zip(labels, counts, strict=True)],
+        [f"{one_line(label)}\n{count:,}" for label, count in zip(labels, counts, strict=True)],
         parse_math=False,
     )
     axes.set_xticks([])

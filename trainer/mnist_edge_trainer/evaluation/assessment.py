@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge.outputs.atomic import atomic_write, make_folder, refuse_if_input
 from mnist_edge_trainer.evaluation import image_grids, metrics, plots
 from mnist_edge_trainer.evaluation.metrics import Probabilities
 from mnist_edge_trainer.evaluation.records import Evaluation, Int8Evaluation
@@ -15,10 +15,22 @@ from mnist_edge_trainer.evaluation.saliency import occlusion
 from mnist_edge_trainer.evaluation.target import EvaluationTarget, load_target
 from mnist_edge_trainer.training.checkpoint import RunFolder
 
-__all__ = ["SALIENCY_MAPS", "Assessment", "assess", "evaluate_run", "is_evaluated"]
+__all__ = [
+    "SALIENCY_MAPS",
+    "Assessment",
+    "assess",
+    "evaluate_run",
+    "is_evaluated",
+    "refuse_overwriting",
+]
 
 SALIENCY_MAPS = 20
 """Images for which a saliency map is drawn."""
+
+_SPLIT_PICTURES = ("confusion", "mistakes", "predictions", "reliability", "saliency")
+"""Names of the pictures of each split, before the split's."""
+
+_FILTERS = "filters"
 
 _Draw = Callable[[Path], None]
 
@@ -86,7 +98,7 @@ class Assessment:
             ),
         }
         if filters is not None:
-            pictures["filters"] = lambda path: image_grids.draw_filters(filters, path)
+            pictures[_FILTERS] = lambda path: image_grids.draw_filters(filters, path)
         return pictures
 
 
@@ -119,6 +131,14 @@ def assess(target: EvaluationTarget) -> Assessment:
     return Assessment(target, probabilities, evaluation)
 
 
+def refuse_overwriting(target: EvaluationTarget, folder: Path) -> None:
+    """Raises UsageError where `Assessment.write` would overwrite what it is made of."""
+    names = [f"{name}-{target.split}" for name in _SPLIT_PICTURES] + [_FILTERS]
+    paths = [folder / f"{name}.{suffix}" for name in names for suffix in ("png", "svg")]
+    for path in (folder / f"evaluation-{target.split}.json", *paths):
+        refuse_if_input(path, target.files(), "--output")
+
+
 def is_evaluated(run: RunFolder, split: str) -> bool:
     """Returns whether a run was evaluated since its best checkpoint and int8 file were written."""
     evaluation = run.path / f"evaluation-{split}.json"
@@ -142,6 +162,8 @@ def evaluate_run(
     Raises:
         MnistEdgeError: as `load_target` and `Assessment.write`.
     """
-    assessment = assess(load_target(str(run.path), split, data, log))
+    target = load_target(str(run.path), split, data, log)
+    refuse_overwriting(target, run.path)
+    assessment = assess(target)
     assessment.write(run.path)
     return assessment

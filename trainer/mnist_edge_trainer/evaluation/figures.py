@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
+from mnist_edge.errors import one_line
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 
 __all__ = ["BLUE", "GRAY", "GREEN", "ORANGE", "save_figure", "shorten"]
@@ -17,7 +18,11 @@ BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#999999"
 
 
 def shorten(name: str, length: int) -> str:
-    """Shortens a name to `length` characters, and escapes ``$``, which begins a formula."""
+    """Shortens a name to `length` characters; escapes ``$``, which begins a formula, and controls.
+
+    Control characters would make an SVG file that nothing opens.
+    """
+    name = one_line(name)
     short = name if len(name) <= length else name[: length - 1] + "…"
     return short.replace("$", r"\$")
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from mnist_edge.errors import UsageError
+from mnist_edge.errors import ModelError, UsageError
 from mnist_edge.model import Model, bundled_models
 from mnist_edge.types import GrayImage
 from mnist_edge_trainer.data.datasets import Dataset
@@ -21,7 +22,7 @@ from mnist_edge_trainer.evaluation.saliency import Maps, first_layer_filters
 from mnist_edge_trainer.training.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import predict_logits
-from mnist_edge_trainer.training.run_plan import load_dataset_of
+from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
 
 __all__ = ["SPLITS", "EvaluationTarget", "load_target"]
 
@@ -42,6 +43,7 @@ class EvaluationTarget:
         labels: names of the C classes.
         filters: the run's first layer (see `saliency.first_layer_filters`); None for a model file.
         int8: the quantized file that was exported from the run; None where there is none.
+        files: lists the files of the target and of the dataset.
     """
 
     name: str
@@ -53,6 +55,7 @@ class EvaluationTarget:
     labels: tuple[str, ...]
     filters: Maps | None = None
     int8: Model | None = None
+    files: Callable[[], Iterable[Path]] = tuple
 
 
 def load_target(
@@ -99,6 +102,7 @@ def _load_run(
         labels=dataset.labels,
         filters=first_layer_filters(network),
         int8=_exported_int8(run, checkpoint, log),
+        files=lambda: chain(run.files, run.path.glob("*.onnx"), files_of(checkpoint.config, data)),
     )
 
 
@@ -107,15 +111,32 @@ def _load_model(
 ) -> EvaluationTarget:
     model = Model.load(target)
     # Files of 0.1 to 0.3 do not name their dataset; what they leave out was the default.
-    recipe = json.loads(model.metadata.get("training_recipe", "{}"))
-    known = {name: recipe[name] for name in ("dataset", "val_split") if name in recipe}
-    config = TrainConfig(**known)
+    config = _recipe_of(model, target)
     dataset = _load_dataset(config, data, model.labels, target, log)
     is_trained_on = dataset.sha256 == model.metadata.get("dataset_sha256")
     digits = _images_of(dataset, split, config.val_split, is_trained_on, target)
     return EvaluationTarget(
-        target, model.run, split, digits, None, dataset=dataset.name, labels=dataset.labels
+        target,
+        model.run,
+        split,
+        digits,
+        None,
+        dataset=dataset.name,
+        labels=dataset.labels,
+        files=lambda: chain([Path(target)], files_of(config, data)),
     )
+
+
+def _recipe_of(model: Model, target: str) -> TrainConfig:
+    """What the metadata says of the dataset and its validation split; the rest is the default."""
+    try:
+        recipe = json.loads(model.metadata.get("training_recipe", "{}"))
+        known = {name: recipe[name] for name in ("dataset", "val_split") if name in recipe}
+        return TrainConfig.from_dict(known)
+    except (ValueError, TypeError, RecursionError, UsageError) as error:
+        raise ModelError(
+            f"{target}: its metadata's training_recipe is damaged; export it again"
+        ) from error
 
 
 def _predict_function(network: nn.Module) -> PredictFunction:
@@ -165,7 +186,10 @@ def _exported_int8(
     if not files:
         return None
     model = Model.load(str(files[-1]))
-    if model.metadata.get("epoch") != str(checkpoint.epoch):
+    if (model.metadata.get("epoch"), model.labels) != (
+        str(checkpoint.epoch),
+        checkpoint.data.labels,
+    ):
         log(
             f"{files[-1]}: skipped, it is of another epoch than {run.best}; "
             "export it again with `mnist-edge export --quantize`"

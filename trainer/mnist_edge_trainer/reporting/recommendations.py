@@ -162,9 +162,11 @@ def _classes(facts: Facts) -> Iterator[str]:
     rarest = min(classes, key=lambda scores: scores.support)
     largest = max(classes, key=lambda scores: scores.support)
     if largest.support >= 3 * rarest.support:
+        is_weighted = facts.run.config.get("class_weights") == "balanced"
+        weights = "" if is_weighted else ", or try --class-weights balanced"
         yield (
             f"The classes are unbalanced: {largest.support:,} images of {largest.label}, "
-            f"{rarest.support:,} of {rarest.label}. Collect more of the rare ones."
+            f"{rarest.support:,} of {rarest.label}. Collect more of the rare ones{weights}."
         )
 
 

@@ -7,6 +7,7 @@ of A4.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import statistics
@@ -21,7 +22,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from mnist_edge import __version__
-from mnist_edge.errors import UsageError
+from mnist_edge.errors import UsageError, one_line
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.evaluation.metrics import class_scores
 from mnist_edge_trainer.evaluation.records import ClassScores, Evaluation
@@ -95,11 +96,13 @@ def _render(folder: Path, parameters: int | None) -> str:
     )
 
 
+@functools.cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_edge_trainer.reporting"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -108,9 +111,14 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.j2")
 
 
+def _visible(value: object) -> object:
+    """Shows control characters of names, and marks of direction, instead of obeying them."""
+    return one_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _mark_options(sentence: str) -> Markup:
     """Escapes a sentence for HTML, and marks its command line options as code."""
-    return Markup(re.sub(r"--[a-z][a-z-]*", r"<code>\g<0></code>", str(escape(sentence))))
+    return Markup(re.sub(r"--[a-z][a-z-]*", r"<code>\g<0></code>", str(escape(one_line(sentence)))))
 
 
 def _format(value: Any) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from mnist_edge.errors import TrainingError, UsageError
 from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.evaluation.records import Epoch, Evaluation, read_history
+from mnist_edge_trainer.files import read_text
 
 __all__ = [
     "ROOT",
@@ -30,6 +31,18 @@ __all__ = [
 
 ROOT = Path("runs")
 """Folder of the runs that `mnist-edge train` was given no folder for."""
+
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    AttributeError,
+    RecursionError,
+    OSError,
+    csv.Error,
+)
+"""What a parser of such a file raises where the file is something else."""
 
 _T = TypeVar("_T")
 
@@ -157,11 +170,11 @@ def _read(path: Path, parse: Callable[[str], _T], missing: str) -> _T:
     """Parses the text of a file, or the text `missing` where there is no file."""
     try:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except FileNotFoundError:
             text = missing
         return parse(text)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError, csv.Error) as error:
+    except _DAMAGE as error:
         raise TrainingError(
             f"{path}: damaged, or not of this version of mnist-edge ({_reason(error)}); "
             "use another run"
@@ -179,13 +192,14 @@ def _parse_config(text: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise TypeError("no table of options")
     config = current_fields(config)
-    required = {
-        "arch": str(config["arch"]),
-        "epochs": int(config["epochs"]),
-        "seed": int(config["seed"]),
-    }
-    patience = config.get("patience")
-    return config | required | ({} if patience is None else {"patience": int(patience)})
+    required = {"arch": str(config["arch"])}
+    whole = {name: int(config[name]) for name in ("epochs", "seed")}
+    for name in ("patience", "val_split"):  # the first versions did not have them
+        if config.get(name) is None:
+            config.pop(name, None)
+        else:
+            whole[name] = int(config[name])
+    return config | required | whole
 
 
 def _parse_evaluation(text: str) -> Evaluation | None:

@@ -23,7 +23,6 @@ import PIL
 import scipy
 from PIL import Image
 
-from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import NoDigitError
 from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess_one
 from mnist_edge.types import SIDE, GrayImage
@@ -32,6 +31,7 @@ from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.negatives import printed_digit, sample_negative
 from mnist_edge_trainer.synthetic.render import render, render_blank
 from mnist_edge_trainer.synthetic.scenes import Rng, plain_scene, random_scene
+from mnist_edge_trainer.workers import map_in_workers
 
 if TYPE_CHECKING:
     from mnist_edge_trainer.data.splits import Digits
@@ -226,12 +226,11 @@ def _cached(
 
 def _render_all(sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int) -> Photos:
     """Renders a photograph for every digit, on all cores, in order."""
-    batches = (
+    batches = [
         (start, digits[start : start + _BATCH], labels[start : start + _BATCH])
         for start in range(0, len(digits), _BATCH)
-    )
-    with WorkerPool(functools.partial(_render_batch, sampler, seed)) as pool:
-        rendered = list(pool.map(batches))
+    ]
+    rendered = list(map_in_workers(functools.partial(_render_batch, sampler, seed), batches))
     return Photos(
         np.concatenate([images for images, _ in rendered]),
         np.concatenate([labels for _, labels in rendered]),

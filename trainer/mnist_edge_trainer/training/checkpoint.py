@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypedDict
@@ -15,6 +16,7 @@ from mnist_edge.outputs.atomic import atomic_write
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.facts import MNIST_FACTS as MNIST
 from mnist_edge_trainer.data.facts import DataFacts
+from mnist_edge_trainer.training.checkpoint_file import read_values
 from mnist_edge_trainer.training.config import TrainConfig
 
 __all__ = [
@@ -86,13 +88,11 @@ class Checkpoint:
             OutputError: it cannot be written.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        # In memory first: of a full disk, torch says nothing that a user could understand.
+        content = io.BytesIO()
+        torch.save(values | {"config": asdict(self.config), "data": asdict(self.data)}, content)
         with atomic_write(path) as partial:
-            try:
-                torch.save(
-                    values | {"config": asdict(self.config), "data": asdict(self.data)}, partial
-                )
-            except RuntimeError as error:  # what torch makes of a full disk
-                raise OSError(str(error).splitlines()[0]) from error
+            partial.write_bytes(content.getbuffer())
 
     def network(self) -> nn.Module:
         """Builds the trained network, on the CPU, in evaluation mode.
@@ -119,21 +119,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
         TrainingError: the file is damaged, or not a checkpoint.
     """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        # Release 0.1 had no photographs; up to 0.3, MNIST was the only dataset.
-        config = TrainConfig.from_dict({"photos": 0} | values.pop("config"))
-        values.pop("dataset_sha256", None)
-        data = values.pop("data", None)
-        facts = MNIST if data is None else DataFacts(**data)
-        return Checkpoint(config=config, data=facts, **values)
+        return Checkpoint(**read_values(path, EpochRecord))
     except FileNotFoundError as error:
         raise UsageError(
             f"{path}: no such checkpoint; train one with `mnist-edge train`"
         ) from error
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:
         # A file of arbitrary bytes fails in arbitrary ways on its way through pickle and zip.
+        reason = f" ({error})" if type(error) in (ValueError, UsageError) else ""
         raise TrainingError(
-            f"{path}: damaged, or not a checkpoint of mnist-edge; use another run"
+            f"{path}: damaged, or not a checkpoint of mnist-edge{reason}; use another run"
         ) from error
 
 
@@ -192,6 +189,11 @@ class RunFolder:
     def history(self) -> Path:
         """An `EpochRecord` in each row, as CSV."""
         return self.path / "history.csv"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a training writes, but for the plot."""
+        return (self.best, self.last, self.config, self.recipe, self.history)
 
     @property
     def curves(self) -> Path:

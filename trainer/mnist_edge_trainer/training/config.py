@@ -23,9 +23,11 @@ from mnist_edge.errors import UsageError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.aliases import current_fields, current_name
 from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
+from mnist_edge_trainer.files import read_text
 from mnist_edge_trainer.training.augment import Augmentation
 
 __all__ = [
+    "CLASS_WEIGHTS",
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
@@ -39,6 +41,7 @@ __all__ = [
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
+CLASS_WEIGHTS = ("none", "balanced")
 
 _DISTORTIONS = ("rotation", "scale", "shear", "shift", "elastic")
 _POSITIVE = (
@@ -52,7 +55,25 @@ _POSITIVE = (
 )
 _NOT_NEGATIVE = ("weight_decay", "photos", *_DISTORTIONS)
 _FRACTIONS = ("warmup", "momentum", "ema_decay", "label_smoothing")
-_CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+_TEXTS = ("arch", "dataset", "data", "init_from", "teacher", "splits")
+_CHOICES = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "class_weights": CLASS_WEIGHTS,
+}
+_MOST = 1_000_000
+"""Of any number but the seed: beyond it, sums overflow or memory ends."""
+
+_LONGEST_TEXT = 4_096
+"""Characters of a path on Linux."""
+
+_LARGEST_RECIPE = 2**20
+"""Bytes."""
+
+_LONGEST_SHOWN = 60
+"""Characters of a wrong value in a message."""
+
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -81,6 +102,9 @@ class TrainConfig:
         ema_decay: of the exponential moving average of the weights, per step. The average is
             validated, kept and exported. 0 = the last weights themselves.
         label_smoothing: probability spread over all classes in the loss, 0..1.
+        class_weights: of the images in the loss, by their class: ``balanced``: in inverse
+            proportion to the class's training images, so that each class weighs the same (1 on
+            average, and a non-digit 1); ``none``: all weigh the same. Validation is not weighted.
         augment: distort every training image anew in each epoch.
         rotation, scale, shear, shift, elastic: largest distortions (see `Augmentation`).
         teacher: model to distil: a released teacher's or a bundled model's name, or an ``.onnx``
@@ -92,6 +116,8 @@ class TrainConfig:
             use one after the other.
         photos: simulated photographs in every epoch beside the training images; 0 = none.
         val_split: training images held out for early stopping and temperature scaling.
+        splits: folders that the user split the pictures of `data` into, as ``train, val, test``;
+            empty = the splits were made here.
         patience: epochs without a lower validation loss before the training stops early.
         seed: of initialisation, order and augmentation.
     """
@@ -112,6 +138,7 @@ class TrainConfig:
     quantization_aware: bool = False
     ema_decay: float = 0.999
     label_smoothing: float = 0.0
+    class_weights: str = "none"
     augment: bool = True
     rotation: float = Augmentation.rotation
     scale: float = Augmentation.scale
@@ -124,39 +151,49 @@ class TrainConfig:
     distill_views: int = 24
     photos: int = 27_500
     val_split: int = 5_000
+    splits: str = ""
     patience: int = 25
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                self._refuse(name, "must be a number greater than zero")
-        for name in _NOT_NEGATIVE:
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                self._refuse(name, "must be zero or more")
-        for name in _FRACTIONS:
-            if not 0 <= getattr(self, name) < 1:
-                self._refuse(name, "must be at least zero and less than one")
+        self._check_numbers()
+        for name in _TEXTS:
+            text = getattr(self, name)
+            if "\0" in text or len(text) > _LONGEST_TEXT:
+                self._refuse(name, f"must be a text of at most {_LONGEST_TEXT:,} letters")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 self._refuse(name, f"unknown; choose one of {', '.join(known)}")
+
+    def _check_numbers(self) -> None:
+        for name in (*_POSITIVE, *_NOT_NEGATIVE):
+            value = getattr(self, name)
+            if name in _POSITIVE and not (math.isfinite(value) and value > 0):
+                self._refuse(name, "must be a number greater than zero")
+            if not (math.isfinite(value) and value >= 0):
+                self._refuse(name, "must be zero or more")
+            if value > _MOST:
+                self._refuse(name, f"must not be more than {_MOST:,}")
+        for name in _FRACTIONS:
+            if not 0 <= getattr(self, name) < 1:
+                self._refuse(name, "must be at least zero and less than one")
         if not 0 <= self.teacher_weight <= 1:
             self._refuse("teacher_weight", "must lie between 0 and 1")
         if not 0 <= self.seed < 2**32:
             self._refuse("seed", f"must lie between 0 and {2**32 - 1}")
 
     def _refuse(self, name: str, why: str) -> None:
-        raise UsageError(f"{flag(name)} {getattr(self, name)}: {why}")
+        raise UsageError(f"{flag(name)} {_shown(getattr(self, name))}: {why}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
         """The config that this or an earlier release wrote into a file.
 
         Raises:
-            TypeError: there is no such field.
+            ValueError: there is no such field, or a value is not of its type.
             UsageError: a value is out of its range.
         """
-        return cls(**current_fields(values))
+        return cls(**_checked(current_fields(values)))
 
     @property
     def augmentation(self) -> Augmentation | None:
@@ -220,14 +257,19 @@ def load_recipe(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read, or something in it is not a field or not a value of it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(f"--config {path}: cannot be read ({reason.lower()})") from error
-    try:
-        return _checked(current_fields(tomllib.loads(text)), path)
+        return _checked(current_fields(tomllib.loads(read_text(path, _LARGEST_RECIPE))))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"--config {path}: not TOML ({error})") from error
+    except RecursionError as error:
+        raise UsageError(f"--config {path}: not a recipe (nested too deep)") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config {path}: {_reason(error)}") from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read ({(error.strerror or str(error)).lower()})"
+    return str(error)
 
 
 def named_recipe(name: str) -> dict[str, Any]:
@@ -259,23 +301,31 @@ def named_recipes() -> dict[str, str]:
     }
 
 
-def _checked(values: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    """The values, whole numbers made floats where a field is one; raises UsageError."""
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, whole numbers made floats where a field is one.
+
+    Raises:
+        ValueError: one is not a field of a recipe, or not of its type.
+    """
     types = {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)}
     checked: dict[str, Any] = {}
     for name, value in values.items():
         if name not in types:
             near = difflib.get_close_matches(name, types, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(types)}"
-            raise UsageError(f"--config {source}: {name!r} is not part of a recipe; {hint}")
+            raise ValueError(f"{_shown(name)!r} is not part of a recipe; {hint}")
         expected = types[name]
         if type(value) is int and value.bit_length() > 63:
-            raise UsageError(f"--config {source}: {name} is too large a number")
+            raise ValueError(f"{name} is too large a number")
         if expected is float and type(value) is int:
             value = float(value)
         if type(value) is not expected:
-            raise UsageError(
-                f"--config {source}: {name} = {value!r} must be {_TYPE_NAMES[expected]}"
-            )
+            raise ValueError(f"{name} = {_shown(repr(value))} must be {_TYPE_NAMES[expected]}")
         checked[name] = value
     return checked
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value."""
+    text = str(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import math
 import time
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -33,8 +34,14 @@ from mnist_edge_trainer.training.checkpoint import (
 )
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.device import use_bf16
-from mnist_edge_trainer.training.losses import TrainingLoss
-from mnist_edge_trainer.training.optimizer import make_optimizer, make_schedule, moving_average
+from mnist_edge_trainer.training.losses import TrainingLoss, balanced_weights
+from mnist_edge_trainer.training.optimizer import (
+    make_optimizer,
+    make_schedule,
+    moving_average,
+    restore_optimizer,
+    restore_schedule,
+)
 from mnist_edge_trainer.training.qat import fake_quantized_weights
 from mnist_edge_trainer.training.training_data import EpochSampler, TrainingData
 
@@ -171,7 +178,10 @@ class _Trainer:
         self._augment = config.augmentation
         self._use_bf16 = use_bf16(config.precision, device)
         self._loss = TrainingLoss(
-            config.label_smoothing, config.teacher_weight, config.teacher_temperature
+            config.label_smoothing,
+            config.teacher_weight,
+            config.teacher_temperature,
+            _class_weights(config, data, device),
         )
         self.history: list[EpochRecord] = []
 
@@ -295,11 +305,26 @@ class _Trainer:
         state = checkpoint.trainer
         if state is None:
             raise TrainingError("the run's last.pt holds no trainer state; start a new run")
-        self._network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["scheduler"])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of values that are refused below
+                self._network.load_state_dict(state["network"])
+                self._average.load_state_dict(state["average"])
+                restore_optimizer(self._optimizer, state["optimizer"])
+                finished = self._steps * len(state["history"])
+                restore_schedule(self._schedule, state["scheduler"], finished)
+        except Exception as error:
+            # Any value of the file may be of any kind, and fails in torch in a way of its own.
+            raise TrainingError(
+                "the run's last.pt holds a damaged trainer state; start a new run"
+            ) from error
         self.history = list(state["history"])
+
+
+def _class_weights(config: TrainConfig, data: TrainingData, device: torch.device) -> Tensor | None:
+    if config.class_weights == "none":
+        return None
+    return balanced_weights(data.training.labels, len(data.facts.labels)).to(device)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from mnist_edge_trainer.training.config import TrainConfig
 
-__all__ = ["make_optimizer", "make_schedule", "moving_average"]
+__all__ = [
+    "make_optimizer",
+    "make_schedule",
+    "moving_average",
+    "restore_optimizer",
+    "restore_schedule",
+]
 
 TensorList: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
@@ -43,6 +49,53 @@ def make_schedule(config: TrainConfig, optimizer: Optimizer, steps: int) -> LRSc
         pct_start=max(config.warmup, 2 / steps),
         cycle_momentum=False,
     )
+
+
+def restore_optimizer(optimizer: Optimizer, stored: Mapping[str, Any]) -> None:
+    """Takes over what an optimizer of the same recipe remembered of its steps.
+
+    Everything else is the recipe's, and not read from the file.
+
+    Args:
+        optimizer: new, as `make_optimizer` made it; its learning rate is set too.
+        stored: its `state_dict`.
+
+    Raises:
+        ValueError: the state is not one of this optimizer and this network; or an error of torch's.
+    """
+    new = optimizer.state_dict()
+    (group,), (stored_group,) = new["param_groups"], stored["param_groups"]
+    learning_rate, highest = stored_group["lr"], group.get("max_lr", group["lr"])
+    if type(learning_rate) is not float or not 0 <= learning_rate <= 1.01 * highest:
+        raise ValueError("not the recipe's learning rate")
+    groups = [group | {"lr": learning_rate}]
+    optimizer.load_state_dict({"state": stored["state"], "param_groups": groups})
+    names = {"momentum_buffer"} if isinstance(optimizer, SGD) else {"step", "exp_avg", "exp_avg_sq"}
+    for parameter, state in optimizer.state.items():
+        if state.keys() != names:
+            raise ValueError("not the state of this optimizer")
+        for value in state.values():
+            if value is not None and value.shape not in (parameter.shape, ()):
+                raise ValueError("not the state of this network")
+
+
+def restore_schedule(schedule: LRScheduler, stored: Mapping[str, Any], steps: int) -> None:
+    """Takes over the position of a schedule of the same recipe.
+
+    Args:
+        schedule: new, as `make_schedule` made it.
+        stored: its `state_dict`.
+        steps: that were taken.
+
+    Raises:
+        ValueError: the schedule was at another step.
+    """
+    if stored["last_epoch"] != steps:
+        raise ValueError("not the schedule of this run")
+    position = {name: stored[name] for name in ("last_epoch", "_step_count", "_last_lr")}
+    if type(position["_step_count"]) is not int or not isinstance(position["_last_lr"][0], float):
+        raise ValueError("not the state of a schedule")
+    schedule.load_state_dict(schedule.state_dict() | position)
 
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -15,6 +15,7 @@ from mnist_edge_trainer.data.datasets import (
     DEFAULT_DATASET,
     IMAGE_FOLDER,
     Dataset,
+    dataset_files,
     load_dataset,
     validation_size,
 )
@@ -23,7 +24,9 @@ from mnist_edge_trainer.training.config import TrainConfig, flag
 
 __all__ = [
     "RunPlan",
+    "check_new",
     "chosen_fields",
+    "files_of",
     "load_dataset_of",
     "plan_new_run",
     "plan_resumed_run",
@@ -167,6 +170,7 @@ def recipe_for(
     source = {
         "dataset": dataset.name if dataset.is_published else IMAGE_FOLDER,
         "data": "" if data is None else _text(data.absolute()),
+        "splits": ", ".join(dataset.splits),
     }
     return TrainConfig(**{**defaults, **fields, **source})
 
@@ -185,16 +189,26 @@ def load_dataset_of(
     return load_dataset(config.dataset, folder, on_skip)
 
 
+def files_of(config: TrainConfig, data: Path | None) -> Iterator[Path]:
+    """The files that `load_dataset_of` reads."""
+    return dataset_files(config.dataset, data or (Path(config.data) if config.data else None))
+
+
+def check_new(run: RunFolder) -> None:
+    """Raises UsageError where a run's folder has a run already."""
+    if os.path.exists(run.last):
+        raise UsageError(
+            f"--output {run.path}: already contains a run; add --resume, or choose another folder"
+        )
+
+
 def _new_folder(output: Path | None, arch: str) -> RunFolder:
     if output is None:
         number = 1
         while (Path("runs") / f"{arch}-{number}").exists():
             number += 1
         return RunFolder(Path("runs") / f"{arch}-{number}")
-    if os.path.exists(RunFolder(output).last):
-        raise UsageError(
-            f"--output {output}: already contains a run; add --resume, or choose another folder"
-        )
+    check_new(RunFolder(output))
     return RunFolder(output)
 
 

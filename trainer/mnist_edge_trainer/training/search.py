@@ -9,10 +9,11 @@ uninterrupted one. The test images are not used.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-import tempfile
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.outputs.atomic import make_folder
 from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.callbacks import StepReport
@@ -115,7 +117,7 @@ def tune(
         while (finished := len(search.get_trials(states=_FINISHED))) < trials:
             trial = _propose(search, base, space, finished)
             config = recipe(base, trial.params)
-            _run_trial(search, trial, config, data, device)
+            _run_trial(search, trial, config, data, device, storage)
             on_trial(search.trials[trial.number], finished + 1)
         return _result(search, base.seed)
 
@@ -199,10 +201,11 @@ def _run_trial(
     config: TrainConfig,
     data: TrainingData,
     device: torch.device,
+    storage: Path,
 ) -> None:
     """Trains once, in a temporary folder, and stores the outcome in the study."""
     try:
-        best = _train(config, data, device, _PruningCallback(trial, config.epochs))
+        best = _train(config, data, device, storage, _PruningCallback(trial, config.epochs))
     except optuna.TrialPruned:
         search.tell(trial, state=TrialState.PRUNED)
     except (TrainingError, UsageError) as error:
@@ -216,11 +219,26 @@ def _run_trial(
 
 
 def _train(
-    config: TrainConfig, data: TrainingData, device: torch.device, callback: _PruningCallback
+    config: TrainConfig,
+    data: TrainingData,
+    device: torch.device,
+    storage: Path,
+    callback: _PruningCallback,
 ) -> Checkpoint:
-    with tempfile.TemporaryDirectory(prefix="mnist-edge-tune-") as folder:
-        run = RunFolder(Path(folder))
-        return train(config, data, run, device=device, callback=callback).best
+    with _trial_folder(storage) as folder:
+        return train(config, data, RunFolder(folder), device=device, callback=callback).best
+
+
+@contextlib.contextmanager
+def _trial_folder(storage: Path) -> Iterator[Path]:
+    """An empty folder beside the study, which one search at a time has open."""
+    folder = storage.with_name(f"{storage.name}.trial")
+    shutil.rmtree(folder, ignore_errors=True)  # a killed search left it
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _PruningCallback:

@@ -251,6 +251,24 @@ def test_image_folder_is_a_dataset(pictures: Path, tmp_path: Path) -> None:
     assert len(split_training(dataset.training, size)[1]) == size
 
 
+def test_folders_train_and_val_are_the_splits(train_digits: Arrays, tmp_path: Path) -> None:
+    images, labels = train_digits
+    for split, start, stop in (("train", 0, 12), ("val", 12, 17)):
+        for digit in (1, 7):
+            (tmp_path / split / str(digit)).mkdir(parents=True)
+            for number, image in enumerate(images[labels == digit][start:stop]):
+                Image.fromarray(image).save(tmp_path / split / str(digit) / f"{number}.png")
+    dataset = load_dataset("mnist", tmp_path)
+    assert dataset.splits == ("train", "val")
+    assert validation_size(dataset, None) == 10
+    training, validation = split_training(dataset.training, 10)
+    assert (len(training), len(validation)) == (24, 10)
+    assert torch.equal(validation.images, dataset.test.images)
+    shown = set(map(bytes, images[labels == 7][12:17]))
+    read = validation.images[validation.labels == 1].numpy()
+    assert set(map(bytes, read)) == shown
+
+
 def test_name_that_goes_with_an_image_folder(pictures: Path, tmp_path: Path) -> None:
     # What a recipe calls it.
     assert load_dataset("own", pictures).labels == ("7", "10")

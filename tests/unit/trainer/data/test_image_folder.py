@@ -150,6 +150,55 @@ def test_folders_train_and_test_are_the_split(train_digits: Digits, tmp_path: Pa
     assert "copies of other pictures of their class, skipped: 1" in skipped
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_folders_train_val_and_test_are_the_split(
+    train_digits: Digits, tmp_path: Path, name: str
+) -> None:
+    write(train_digits, tmp_path / "train", ("a", "b"), 0, 10)
+    write(train_digits, tmp_path / name, ("a", "b"), 10, 14)
+    write(train_digits, tmp_path / "test", ("a", "b"), 14, 17)
+    # A picture of several splits would be judged after it was trained on.
+    shutil.copy(tmp_path / name / "a" / "10.png", tmp_path / "train" / "a")
+    shutil.copy(tmp_path / "test" / "b" / "14.png", tmp_path / name / "b")
+    loaded, skipped = load(tmp_path)
+    assert loaded.splits == tuple(sorted(("train", name, "test")))
+    images, labels = train_digits
+    in_training = ~loaded.in_test & ~loaded.in_validation
+    for digit in range(2):
+        expected = images[labels == digit]
+        for part, start, stop in (
+            (in_training, 0, 10),
+            (loaded.in_validation, 10, 14),
+            (loaded.in_test, 14, 17),
+        ):
+            read = loaded.images[part & (loaded.classes == digit)]
+            assert sorted(map(bytes, read)) == sorted(map(bytes, expected[start:stop]))
+    assert skipped == ["copies of other pictures of their class, skipped: 2"]
+
+
+def test_without_a_test_folder_validation_pictures_are_tested_with(
+    train_digits: Digits, tmp_path: Path
+) -> None:
+    write(train_digits, tmp_path / "train", ("a", "b"), 0, 10)
+    write(train_digits, tmp_path / "val", ("a", "b"), 10, 14)
+    loaded, skipped = load(tmp_path)
+    assert loaded.splits == ("train", "val")
+    assert loaded.in_validation.sum() == 8
+    assert (loaded.in_test == loaded.in_validation).all()
+    assert skipped == [f"{tmp_path}: has no test; val is used for testing too"]
+
+
+def test_class_without_a_picture_for_validation_is_named(
+    train_digits: Digits, tmp_path: Path
+) -> None:
+    write(train_digits, tmp_path / "train", ("a", "b", "c", "d"), 0, 10)
+    write(train_digits, tmp_path / "val", ("a", "b"), 10, 14)
+    (tmp_path / "val" / "c").mkdir()
+    loaded, skipped = load(tmp_path)
+    assert loaded.labels == ("a", "b", "c", "d")
+    assert f"{tmp_path / 'val'}: has no pictures of: c, d" in skipped
+
+
 def test_classes_may_be_called_train_and_test(train_digits: Digits, tmp_path: Path) -> None:
     write(train_digits, tmp_path, ("train", "test"), 0, 5)
     assert load(tmp_path)[0].labels == ("test", "train")
@@ -201,6 +250,20 @@ class TestRefused:
         shutil.rmtree(whole / "test" / "two")
         with pytest.raises(DatasetError, match=r"train/two: there is no such class in .*test"):
             load(whole)
+
+    def test_two_folders_for_validation(self, train_digits: Digits, tmp_path: Path) -> None:
+        for name in ("train", "val", "valid"):
+            write(train_digits, tmp_path / name, ("a", "b"), 0, 6)
+        with pytest.raises(DatasetError, match="has both val and valid"):
+            load(tmp_path)
+
+    def test_a_class_to_validate_with_that_is_not_trained_on(
+        self, train_digits: Digits, tmp_path: Path
+    ) -> None:
+        write(train_digits, tmp_path / "train", ("a", "b"), 0, 6)
+        write(train_digits, tmp_path / "val", ("a", "c"), 6, 8)
+        with pytest.raises(DatasetError, match=r"val/c: there is no such class in .*train"):
+            load(tmp_path)
 
 
 def test_has_pictures_goes_by_names(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mnist_edge import DatasetError, UsageError
-from mnist_edge_trainer.data.splits import Digits, load_digits, split_training
+from mnist_edge_trainer.data.splits import (
+    Digits,
+    load_digits,
+    missing_classes,
+    split_training,
+)
 
 
 def test_digits_have_their_shapes_and_types(samples: Path) -> None:
@@ -52,6 +58,50 @@ def test_each_class_of_a_small_set_gives_its_share(samples: Path) -> None:
     assert sorted(map(bytes, both)) == sorted(map(bytes, few.images.flatten(1).numpy()))
     # They are not the first.
     assert not torch.equal(validation.images[validation.labels == 3], few.images[:8])
+
+
+def drawn(*counts: int) -> Digits:
+    """Empty images, so many of each class."""
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    return Digits(torch.zeros(len(labels), 1, 28, 28, dtype=torch.uint8), labels)
+
+
+@pytest.mark.parametrize(
+    ("counts", "size"),
+    [
+        ((400, 4), 40),
+        ((1_000, 4, 4, 4, 4), 5),
+        ((300, 2), 2),
+        ((60_000, 4), 5_000),
+        ((5, 5), 2),
+    ],
+)
+def test_every_class_has_a_validation_picture(counts: tuple[int, ...], size: int) -> None:
+    digits = drawn(*counts)
+    training, validation = split_training(digits, size)
+    assert missing_classes(validation, "abcde"[: len(counts)]) == []
+    assert missing_classes(training, "abcde"[: len(counts)]) == []
+    assert len(validation) == size
+    together = training.labels.bincount() + validation.labels.bincount()
+    assert together.tolist() == list(counts)
+
+
+def test_classes_that_have_no_room_in_the_validation_split_are_named() -> None:
+    _, validation = split_training(drawn(300, 4, 4), 2)
+    assert len(missing_classes(validation, ("a", "b", "c"))) == 1
+    # The only picture of a class is trained on.
+    training, validation = split_training(drawn(300, 1), 30)
+    assert missing_classes(validation, ("a", "b")) == ["b"]
+    assert missing_classes(training, ("a", "b")) == []
+
+
+def test_given_validation_split_is_used_as_it_is() -> None:
+    digits = replace(drawn(3, 2, 4), given_validation=4)
+    training, validation = split_training(digits, 4)
+    assert training.labels.tolist() == [0, 0, 0, 1, 1]
+    assert validation.labels.tolist() == [2, 2, 2, 2]
+    with pytest.raises(UsageError, match=r"--val-split 3: .* of its own, 4; leave it out"):
+        split_training(digits, 3)
 
 
 @pytest.mark.parametrize("size", [0, -1, 60_000])

@@ -100,6 +100,7 @@ def test_exported_file_predicts_a_picture(exported: Path, samples: Path) -> None
 
 
 OTHERS = sorted(set(ARCHITECTURES) - {"small"})
+LARGE = ("ensemble", "large", "resnet", "vgg")
 
 
 def check_every_layer_is_quantized(
@@ -121,7 +122,10 @@ def check_every_layer_is_quantized(
     assert np.corrcoef(centred[0].ravel(), centred[1].ravel())[0, 1] > 0.95
 
 
-@pytest.mark.parametrize("arch", OTHERS)
+@pytest.mark.parametrize(
+    "arch",
+    [pytest.param(arch, marks=[pytest.mark.slow] * (arch in LARGE)) for arch in OTHERS],
+)
 def test_every_layer_of_other_architectures_is_quantized(
     arch: str, mnist: tuple[Digits, Digits], tmp_path: Path
 ) -> None:

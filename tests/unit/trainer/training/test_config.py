@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 import typing
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
+import tomli_w
 import torch
 
 from mnist_edge import UsageError
+from mnist_edge.errors import one_line
 from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.cli.train import TrainOptions
 from mnist_edge_trainer.training.config import (
@@ -21,6 +24,7 @@ from mnist_edge_trainer.training.config import (
     named_recipe,
     named_recipes,
 )
+from tests.hostile import WRONG, places, with_value
 from tests.unit.trainer.conftest import RUN_0_7
 
 
@@ -104,6 +108,58 @@ def test_missing_recipe_is_refused(tmp_path: Path) -> None:
         load_recipe(tmp_path / "recipe.toml")
 
 
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:20])
+def test_any_value_in_any_field_is_accepted_or_refused_in_one_line(
+    tmp_path: Path, value: object
+) -> None:
+    path = tmp_path / "recipe.toml"
+    recipe = asdict(TrainConfig())
+    for (field,) in places(recipe, most=100):
+        if value is None:
+            continue  # TOML has none
+        path.write_text(tomli_w.dumps(with_value(recipe, (field,), value)))
+        try:
+            TrainConfig(**load_recipe(path))
+        except UsageError as error:
+            text = one_line(str(error))
+            assert str(path) in text or flag(field) in text
+            assert len(text) < len(str(path)) + 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("pipe", "cannot be read.*not a file"),
+        ("device", "cannot be read.*not a file"),
+        ("folder", "cannot be read.*not a file"),
+        ("nested", "nested too deep"),
+        ("large", "too large"),
+        ("binary", "not text"),
+        ("number", "TOML|limit|too large"),
+    ],
+)
+def test_recipe_that_is_something_else_is_refused(tmp_path: Path, kind: str, reason: str) -> None:
+    path = tmp_path / "recipe.toml"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "nested":
+            path.write_text("lr = " + "[" * 50_000)
+        case "large":
+            path.write_text("#" * 2_000_000)
+        case "binary":
+            path.write_bytes(bytes(range(256)))
+        case "number":
+            path.write_text("lr = 1" + "0" * 10_000)
+    with pytest.raises(UsageError, match=reason) as refused:
+        load_recipe(path)
+    assert str(path) in str(refused.value)
+
+
 def test_summary_of_a_package_recipe_is_its_name() -> None:
     assert list(named_recipes()) == ["classic", "ensemble", "fast", "large", "nano", "small"]
     for name in named_recipes():
@@ -126,6 +182,10 @@ def test_summary_of_a_package_recipe_is_its_name() -> None:
         *({"seed": seed} for seed in (-1, 2**32)),
         {"teacher_weight": 1.1},
         {"distill_views": 0},
+        {"class_weights": "equal"},
+        {"photos": 10**7},
+        {"teacher_temperature": 1e308},
+        {"init_from": "runs/\0"},
     ],
 )
 def test_values_out_of_range_are_refused(values: dict[str, typing.Any]) -> None:

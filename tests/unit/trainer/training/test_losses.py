@@ -8,10 +8,12 @@ import pytest
 import torch
 from scipy.special import log_softmax
 from scipy.stats import entropy
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from mnist_edge_trainer.training.losses import (
     TrainingLoss,
+    balanced_weights,
     class_targets,
     cross_entropy,
     distillation_loss,
@@ -67,3 +69,30 @@ def test_teacher_weight_divides_the_loss_between_soft_labels_and_labels() -> Non
     assert float(loss(logits, LABELS, None)) == pytest.approx(of_labels)
     expected = 0.1 * of_labels + 0.9 * of_teacher
     assert float(loss(logits, LABELS, teacher)) == pytest.approx(expected)
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    labels = torch.tensor([0] * 70 + [1] * 20 + [2] * 10)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels.numpy())
+    weights = balanced_weights(labels, 3)
+    assert weights.tolist() == pytest.approx(expected.tolist())
+    assert float(weights[labels].mean()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("members", [(), (3,)], ids=["network", "ensemble"])
+@pytest.mark.parametrize("has_teacher", [False, True])
+def test_class_weights_weigh_each_image_by_its_class(
+    members: tuple[int, ...], has_teacher: bool
+) -> None:
+    logits, teacher = random_logits(*members, 5), random_logits(6)[1:]
+    soft_labels = teacher if has_teacher else None
+    by_class = torch.arange(1.0, 11.0)
+    weights = [4.0, 1.0, 1.0, 10.0, 4.0]  # of the classes in LABELS, and 1 of the non-digit
+    loss = TrainingLoss(0.1, 0.5, 2.0, by_class)
+    of_one = TrainingLoss(0.1, 0.5, 2.0)
+    expected = 0.0
+    for index, weight in enumerate(weights):
+        one = slice(index, index + 1)
+        soft = None if soft_labels is None else soft_labels[one]
+        expected += weight * float(of_one(logits[..., one, :], LABELS[one], soft)) / len(weights)
+    assert float(loss(logits, LABELS, soft_labels)) == pytest.approx(expected, rel=1e-5)
