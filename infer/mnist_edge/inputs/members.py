@@ -43,5 +43,6 @@ def _reason(error: Exception) -> str:
         return f"cannot be read ({error.strerror.lower()})"
     if isinstance(error, MemoryError):
         return "there is not enough memory to read it"
-    reason = " ".join(str(error).split())[:_LONGEST_REASON]
+    text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    reason = " ".join(text.split())[:_LONGEST_REASON]
     return f"damaged ({reason or type(error).__name__})"

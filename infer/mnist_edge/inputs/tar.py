@@ -46,7 +46,7 @@ class _Member(tarfile.TarInfo):
         except tarfile.HeaderError as error:
             if not any(buf):
                 raise
-            raise _DamagedHeaderError(f"damaged ({error})") from error
+            raise _DamagedHeaderError(str(error)) from error
 
 
 def read_tar(path: str, is_wanted: Callable[[str], bool]) -> Iterator[Entry]:
@@ -70,7 +70,8 @@ def read_tar(path: str, is_wanted: Callable[[str], bool]) -> Iterator[Entry]:
             except _DamagedHeaderError as error:
                 # As GNU tar does: a later block may be a header again.
                 if not is_lost:
-                    yield unreadable(path, error)
+                    where = f"{error} at byte {archive.offset}"
+                    yield unreadable(path, ImageReadError(f"damaged (header: {where})"))
                 is_lost = True
                 archive.offset += _BLOCK
                 continue

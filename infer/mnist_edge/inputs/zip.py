@@ -275,9 +275,8 @@ def _unpacked(file: IO[bytes], member: _Member, sizes: Unpacked) -> bytes:
         decompressor = bz2.BZ2Decompressor
     elif member.method == _LZMA:
         decompressor = _lzma
-        blocks = itertools.chain(
-            [_lzma_header(file, member)], blocks_of(file, max(0, member.packed - 9))
-        )
+        rest = blocks_of(file, max(0, member.packed - 9))
+        blocks = itertools.chain([_lzma_header(file, member)], rest)
     else:
         raise ImageReadError(f"cannot be unpacked (method {member.method})")
     gathered = io.BytesIO()  # gives its bytes without a copy
@@ -297,7 +296,7 @@ def _lzma() -> lzma.LZMADecompressor:
 
 
 def _lzma_header(file: IO[bytes], member: _Member) -> bytes:
-    """The header of an ``.lzma`` file, which can be read with a memory limit, made of the archive's."""
+    """The header that makes it an ``.lzma`` file, which can be read with a memory limit."""
     properties = file.read(9)[4:]
     has_end_mark = member.flags & _END_MARK
     return properties + (b"\xff" * 8 if has_end_mark else struct.pack("<Q", member.size))
