@@ -82,6 +82,7 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
             if options.sort_into is not None:
                 _sort(options, batch, result.digits, formatter.labels)
             advance(len(batch), summary.errors)
+            del batch  # the next pictures are read once these are gone
     summary.skipped = walk.skipped
     return summary
 
@@ -119,6 +120,7 @@ def _results(
         result = job(batch)
         size.update(result.seconds)
         yield batch, result
+        del batch  # as in `predict`
         if takes_long and workers > 1 and job.can_be_shared:
             break
     else:

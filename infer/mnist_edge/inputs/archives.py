@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mnist_edge.inputs.arrays import read_idx_pictures, read_npy
+from mnist_edge.inputs.array_files import read_idx_pictures, read_npy
 from mnist_edge.inputs.members import Entry, unreadable
 from mnist_edge.inputs.tar import read_tar
 from mnist_edge.inputs.zip import read_zip

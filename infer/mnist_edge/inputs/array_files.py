@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mnist_edge.errors import ImageReadError
-from mnist_edge.inputs.limits import LARGEST_DECODED
+from mnist_edge.inputs.limits import LARGEST_DECODED, LARGEST_FILE
 from mnist_edge.inputs.members import Entry
 from mnist_edge.inputs.unpack import ForwardReader, open_forward
 from mnist_edge.mnist import idx_shape
@@ -39,6 +39,7 @@ def read_idx_pictures(path: str) -> Iterator[Entry]:
         shape = idx_shape(file.read(_IMAGES_HEADER))
         if shape is None or len(shape) != 3:
             raise ImageReadError("damaged (not an IDX file of pictures of unsigned bytes)")
+        _check_size(shape[1:], math.prod(shape[1:]), LARGEST_FILE)
         yield from _pictures(file, path, shape[0], shape[1:], np.dtype(np.uint8))
 
 
@@ -48,7 +49,8 @@ def read_npy(path: str) -> Iterator[Entry]:
     Raises:
         Exception: of any class, where the file is damaged or cannot be read.
     """
-    with open_forward(path) as file:
+    with open(path, "rb") as opened:
+        file = ForwardReader(opened)
         file.allow(_LONGEST_HEADER)
         shape, by_column, kind = _npy_header(file)
         if by_column or kind.kind not in _NUMBERS:
@@ -61,6 +63,7 @@ def read_npy(path: str) -> Iterator[Entry]:
             raise ImageReadError(
                 f"damaged (its shape is {list(shape)}; use [N, H, W], [N, H, W, 3] or [N, H, W, 4])"
             )
+        _check_size(shape[1:], math.prod(shape[1:]) * kind.itemsize, LARGEST_DECODED)
         yield from _pictures(file, path, shape[0], shape[1:], kind)
 
 
@@ -75,14 +78,16 @@ def _npy_header(file: ForwardReader) -> tuple[tuple[int, ...], bool, np.dtype[np
         return np.lib.format.read_array_header_2_0(file)
 
 
+def _check_size(shape: Sequence[int], size: int, most: int) -> None:
+    if not 0 < size <= most:
+        raise ImageReadError(f"damaged (its pictures are {list(shape)}, {size} bytes each)")
+
+
 def _pictures(
     file: ForwardReader, path: str, count: int, shape: Sequence[int], kind: np.dtype[np.generic]
 ) -> Iterator[Entry]:
     """Pictures of one shape, one after the other in a file, of which some hundreds are read."""
     size = math.prod(shape) * kind.itemsize
-    if not 0 < size <= LARGEST_DECODED:
-        sides = " x ".join(map(str, shape))
-        raise ImageReadError(f"damaged (its pictures are {sides}, {size} bytes each)")
     at_a_time = max(1, min(_AT_A_TIME, _BLOCK // size))
     for start in range(0, count, at_a_time):
         wanted = min(at_a_time, count - start)
