@@ -57,7 +57,8 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
     kind, walk = parse_format(options.format), FolderWalk(options.recursive)
     batches = _sources(options, walk)
     # A command line that names no picture fails before anything is loaded, or written.
-    batches = itertools.chain([next(batches)], batches)
+    # (`chain` holds what it is given, an iterator that has ended holds nothing.)
+    batches = itertools.chain(iter([next(batches)]), batches)
     prefetch.finish()
     classifier = DigitClassifier(
         options.model, threads=options.threads, min_confidence=options.min_confidence
@@ -132,6 +133,7 @@ def _results(
             if batch:
                 waiting.append(batch)
             yield pack(batch) if batch else None
+            del batch  # as in `predict`
 
     with WorkerPool(job.for_worker(), workers, start_method="fork") as pool:
         for result in pool.map(packed()):
@@ -176,7 +178,7 @@ def _skip_completed(
             # The row was written, but does not say whether the picture was sorted too.
             _sort(options, batch[:1], [row.digit], formatter.labels)
         batch = batch[1:]
-    return itertools.chain([batch], batches)
+    return itertools.chain(iter([batch]), batches)
 
 
 def _sort(

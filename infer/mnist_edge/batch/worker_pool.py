@@ -102,11 +102,18 @@ class WorkerPool(Generic[T, R]):
             return
         flight = _Flight[R](_TASKS_PER_WORKER * len(self._processes))
         for task in tasks:
-            content = b"" if task is None else pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-            while self._busy if task is None else not (self._idle and flight.has_room(content)):
+            if task is None:
+                while self._busy:
+                    yield from self._receive(flight)
+                continue
+            content = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+            del task  # a large one is in memory once
+            while not (self._idle and flight.has_room(len(content))):
                 yield from self._receive(flight)
-            if task is not None:
-                self._send(content, flight)
+            self._send(content, flight)
+            del content
+            while not flight.has_room(0):
+                yield from self._receive(flight)
         while self._busy or flight.error is not None:
             yield from self._receive(flight)
 
@@ -189,12 +196,12 @@ class _Flight(Generic[R]):
         self.failed = -1
         self.error: MnistEdgeError | None = None
 
-    def has_room(self, content: bytes) -> bool:
-        """Whether a task may be sent; one always may."""
+    def has_room(self, size: int) -> bool:
+        """Whether a task of `size` bytes may be sent; one always may."""
         if self.error is not None:
             return False
         ahead = self._sent - self._next
-        size = sum(self._sizes.values()) + len(content)
+        size += sum(self._sizes.values())
         return ahead == 0 or (ahead < self._most and size <= _MOST_BYTES)
 
     def start(self, content: bytes) -> int:
@@ -237,7 +244,9 @@ def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Conne
             return  # the parent is gone, or must be told
         result: R | MnistEdgeError
         try:
-            result = work(pickle.loads(content))
+            task = pickle.loads(content)
+            del content  # a large one is in memory once
+            result = work(task)
         except MnistEdgeError as error:
             result = error
         except MemoryError:
