@@ -19,7 +19,8 @@ _LONGEST_REASON = 200
 def base_name(member: str) -> str:
     """The name of a file in an archive without its folders; that of a hidden folder it is in."""
     parts = member.replace("\\", "/").split("/")
-    return next((part for part in parts if part.startswith((".", "__MACOSX"))), parts[-1])
+    hidden = (part for part in parts if part.startswith((".", "__MACOSX")))
+    return next((part for part in hidden if part not in (".", "..")), parts[-1])
 
 
 def unreadable(name: str, error: Exception) -> Entry:

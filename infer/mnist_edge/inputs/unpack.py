@@ -36,9 +36,12 @@ BREAKS_OFF = "damaged (breaks off)"
 MEMORY_OF_XZ = 96 << 20
 """Bytes that unpacking xz and LZMA may take at most; ``xz -9`` needs 65 MiB."""
 
-_BLOCK = 16_384
-"""Bytes that are read at once. Small: many packed streams may end in one block, and each copies
-what is left of it."""
+_BLOCK = 2_048
+"""Packed bytes that are read at once: what a damaged block unpacks to is lost."""
+
+_SUMS = 64
+"""Bytes at the end of a file that are read one by one: there are the sums of what is before them,
+which is unpacked before one of them is found to be wrong."""
 
 _PIECE = 65_536
 """Bytes that are unpacked at once."""
@@ -117,12 +120,24 @@ class Unpacked:
             )
 
 
-def blocks_of(file: IO[bytes], size: int | None = None) -> Iterator[bytes]:
-    """The next bytes of a file: `size` of them, or up to its end; fewer where it breaks off."""
-    while block := file.read(_BLOCK if size is None else min(_BLOCK, size)):
+def blocks_of(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The next `size` bytes of a file; fewer where it breaks off."""
+    while block := file.read(min(_BLOCK, size)):
         yield block
-        if size is not None:
-            size -= len(block)
+        size -= len(block)
+
+
+def _all_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """The bytes of a file up to its end, the last ones one by one."""
+    block = b""
+    while following := file.read(_BLOCK):
+        if len(following) == _BLOCK and block:
+            yield block
+            block = b""
+        block += following
+    if len(block) > _SUMS:
+        yield block[:-_SUMS]
+    yield from (bytes([byte]) for byte in block[-_SUMS:])
 
 
 def unpack(
@@ -247,7 +262,7 @@ def open_forward(path: str) -> Iterator[ForwardReader]:
         if decompressor is None:
             yield ForwardReader(file)
         else:
-            yield ForwardReader(file, unpack(blocks_of(file), decompressor, Unpacked()))
+            yield ForwardReader(file, unpack(_all_blocks(file), decompressor, Unpacked()))
 
 
 def _decompressor(start: bytes) -> Callable[[], Decompressor] | None:
