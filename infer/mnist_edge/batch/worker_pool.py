@@ -211,9 +211,9 @@ class _Flight(Generic[R]):
         return self._sent - 1
 
     def finish(self, number: int, result: R, size: int) -> None:
-        """Keeps a result of `size` bytes."""
+        """Keeps a result of `size` bytes until its turn; its task may be kept elsewhere as long."""
         self._results[number] = result
-        self._sizes[number] = size
+        self._sizes[number] += size
 
     def fail(self, number: int, error: MnistEdgeError) -> None:
         """Keeps the error of the first task that failed."""
