@@ -46,6 +46,7 @@ class AdaptiveBatchSize:
                 start += size
             if not batch:
                 yield batch
+            del batch  # the next pictures are read once these are gone
 
     def update(self, seconds: float) -> None:
         """Adapts to the time that the last batch took."""
@@ -84,7 +85,9 @@ def pack(batch: list[Item]) -> PackedBatch:
     arrays = [item.content for item in batch if isinstance(item.content, np.ndarray)]
     if len(arrays) < len(batch) or len({array.shape for array in arrays}) > 1:
         return batch
-    return [item.name for item in batch], np.stack(arrays)
+    # One large picture is not copied.
+    stacked = arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
+    return [item.name for item in batch], stacked
 
 
 def unpack(names: list[str], arrays: npt.NDArray[np.generic] | None) -> list[Item]:

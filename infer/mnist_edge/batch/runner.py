@@ -63,7 +63,8 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
     guard = InputGuard(options)
     batches = _sources(options, walk, guard)
     # A command line that names no picture fails before anything is loaded, or written.
-    batches = itertools.chain([next(batches)], batches)
+    # (`chain` holds what it is given, an iterator that has ended holds nothing.)
+    batches = itertools.chain(iter([next(batches)]), batches)
     prefetch.finish()
     classifier = _classifier(options)
     formatter = _formatter(options, kind, classifier)
@@ -85,6 +86,7 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
             if sort is not None:
                 sort(batch, result.digits)
             advance(len(batch), summary.errors)
+            del batch  # the next pictures are read once these are gone
     summary.skipped = walk.skipped
     summary.unsorted = 0 if sort is None else sort.failed
     return summary
@@ -155,6 +157,7 @@ def _results(
         result = job(batch)
         size.update(result.seconds)
         yield batch, result
+        del batch  # as in `predict`
         if takes_long and workers > 1 and job.can_be_shared:
             break
     else:
@@ -166,6 +169,7 @@ def _results(
             if batch:
                 waiting.append(batch)
             yield pack(batch) if batch else None
+            del batch  # as in `predict`
 
     with WorkerPool(job.for_worker(), workers, start_method="fork") as pool:
         for result in pool.map(packed()):
@@ -222,7 +226,7 @@ def _skip_completed(
             # The row was written, but does not say whether the picture was sorted too.
             sort(batch[:1], [row.digit])
         batch = batch[1:]
-    return itertools.chain([batch], batches)
+    return itertools.chain(iter([batch]), batches)
 
 
 def _progress(options: PredictOptions) -> AbstractContextManager[Callable[[int, int], None]]:

@@ -27,6 +27,8 @@ STDIN = "-"
 _ARRAYS = ("idx3-ubyte", "idx3-ubyte.gz", ".npy")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BLOCK = 65_536
+_LONGEST_NAME = 65_536
+"""Bytes of a name in a list; no system has names a tenth as long."""
 
 _LARGEST_BATCH, _LARGEST_CONTENT = 128, 1 << 22
 """Pictures of a batch at most; bytes of those that are in memory, one picture apart."""
@@ -44,6 +46,14 @@ class Item(NamedTuple):
     name: str
     content: bytes | Pixels | None = None
     error: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about."""
+        size = len(self.name) + len(self.error or "")
+        if isinstance(self.content, bytes):
+            return size + len(self.content)
+        return size + (0 if self.content is None else self.content.nbytes)
 
     @property
     def source(self) -> ImageSource | ImageError:
@@ -85,10 +95,8 @@ def read_batches(
                 empty, found = [], True
                 count += 1
                 batch.append(item)
-                if isinstance(item.content, bytes):
-                    size += len(item.content)
-                elif item.content is not None:
-                    size += item.content.nbytes
+                size += item.size
+                del item  # the next picture is read once this one is gone
                 if len(batch) >= _LARGEST_BATCH or size >= _LARGEST_CONTENT:
                     yield batch
                     batch, size = [], 0
@@ -128,7 +136,7 @@ def names_in_list(file: str, separator: bytes) -> Iterator[list[str]]:
     """Paths in a file, or on stdin for ``-``, as they arrive; [] while waiting for more.
 
     Raises:
-        UsageError: the list cannot be read.
+        UsageError: the list cannot be read, or holds something else than names.
     """
     try:
         descriptor = sys.stdin.fileno() if file == STDIN else os.open(file, os.O_RDONLY)
@@ -141,6 +149,11 @@ def names_in_list(file: str, separator: bytes) -> Iterator[list[str]]:
             *whole, rest = (rest + block).split(separator)
             if names := [os.fsdecode(name) for name in whole if name]:
                 yield names
+            if len(rest) > _LONGEST_NAME:
+                raise UsageError(
+                    f"--files-from {file}: a name longer than {_LONGEST_NAME} bytes; is this a "
+                    "list of names, and are they separated as said (lines, or NUL with -0)?"
+                )
             if not _is_ready(descriptor):
                 yield []
         if rest:
@@ -160,7 +173,7 @@ def _is_ready(descriptor: int) -> bool:
 def _read(path: str, walk: FolderWalk, globs: bool) -> Iterator[Item]:
     # os.path returns False where pathlib raises: for a name too long, a folder closed to us.
     if path == STDIN:
-        yield Item(STDIN, _stdin())
+        yield _stdin()
     elif os.path.isdir(path):
         yield from map(Item, walk.pictures_in(path))
     elif globs and glob.has_magic(path) and not os.path.lexists(path):
@@ -176,14 +189,20 @@ def _read_file(path: str, walk: FolderWalk) -> Iterator[Item]:
 
         is_array = path.lower().endswith(_ARRAYS)
         read = archives.read_array if is_array else archives.read_archive
-        yield from (Item(*item) for item in read(path, walk.is_wanted))
+        yield from map(Item._make, read(path, walk.is_wanted))
     else:
         yield Item(path)
 
 
-def _stdin() -> bytes:
-    """Reads all of stdin; empty where it is closed or cannot be read."""
+def _stdin() -> Item:
+    """Reads all of stdin, within reason; empty where it is closed or cannot be read."""
+    from mnist_edge.inputs.limits import LARGEST_FILE
+
     try:
-        return b"" if sys.stdin is None else sys.stdin.buffer.read()
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST_FILE + 1)
     except OSError:
-        return b""
+        content = b""
+    if len(content) > LARGEST_FILE:
+        most = LARGEST_FILE >> 20
+        return Item(STDIN, error=f"{STDIN}: more than {most} MiB on stdin is not safe to read")
+    return Item(STDIN, content)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import glob
 import heapq
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-__all__ = ["FolderWalk", "in_order", "matching", "names_in"]
+__all__ = ["FolderWalk", "in_order", "matching"]
 
 _SUFFIXES = {
     *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff"),
@@ -48,26 +51,39 @@ class FolderWalk:
 
         A folder that cannot be listed is yielded itself: it is an input that cannot be read.
         """
-        yield from self._below(folder, set())
-
-    def _pictures_in(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
-        here = os.stat(folder)
-        # A link may lead back up: followed twice, it would never end.
-        if (here.st_dev, here.st_ino) in seen:
-            return
-        seen.add((here.st_dev, here.st_ino))
-        prefix = os.path.join(folder, "")
-        for name in in_order(self._entries(folder)):
-            if name[-1] == os.sep:
-                yield from self._below(prefix + name[:-1], seen)
-            else:
-                yield prefix + name
-
-    def _below(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
-        try:
-            yield from self._pictures_in(folder, seen)
-        except OSError:
+        seen: set[tuple[int, int]] = set()
+        first = self._listing(folder, seen)
+        if first is None:
             yield folder
+            return
+        # A stack of our own: folders may be nested deeper than calls.
+        listings = [first]
+        while listings:
+            path = next(listings[-1], None)
+            if path is None:
+                listings.pop()
+            elif path[-1] != os.sep:
+                yield path
+            elif (below := self._listing(path[:-1], seen)) is None:
+                yield path[:-1]
+            else:
+                listings.append(below)
+
+    def _listing(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[str] | None:
+        """Paths of a folder's pictures and, with a separator at the end, of the folders in it.
+
+        None where it cannot be listed; nothing where it was `seen`.
+        """
+        prefix = os.path.join(folder, "")
+        try:
+            here = os.stat(folder)
+            # A link may lead back up: followed twice, it would never end.
+            if (here.st_dev, here.st_ino) in seen:
+                return iter(())
+            seen.add((here.st_dev, here.st_ino))
+            return map(prefix.__add__, in_order(self._entries(folder)))
+        except OSError:
+            return None
 
     def _entries(self, folder: str) -> Iterator[str]:
         """Names of pictures; names of folders to search end with a separator."""
@@ -91,42 +107,79 @@ def _is_true(question: Callable[[], bool]) -> bool:
 
 def matching(pattern: str) -> Iterator[str]:
     """Files that a glob matches, sorted by name."""
-    return in_order(match for match in glob.iglob(pattern) if os.path.isfile(match))
+    folder, last = os.path.split(pattern)
+    folders = glob.iglob(folder) if glob.has_magic(folder) else [folder]
+    matches = (match for folder in folders for match in _matches_in(folder, last))
+    return in_order(match for match in matches if os.path.isfile(match))
+
+
+def _matches_in(folder: str, pattern: str) -> Iterator[str]:
+    """Paths in a folder that match; `glob` would keep all names, matching or not, in memory."""
+    if not glob.has_magic(pattern):
+        yield os.path.join(folder, pattern)
+        return
+    is_match = re.compile(fnmatch.translate(os.path.normcase(pattern))).match
+    with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
+        for entry in entries:
+            is_visible = entry.name[0] != "." or pattern[0] == "."
+            if is_visible and is_match(os.path.normcase(entry.name)):
+                yield os.path.join(folder, entry.name)
 
 
 def in_order(names: Iterable[str]) -> Iterator[str]:
     """Sorts any number of names while keeping `_RUN` of them in memory."""
-    runs: list[Iterator[str]] = []
+    runs: list[Iterable[str]] = []
+    disk = _RunsOnDisk()
     run: list[str] = []
     for name in names:
         if len(run) == _RUN:
-            runs.append(_on_disk(sorted(run)))
+            run.sort()
+            runs.append(disk.add(run))
             run = []
         run.append(name)
     run.sort()
-    return heapq.merge(*runs, run) if runs else iter(run)
+    return disk.merged([*runs, run]) if runs else iter(run)
 
 
-def _on_disk(run: list[str]) -> Iterator[str]:
-    import tempfile
+class _RunsOnDisk:
+    """Sorted lists of names in one temporary file."""
 
-    # The file is closed, and deleted, when the last name was read.
-    file = tempfile.TemporaryFile()  # noqa: SIM115
-    file.write(b"\0".join(map(os.fsencode, run)) + b"\0")
-    file.seek(0)
-    return _read_back(file)
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self._end = 0
+
+    def merged(self, runs: list[Iterable[str]]) -> Iterator[str]:
+        """All names in order; the file is deleted after the last one."""
+        with self._file or contextlib.nullcontext():
+            yield from heapq.merge(*runs)
+
+    def add(self, run: list[str]) -> Iterable[str]:
+        """Writes a list, to be read once; the list itself where there is no room on disk for it."""
+        content = b"\0".join(map(os.fsencode, run))
+        try:
+            if self._file is None:
+                import tempfile
+
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            self._file.seek(self._end)
+            if self._file.write(content) < len(content):
+                return run
+        except OSError:
+            # No folder for it, no space, or too many open files.
+            return run
+        start, self._end = self._end, self._end + len(content)
+        return _names(self._file, start, self._end)
 
 
-def _read_back(file: IO[bytes]) -> Iterator[str]:
-    with file:
-        yield from names_in(file, b"\0")
-
-
-def names_in(file: IO[bytes], separator: bytes) -> Iterator[str]:
-    """File names between separators; the text after the last separator is a name too."""
+def _names(file: IO[bytes], start: int, end: int) -> Iterator[str]:
+    """Names in a part of a file, with NUL bytes between them."""
     rest = b""
-    while block := file.read(_BLOCK):
-        *whole, rest = (rest + block).split(separator)
+    while start < end:
+        file.seek(start)
+        block = file.read(min(_BLOCK, end - start))
+        if not block:
+            raise OSError("a temporary file was cut off")
+        start += len(block)
+        *whole, rest = (rest + block).split(b"\0")
         yield from map(os.fsdecode, whole)
-    if rest:
-        yield os.fsdecode(rest)
+    yield os.fsdecode(rest)
