@@ -49,6 +49,7 @@ LAYERS = (
     ("mnist",),
     ("inputs",),
     ("preprocess",),
+    ("runtime", "onnx_file", "bundled"),
     ("model",),
     ("classifier",),
     ("__init__",),
