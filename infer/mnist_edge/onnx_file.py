@@ -15,14 +15,14 @@ from typing import TypeAlias
 
 from mnist_edge.errors import ModelError
 
-__all__ = ["check_structure"]
+__all__ = ["NESTED", "REFUSED", "check_structure"]
 
-_MOST_FIELDS = 1_000_000
+_MOST_FIELDS = 300_000
 """A network of thousands of operators has tens of thousands; each takes memory when it is read."""
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 
-_NESTED: dict[str, dict[int, str]] = {
+NESTED: dict[str, dict[int, str]] = {
     "model": {7: "graph", 14: "metadata"},
     "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
     "node": {5: "attribute"},
@@ -33,7 +33,7 @@ _NESTED: dict[str, dict[int, str]] = {
 }
 """Messages inside a message, by the number of their field."""
 
-_REFUSED: dict[str, dict[int, str]] = {
+REFUSED: dict[str, dict[int, str]] = {
     "model": {
         20: "holds a training graph; export it for inference",
         25: "holds functions; export it with these inlined",
@@ -83,7 +83,7 @@ def _check(content: memoryview, name: str) -> None:
     fields = 0
     while remaining:
         message, part = remaining.pop()
-        nested, refused = _NESTED[message], _REFUSED.get(message, {})
+        nested, refused = NESTED[message], REFUSED.get(message, {})
         for number, value in _fields(part):
             fields += 1
             if fields > _MOST_FIELDS:
