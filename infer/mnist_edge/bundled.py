@@ -47,7 +47,10 @@ def read_model(name: str) -> bytes:
     file = _bundled().get(name)
     if file is None:
         return _read_file(name)
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror or error})") from error
     if _released_checksums().get(file.name) != hashlib.sha256(content).hexdigest():
         raise ModelError(
             f"{file}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
