@@ -45,7 +45,7 @@ TRAINING = (
 """Packages that the inference package must do without: a device does not have them."""
 
 LAYERS = (
-    ("types", "errors", "options"),
+    ("types", "errors", "options", "_pyinstaller"),
     ("mnist",),
     ("inputs",),
     ("preprocess",),
