@@ -10,7 +10,7 @@ import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +139,8 @@ class Model:
     def _open(cls, content: bytes, name: str, threads: int, *, is_trusted: bool) -> Model:
         try:
             session = create_session(content, threads, bounded=not is_trusted)
-            inputs, outputs = session.get_inputs(), session.get_outputs()
+            inputs = [_Node(node.name, node.type, node.shape) for node in session.get_inputs()]
+            outputs = [_Node(node.name, node.type, node.shape) for node in session.get_outputs()]
             metadata = dict(session.get_modelmeta().custom_metadata_map)
         except Exception as error:  # onnxruntime's errors derive from Exception directly
             raise _not_loaded(name) from error
@@ -234,9 +235,18 @@ def _preprocessing(stated: str, name: str) -> Preprocessing:
         ) from error
 
 
-def _check_contract(inputs: list[Any], outputs: list[Any], name: str) -> int:
-    """Checks inputs and outputs as onnxruntime lists them; returns the number of classes."""
-    kind, shape = next(((node.type, node.shape) for node in inputs if node.name == INPUT), ("", []))
+class _Node(NamedTuple):
+    """An input or output of a model, as onnxruntime states it."""
+
+    name: str
+    kind: str
+    shape: list[int | str | None]
+
+
+def _check_contract(inputs: list[_Node], outputs: list[_Node], name: str) -> int:
+    """Checks inputs and outputs; returns the number of classes."""
+    absent = _Node("", "", [])
+    _, kind, shape = next((node for node in inputs if node.name == INPUT), absent)
     if len(inputs) != 1 or kind != "tensor(uint8)" or shape[1:] != [1, SIDE, SIDE]:
         raise ModelError(
             f"{name}: not an mnist-edge model; its input must be {INPUT}: tensor(uint8) "
@@ -244,9 +254,7 @@ def _check_contract(inputs: list[Any], outputs: list[Any], name: str) -> int:
         )
     if isinstance(shape[0], int):
         raise ModelError(f"{name}: not an mnist-edge model; its batch must be dynamic")
-    kind, shape = next(
-        ((node.type, node.shape) for node in outputs if node.name == OUTPUT), ("", [])
-    )
+    _, kind, shape = next((node for node in outputs if node.name == OUTPUT), absent)
     classes = shape[1] if len(shape) == 2 else None
     if kind != "tensor(float)" or not isinstance(classes, int) or classes < 2:
         raise ModelError(
@@ -256,9 +264,9 @@ def _check_contract(inputs: list[Any], outputs: list[Any], name: str) -> int:
     return classes
 
 
-def _described(nodes: list[Any]) -> str:
+def _described(nodes: list[_Node]) -> str:
     """Inputs or outputs in words; their names are the file's."""
-    listed = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in nodes[:_LISTED])
+    listed = ", ".join(f"{node.name}: {node.kind} {node.shape}" for node in nodes[:_LISTED])
     return one_line(listed) or "nothing"
 
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from mnist_edge.errors import ModelError
 
-__all__ = ["NESTED", "REFUSED", "check_structure"]
+__all__ = ["NESTED", "REFUSED", "TEXT", "check_structure"]
 
 _MOST_FIELDS = 300_000
 """A network of thousands of operators has tens of thousands; each takes memory when it is read."""
@@ -23,15 +23,41 @@ _MOST_FIELDS = 300_000
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 
 NESTED: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 14: "metadata"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "model": {7: "graph", 8: "operator set", 14: "metadata"},
+    "operator set": {},
+    "metadata": {},
+    "graph": {
+        1: "node",
+        5: "tensor",
+        11: "value",
+        12: "value",
+        13: "value",
+        15: "sparse tensor",
+    },
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 10: "tensor", 22: "sparse tensor", 23: "sparse tensor"},
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {},
-    "metadata": {},
+    "value": {2: "type"},
+    "type": {1: "tensor type"},
+    "tensor type": {2: "shape"},
+    "shape": {1: "dimension"},
+    "dimension": {},
 }
 """Messages inside a message, by the number of their field."""
+
+TEXT: dict[str, set[int]] = {
+    "model": {2, 3, 4, 6},
+    "operator set": {1},
+    "metadata": {1, 2},
+    "graph": {2, 10},
+    "node": {1, 2, 3, 4, 6, 7, 8},
+    "attribute": {1, 13, 21},
+    "tensor": {8, 12},
+    "value": {1, 3},
+    "dimension": {2, 3},
+}
+"""Fields that are text. What is not UTF-8 there breaks onnxruntime's Python part, even its errors."""
 
 REFUSED: dict[str, dict[int, str]] = {
     "model": {
@@ -61,7 +87,7 @@ def check_structure(content: bytes, name: str) -> None:
 
     Raises:
         ModelError: it is not an ONNX model, it holds subgraphs, functions or external data, or its
-            metadata is not UTF-8.
+            text is not UTF-8.
     """
     try:
         _check(memoryview(content), name)
@@ -71,7 +97,9 @@ def check_structure(content: bytes, name: str) -> None:
             "export it again with `mnist-edge export`"
         ) from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"{name}: its metadata is not UTF-8; export it again") from error
+        raise ModelError(
+            f"{name}: its names or its metadata are not UTF-8; export it again"
+        ) from error
 
 
 class _NotProtobufError(Exception):
@@ -83,7 +111,7 @@ def _check(content: memoryview, name: str) -> None:
     fields = 0
     while remaining:
         message, part = remaining.pop()
-        nested, refused = NESTED[message], REFUSED.get(message, {})
+        nested, text, refused = NESTED[message], TEXT.get(message, ()), REFUSED.get(message, {})
         for number, value in _fields(part):
             fields += 1
             if fields > _MOST_FIELDS:
@@ -95,7 +123,7 @@ def _check(content: memoryview, name: str) -> None:
                 continue
             if number in nested:
                 remaining.append((nested[number], value))
-            elif message == "metadata":
+            elif number in text:
                 str(value, "utf-8")
 
 

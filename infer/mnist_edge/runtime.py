@@ -93,7 +93,12 @@ def create_session(
         options.enable_profiling = True
         options.profile_file_prefix = profile
     session = onnxruntime.InferenceSession(
-        content, options, providers=[provider], disabled_optimizers=disabled
+        content,
+        options,
+        providers=[provider],
+        disabled_optimizers=disabled,
+        # Where it falls back to the processor, it says so on stdout.
+        enable_fallback=int(provider != CPU_PROVIDER),
     )
     _sessions.add(session)
     return session

@@ -158,6 +158,16 @@ def test_errors_of_a_model_are_one_line_of_ours(
     assert capfd.readouterr() == ("", "")
 
 
+def test_names_that_are_not_utf_8_are_an_error_without_a_word_on_stdout(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Onnxruntime's Python part then prints of a fallback."""
+    content = answering([0.5, 0.5]).replace(b"Flatten", b"Flatt\xff\xfe")
+    with pytest.raises(ModelError, match="mine: its names or its metadata are not UTF-8"):
+        Model.from_bytes(content, "mine")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_external_data_beside_the_file_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,7 +114,7 @@ def test_tag_that_other_readers_cut_is_refused() -> None:
 @pytest.mark.parametrize("value", [b"caf\xe9", b"\xed\xa0\x80"])
 def test_metadata_must_be_utf_8(key: bytes, value: bytes) -> None:
     entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value
-    with pytest.raises(ModelError, match="mine: its metadata is not UTF-8"):
+    with pytest.raises(ModelError, match="mine: its names or its metadata are not UTF-8"):
         check_structure(VALID + b"\x72" + bytes([len(entry)]) + entry, "mine")
 
 
@@ -142,24 +142,49 @@ def test_damaged_files_pass_or_are_refused_and_nothing_else() -> None:
     assert refused > 200
 
 
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
-        ("model", onnx.ModelProto),
-        ("graph", onnx.GraphProto),
-        ("node", onnx.NodeProto),
-        ("attribute", onnx.AttributeProto),
-        ("sparse tensor", onnx.SparseTensorProto),
-        ("tensor", TensorProto),
-    ],
-)
-def test_every_message_that_leads_to_a_tensor_or_a_graph_is_known(message: str, kind: Any) -> None:
-    """By onnx's own description: a field of a new kind would have to be added."""
-    leading = {"GraphProto", "NodeProto", "AttributeProto", "TensorProto", "SparseTensorProto"}
-    leading |= {"FunctionProto", "TrainingInfoProto"}
-    numbers = {
-        field.number
-        for field in kind.DESCRIPTOR.fields
-        if field.message_type is not None and field.message_type.name in leading
+MESSAGES: dict[str, Any] = {
+    "model": onnx.ModelProto,
+    "operator set": onnx.OperatorSetIdProto,
+    "metadata": onnx.StringStringEntryProto,
+    "graph": onnx.GraphProto,
+    "node": onnx.NodeProto,
+    "attribute": onnx.AttributeProto,
+    "sparse tensor": onnx.SparseTensorProto,
+    "tensor": TensorProto,
+    "value": onnx.ValueInfoProto,
+    "type": onnx.TypeProto,
+    "tensor type": onnx.TypeProto.Tensor,
+    "shape": onnx.TensorShapeProto,
+    "dimension": onnx.TensorShapeProto.Dimension,
+}
+FOLLOWED = {kind.DESCRIPTOR.full_name for kind in MESSAGES.values()} - {"onnx.TypeProto"}
+STOPPED = {"onnx.FunctionProto", "onnx.TrainingInfoProto"}
+
+
+def test_messages_are_those_that_the_module_follows() -> None:
+    assert set(MESSAGES) == set(onnx_file.NESTED)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_message_inside_is_followed_or_refused(message: str) -> None:
+    """By onnx's own description: a new kind of field would have to be added."""
+    found = {
+        field.number: field.message_type.full_name
+        for field in MESSAGES[message].DESCRIPTOR.fields
+        if field.message_type is not None
+        and field.message_type.full_name in FOLLOWED | STOPPED
+        and field.name != "metadata_props"  # of the model alone is read
     }
-    assert numbers <= {*onnx_file.NESTED[message], *onnx_file.REFUSED.get(message, {})}
+    nested, refused = onnx_file.NESTED[message], onnx_file.REFUSED.get(message, {})
+    assert set(found) <= {*nested, *refused}
+    for number, inside in nested.items():
+        field = MESSAGES[message].DESCRIPTOR.fields_by_number[number]
+        assert field.message_type.full_name == MESSAGES[inside].DESCRIPTOR.full_name
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_text_is_checked(message: str) -> None:
+    fields = MESSAGES[message].DESCRIPTOR.fields
+    texts = {field.number for field in fields if field.type == field.TYPE_STRING}
+    # How a type is denoted is read by nobody.
+    assert texts - onnx_file.TEXT.get(message, set()) <= ({6} if message == "type" else set())
