@@ -45,10 +45,11 @@ TRAINING = (
 """Packages that the inference package must do without: a device does not have them."""
 
 LAYERS = (
-    ("types", "errors", "options"),
+    ("types", "errors", "options", "_pyinstaller"),
     ("mnist",),
     ("inputs",),
     ("preprocess",),
+    ("runtime", "onnx_file", "bundled"),
     ("model",),
     ("classifier",),
     ("__init__",),

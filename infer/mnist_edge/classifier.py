@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,10 +46,11 @@ class Prediction:
     path: str | None
     digit: int | None
     confidence: float | None
-    probabilities: npt.NDArray[np.float32] | None
+    # Left out of the repr, which fits a line.
+    probabilities: npt.NDArray[np.float32] | None = field(repr=False)
     error: str | None = None
-    image: GrayImage | None = None
-    labels: tuple[str, ...] = DIGITS
+    image: GrayImage | None = field(default=None, repr=False)
+    labels: tuple[str, ...] = field(default=DIGITS, repr=False)
 
     @property
     def label(self) -> str | None:
@@ -86,6 +87,9 @@ class Prediction:
 class DigitClassifier:
     """Predicts which digit a picture shows, or which of the classes that its model was trained on.
 
+    It can be shared between threads. It can be copied and pickled, with its model, to be sent to
+    other processes, and it can be used in a forked process.
+
     >>> DigitClassifier().predict("photo.jpg").digit  # doctest: +SKIP
     7
 
@@ -97,7 +101,7 @@ class DigitClassifier:
             held-out photographs when it was exported; 0 = reject nothing.
 
     Raises:
-        ModelError: the model file is missing, damaged, or not one of ours.
+        ModelError: the model file is missing, damaged, or not one that follows the contract.
     """
 
     def __init__(
@@ -113,7 +117,7 @@ class DigitClassifier:
         )
 
     def predict(self, source: ImageSource) -> Prediction:
-        """Predicts one picture: a batch of one.
+        """Predicts one picture. Several go to `stream`, also those of an array ``[N, H, W]``.
 
         Args:
             source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
@@ -121,6 +125,7 @@ class DigitClassifier:
         Raises:
             ImageReadError: it cannot be opened or decoded.
             NoDigitError: nothing in it stands out from the background.
+            ModelError: the model does not give probabilities for it.
         """
         name = source_name(source)
         image = preprocess_one(source, name, self.model.preprocessing)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
+import os
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
+from mnist_edge.bundled import DEFAULT_MODEL, bundled_models, is_released, read_model
 from mnist_edge.errors import ModelError, one_line
-from mnist_edge.types import Preprocessing
+from mnist_edge.onnx_file import check_structure
+from mnist_edge.runtime import (
+    CPU_PROVIDER,
+    MEMORY_LIMIT,
+    call_within,
+    create_session,
+    onnxruntime,
+)
+from mnist_edge.types import SIDE, Preprocessing
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -26,87 +38,50 @@ __all__ = [
 ]
 
 INPUT, OUTPUT = "image", "probabilities"
-DEFAULT_MODEL = "mnist-edge-int8"
 
-_BATCH = 500
-_CPU = "CPUExecutionProvider"
-_CHECKSUMS = "SHA256SUMS"
+Probabilities = npt.NDArray[np.float32]
+"""float32 ``[N, C]``; each row sums to 1."""
 
+_BATCH = 128
 
-def _models_folder() -> Path:
-    """``models`` inside the installed package, or beside ``infer`` in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "models"
-    return installed if installed.is_dir() else package.parents[1] / "models"
+_LISTED = 8
+"""Inputs or outputs that an error message lists."""
 
+_SECONDS = 10
+"""That a model which is not ours may take to be loaded, and to run on one image."""
 
-def bundled_models() -> dict[str, Path]:
-    """Paths of the released models that this installation carries, by name; the default first."""
-    paths = sorted(_models_folder().glob("*.onnx"))
-    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem != DEFAULT_MODEL)}
-
-
-def create_session(
-    content: bytes,
-    threads: int = 1,
-    provider: str = _CPU,
-    profile: str | None = None,
-) -> onnxruntime.InferenceSession:
-    """An onnxruntime session set up for a small device.
-
-    Args:
-        content: a serialised ONNX model.
-        threads: within one operator; for networks this small, 1 is usually the fastest.
-        provider: what runs the operators that it has; the processor runs the others.
-        profile: begin a profile; its file's name starts with this.
-
-    Raises:
-        Exception: any error of onnxruntime; its errors share no base class.
-    """
-    options = onnxruntime.SessionOptions()
-    # A number, even 1, turns off pinning, which fails noisily in containers with a cpuset.
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads burn the battery between two pictures; the arena keeps memory it once used.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = profile
-    return onnxruntime.InferenceSession(content, options, providers=[provider])
+_TOLERANCE = 1e-3
+"""By which the sum of a picture's probabilities may differ from 1."""
 
 
 def load_session(
-    name: str, threads: int = 1, provider: str = _CPU
+    name: str, threads: int = 1, provider: str = CPU_PROVIDER
 ) -> tuple[bytes, onnxruntime.InferenceSession]:
     """Reads any ONNX file, or a bundled model by its name, whose checksum is checked.
+
+    Its memory is not limited.
 
     Returns:
         the file's bytes, and a session.
 
     Raises:
-        ModelError: missing, not ONNX, truncated; or a bundled file is not the released bytes.
+        ModelError: missing, not ONNX, truncated; it holds subgraphs, functions or external data; or
+            a bundled file is not the released bytes.
     """
-    content = _read(name)
-    return content, _open_session(content, name, threads, provider)
-
-
-def _open_session(
-    content: bytes, name: str, threads: int, provider: str = _CPU
-) -> onnxruntime.InferenceSession:
+    content = read_model(name)
+    check_structure(content, name)
     try:
-        return create_session(content, threads, provider)
+        return content, create_session(content, threads, provider)
     except Exception as error:  # onnxruntime's errors derive from Exception directly
-        raise ModelError(
-            f"{name}: not an ONNX model that onnxruntime can load (damaged, truncated, or "
-            "something else); export it again with `mnist-edge export`"
-        ) from error
+        raise _not_loaded(name) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model file that follows the contract, ready to run.
+
+    It may be shared between threads, copied, pickled, and used in a forked child process, which
+    opens a session of its own.
 
     Attributes:
         name: the path, or the name of the bundled model, that it was loaded by.
@@ -137,23 +112,56 @@ class Model:
 
         Raises:
             ModelError: missing, not ONNX, truncated, not of the contract's inputs, outputs and
-                labels, made for a newer version, or, for a bundled model, not the released bytes.
+                labels, made for a newer version, needs too much memory or time, or, for a bundled
+                model, not the released bytes.
         """
         name = str(source) if source is not None else DEFAULT_MODEL
-        return cls.from_bytes(_read(name), name, threads)
+        return cls.from_bytes(read_model(name), name, threads)
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str, threads: int = 1) -> Model:
         """Like `load`, from a file's bytes; `name` stands for the file in error messages."""
-        session = _open_session(content, name, threads)
-        classes = _check_contract(session, name)
-        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        if is_released(content):
+            return cls._open(content, name, threads, is_trusted=True)
+        check_structure(content, name)
+
+        def tried(options: onnxruntime.RunOptions) -> Model:
+            model = cls._open(content, name, threads, is_trusted=False)
+            model._probabilities(np.zeros((1, SIDE, SIDE), np.uint8), options)
+            return model
+
+        try:
+            return call_within(_SECONDS, tried)
+        except TimeoutError as error:
+            raise ModelError(f"{name}: takes more than {_SECONDS} seconds for one image") from error
+
+    @classmethod
+    def _open(cls, content: bytes, name: str, threads: int, *, is_trusted: bool) -> Model:
+        try:
+            session = create_session(content, threads, bounded=not is_trusted)
+            inputs = [_Node(node.name, node.type, node.shape) for node in session.get_inputs()]
+            outputs = [_Node(node.name, node.type, node.shape) for node in session.get_outputs()]
+            metadata = dict(session.get_modelmeta().custom_metadata_map)
+        except Exception as error:  # onnxruntime's errors derive from Exception directly
+            raise _not_loaded(name) from error
+        classes = _check_contract(inputs, outputs, name)
         labels = _labels(metadata.get("labels"), classes, name)
         preprocessing = _preprocessing(metadata.get("preprocessing", ""), name)
         return cls(name, content, session, threads, metadata, labels, preprocessing)
 
-    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Classifies any number of images, at most 500 at a time.
+    def __post_init__(self) -> None:
+        _models.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.content, self.name, self.threads)
+
+    def open_session(self, profile: str | None = None) -> onnxruntime.InferenceSession:
+        """Opens another session like `session`; with a profile, if its file's name is given."""
+        bounded = not is_released(self.content)
+        return create_session(self.content, self.threads, profile=profile, bounded=bounded)
+
+    def run(self, images: npt.NDArray[np.uint8]) -> Probabilities:
+        """Classifies any number of images, at most 128 at a time.
 
         Args:
             images: uint8 ``[N, 28, 28]``, as `preprocessing` makes them.
@@ -162,18 +170,25 @@ class Model:
             probabilities float32 ``[N, C]``, one for each of `labels`; each row sums to 1.
 
         Raises:
-            ModelError: onnxruntime failed.
+            ModelError: onnxruntime failed, or the results are not probabilities.
         """
+        batches = np.split(images, range(_BATCH, len(images), _BATCH))
+        return np.concatenate([self._probabilities(batch) for batch in batches])
+
+    def _probabilities(
+        self, images: npt.NDArray[np.uint8], options: onnxruntime.RunOptions = None
+    ) -> Probabilities:
+        """Classifies one batch; in halves, where it takes more memory than there is."""
         try:
-            return np.concatenate(
-                [
-                    self.session.run([OUTPUT], {INPUT: batch[:, np.newaxis]})[0]
-                    for batch in np.split(images, range(_BATCH, len(images), _BATCH))
-                ]
-            )
+            result = self.session.run([OUTPUT], {INPUT: images[:, np.newaxis]}, options)[0]
         except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"{self.name}: onnxruntime failed ({reason})") from error
+            if len(images) > 1:
+                return np.concatenate(
+                    [self._probabilities(half, options) for half in np.array_split(images, 2)]
+                )
+            raise ModelError(f"{self.name}: onnxruntime failed ({_reason(error)})") from error
+        _check_probabilities(result, (len(images), len(self.labels)), self.name)
+        return result  # type: ignore[no-any-return]
 
     @property
     def min_confidence(self) -> float:
@@ -195,32 +210,6 @@ class Model:
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
-
-
-def _read(name: str) -> bytes:
-    """A model file's bytes; those of a bundled model are checked against its released checksum."""
-    bundled = bundled_models()
-    path = bundled.get(name) or Path(name)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        known = ", ".join(bundled) or "none"
-        raise ModelError(
-            f"{name}: no such model file; give a path or a bundled model's name ({known})"
-        ) from error
-    except OSError as error:
-        raise ModelError(f"{name}: cannot be read ({error.strerror or error})") from error
-    if not content:
-        raise ModelError(f"{name}: the model file is empty")
-    if name in bundled:
-        sums = (path.parent / _CHECKSUMS).read_text("ascii").splitlines()
-        released = {file: digest for digest, file in (line.split() for line in sums)}
-        if released.get(path.name) != hashlib.sha256(content).hexdigest():
-            raise ModelError(
-                f"{path}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
-                "reinstall mnist-edge"
-            )
-    return content
 
 
 def _labels(stated: str | None, classes: int, name: str) -> tuple[str, ...]:
@@ -246,25 +235,100 @@ def _preprocessing(stated: str, name: str) -> Preprocessing:
         ) from error
 
 
-def _check_contract(session: onnxruntime.InferenceSession, name: str) -> int:
+class _Node(NamedTuple):
+    """An input or output of a model, as onnxruntime states it."""
+
+    name: str
+    kind: str
+    shape: list[int | str | None]
+
+
+def _check_contract(inputs: list[_Node], outputs: list[_Node], name: str) -> int:
     """Checks inputs and outputs; returns the number of classes."""
-    inputs = {node.name: (node.type, node.shape) for node in session.get_inputs()}
-    outputs = {node.name: (node.type, node.shape) for node in session.get_outputs()}
-    kind, shape = inputs.get(INPUT, ("", []))
-    if len(inputs) != 1 or kind != "tensor(uint8)" or shape[1:] != [1, 28, 28]:
-        found = ", ".join(f"{key}: {kind} {shape}" for key, (kind, shape) in inputs.items())
+    absent = _Node("", "", [])
+    _, kind, shape = next((node for node in inputs if node.name == INPUT), absent)
+    if len(inputs) != 1 or kind != "tensor(uint8)" or shape[1:] != [1, SIDE, SIDE]:
         raise ModelError(
             f"{name}: not an mnist-edge model; its input must be {INPUT}: tensor(uint8) "
-            f"[batch, 1, 28, 28] and is {found}"
+            f"[batch, 1, 28, 28] and is {_described(inputs)}"
         )
-    kind, shape = outputs.get(OUTPUT, ("", []))
+    if isinstance(shape[0], int):
+        raise ModelError(f"{name}: not an mnist-edge model; its batch must be dynamic")
+    _, kind, shape = next((node for node in outputs if node.name == OUTPUT), absent)
     classes = shape[1] if len(shape) == 2 else None
     if kind != "tensor(float)" or not isinstance(classes, int) or classes < 2:
-        found = ", ".join(f"{key}: {kind} {shape}" for key, (kind, shape) in outputs.items())
         raise ModelError(
             f"{name}: not an mnist-edge model; its output must be {OUTPUT}: tensor(float) "
-            f"[batch, classes], two classes at least, and is {found}"
+            f"[batch, classes], two classes at least, and is {_described(outputs)}"
         )
-    if isinstance(inputs[INPUT][1][0], int):
-        raise ModelError(f"{name}: not an mnist-edge model; its batch must be dynamic")
     return classes
+
+
+def _described(nodes: list[_Node]) -> str:
+    """Inputs or outputs in words; their names are the file's."""
+    listed = ", ".join(f"{node.name}: {node.kind} {node.shape}" for node in nodes[:_LISTED])
+    return one_line(listed) or "nothing"
+
+
+def _check_probabilities(result: Any, shape: tuple[int, int], name: str) -> None:
+    """Checks the output of every batch: some 10 µs, where a batch takes thousands."""
+    if result.shape != shape or result.dtype != np.float32:
+        raise ModelError(
+            f"{name}: not an mnist-edge model; its output for {shape[0]} images must be float32 "
+            f"{list(shape)} and is {result.dtype} {list(result.shape)}"
+        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        # NaN is neither large nor small.
+        lowest = result.min(initial=0)
+        error = np.abs(result.sum(axis=1) - 1).max(initial=0)
+    if not (lowest >= 0 and error <= _TOLERANCE):
+        raise ModelError(
+            f"{name}: not an mnist-edge model; its {OUTPUT} must be 0 or more and sum to 1 for "
+            f"each image; the lowest is {lowest:.3g}, and a sum differs from 1 by {error:.3g}"
+        )
+
+
+def _not_loaded(name: str) -> ModelError:
+    return ModelError(
+        f"{name}: not an ONNX model that onnxruntime can load (damaged, truncated, or "
+        "something else); export it again with `mnist-edge export`"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of onnxruntime's message; its memory limit in plain words."""
+    message = str(error)
+    if "Available memory of" in message or "bad_alloc" in message:
+        return f"it needs more memory than {MEMORY_LIMIT >> 20} MiB"
+    return one_line(message.partition("\n")[0]) or type(error).__name__
+
+
+@functools.lru_cache(maxsize=4)
+def _unpickled(content: bytes, name: str, threads: int) -> Model:
+    # A task that is sent to a process often brings the same model as the one before.
+    return Model.from_bytes(content, name, threads)
+
+
+_models: weakref.WeakSet[Model] = weakref.WeakSet()
+
+
+class _Reopened:
+    """Stands for a model's session in a forked child, and opens it when it is first used there."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        session = self._model.open_session()
+        object.__setattr__(self._model, "session", session)  # frozen for everybody else
+        return getattr(session, name)
+
+
+def _reopen_sessions() -> None:
+    """In a forked child, the parent's sessions lack their threads."""
+    for model in _models:
+        object.__setattr__(model, "session", _Reopened(model))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reopen_sessions)

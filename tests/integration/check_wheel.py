@@ -9,16 +9,19 @@ import hashlib
 import importlib.metadata
 import sys
 import zipfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+HOOKS = "mnist_edge._pyinstaller"
 TRAINING = {"torch", "torchvision", "onnx", "onnxscript", "matplotlib", "scikit-learn", "scipy"}
 REQUIRED = {
     "mnist_edge/py.typed",
+    "mnist_edge/_pyinstaller/hook-mnist_edge.py",
     "mnist_edge/models/mnist-edge-int8.onnx",
     "mnist_edge/models/mnist-edge-fp32.onnx",
     "mnist_edge/models/mnist-edge-nano-int8.onnx",
     "mnist_edge/models/SHA256SUMS",
     "mnist_edge/models/README.md",
+    "mnist_edge/preprocess/proposal_weights.json",
     "mnist_edge_trainer/py.typed",
     "mnist_edge_trainer/teachers/SHA256SUMS",
 }
@@ -57,9 +60,17 @@ def check_files(wheel: zipfile.ZipFile) -> None:
     assert models == listed, f"without a checksum: {models - listed}"
 
 
+def check_hook() -> None:
+    """Finds the hook of PyInstaller as PyInstaller does, by the entry point."""
+    (entry,) = importlib.metadata.entry_points(group="pyinstaller40").select(module=HOOKS)
+    (folder,) = entry.load()()
+    assert (Path(folder) / "hook-mnist_edge.py").is_file()
+
+
 def main(path: str) -> None:
     """Checks the wheel at `path`, and what it was installed with."""
     installed = check_installed()
+    check_hook()
     with zipfile.ZipFile(path) as wheel:
         check_files(wheel)
         count = len(wheel.namelist())

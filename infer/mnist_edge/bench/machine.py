@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from mnist_edge.batch.worker_pool import available_cores
+from mnist_edge.runtime import onnxruntime
 
 __all__ = ["ROOT", "device_facts", "read_text"]
 

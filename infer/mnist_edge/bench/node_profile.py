@@ -15,16 +15,17 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
-from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget
+from mnist_edge.bench.targets import BenchTarget
 from mnist_edge.errors import UsageError
 from mnist_edge.mnist import Bytes
-from mnist_edge.model import INPUT, OUTPUT, Model, create_session
+from mnist_edge.model import INPUT, OUTPUT, Model
 from mnist_edge.outputs.terminal_table import print_table
+from mnist_edge.runtime import create_session, onnxruntime
 
 __all__ = ["OUTSIDE", "NodeTime", "executed_nodes", "print_profile", "profile"]
 
@@ -90,7 +91,9 @@ def profile(target: BenchTarget, images: Bytes, runs: int = 200) -> list[NodeTim
             profiled.run(feed)
             calls.append(time.perf_counter_ns() - start)
 
-    events = _profiled_events(run, target.content, target.threads, target.provider)
+    events = _profiled_events(
+        run, partial(create_session, target.content, target.threads, target.provider)
+    )
     nodes = {_key(event): event for event in events if _is_node(event)}
     times = _times_by_node(events)
     medians = {key: _median(times[key][-runs:]) for key in nodes}
@@ -119,7 +122,7 @@ def executed_nodes(model: Model) -> dict[str, int]:
     def run(session: onnxruntime.InferenceSession) -> None:
         session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
 
-    events = _profiled_events(run, model.content, model.threads)
+    events = _profiled_events(run, model.open_session)
     return Counter(event["args"]["op_name"] for event in events if _is_node(event))
 
 
@@ -148,20 +151,16 @@ def print_profile(nodes: Sequence[NodeTime]) -> None:
 
 def _profiled_events(
     run: Callable[[onnxruntime.InferenceSession], None],
-    content: bytes,
-    threads: int,
-    provider: str = CPU_PROVIDER,
+    open_session: Callable[[str], onnxruntime.InferenceSession],
 ) -> list[Event]:
     """Runs a session under the profiler, and reads the events that it wrote.
 
     Args:
         run: what to do with the session.
-        content: a serialised ONNX model.
-        threads: within one operator.
-        provider: onnxruntime's execution provider.
+        open_session: opens it, given how its profile's name starts.
     """
     with tempfile.TemporaryDirectory() as folder:
-        session = create_session(content, threads, provider, profile=f"{folder}/profile")
+        session = open_session(f"{folder}/profile")
         run(session)
         with open(session.end_profiling(), encoding="utf-8") as file:
             events: list[Event] = json.load(file)

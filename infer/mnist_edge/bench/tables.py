@@ -10,9 +10,9 @@ from mnist_edge.bench.compare import Comparison
 from mnist_edge.bench.report import Measurement, Report
 from mnist_edge.bench.scenarios import Scenario
 from mnist_edge.bench.stats import Interval
-from mnist_edge.bench.targets import CPU_PROVIDER
 from mnist_edge.bench.timing import MINIMAL, REFERENCE
 from mnist_edge.errors import one_line
+from mnist_edge.runtime import CPU_PROVIDER
 
 __all__ = ["Table", "comparison_table", "facts", "markdown", "tables"]
 

@@ -15,17 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from mnist_edge.errors import ModelError, UsageError
 from mnist_edge.mnist import Bytes
 from mnist_edge.model import INPUT, OUTPUT, Model, load_session
+from mnist_edge.runtime import CPU_PROVIDER, onnxruntime
 from mnist_edge.types import DIGITS
 
 __all__ = ["CPU_PROVIDER", "BenchTarget", "TargetSpec", "check_provider"]
-
-CPU_PROVIDER = "CPUExecutionProvider"
-"""What onnxruntime runs a model on unless another provider is chosen."""
 
 _BATCH = 500
 _TRIED = 500
@@ -88,7 +85,7 @@ class BenchTarget:
         threads: within one operator.
         provider: onnxruntime's execution provider.
         content: the file's bytes.
-        session: configured by `mnist_edge.model.create_session`.
+        session: configured by `mnist_edge.runtime.create_session`.
         batch: pictures that one call takes; None = any number.
         scaling: what a pixel is to it, in words: ``"uint8 0..255"``, ``"float 0..1"``,
             ``"inverted float -1..1"``, ...; ends in ``", assumed"`` where it could not be found.

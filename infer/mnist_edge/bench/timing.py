@@ -24,7 +24,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from mnist_edge.model import create_session
+from mnist_edge.runtime import create_session
 
 __all__ = [
     "MINIMAL",

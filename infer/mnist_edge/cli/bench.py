@@ -20,13 +20,14 @@ from mnist_edge.bench.report import PlotPoint, Report
 from mnist_edge.bench.runner import measure, steps
 from mnist_edge.bench.scenarios import Plan, Scenario, example_images, load_test_digits
 from mnist_edge.bench.tables import facts, markdown, tables
-from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget, TargetSpec, check_provider
+from mnist_edge.bench.targets import BenchTarget, TargetSpec, check_provider
 from mnist_edge.cli.console import log_error
 from mnist_edge.cli.exit_codes import ExitCode
 from mnist_edge.errors import MissingExtraError, UsageError, one_line
 from mnist_edge.model import bundled_models
 from mnist_edge.outputs.atomic import refuse_if_input
 from mnist_edge.outputs.terminal_table import print_table
+from mnist_edge.runtime import CPU_PROVIDER
 
 __all__ = [
     "AUTO",

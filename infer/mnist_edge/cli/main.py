@@ -39,6 +39,12 @@ def main() -> None:
         app(prog_name="mnist-edge")
     except KeyboardInterrupt:
         sys.exit(interrupts.exit_code() or ExitCode.INTERRUPTED)
+    except ModuleNotFoundError as error:
+        # Installed with --no-deps: a plain `predict` does without them.
+        if error.name not in ("rich", "typer"):
+            raise
+        log_error("this command needs typer and rich; install them: pip install typer rich")
+        sys.exit(ExitCode.USAGE)
     except OSError as error:
         discard_stdout()
         log_error(f"{error.filename or 'output'}: cannot be written ({error.strerror or error})")

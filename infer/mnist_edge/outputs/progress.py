@@ -23,14 +23,18 @@ def progress_bar(total: int | None) -> Iterator[Callable[[int, int], None]]:
     Yields:
         what to call with the pictures that were predicted since, and all errors so far.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    try:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+    except ModuleNotFoundError:  # installed with --no-deps
+        yield lambda *_: None
+        return
 
     columns = (
         TextColumn("predict"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
+import pkgutil
 from typing import NamedTuple
 
 import numpy as np
@@ -179,6 +179,7 @@ def score(features: ProposalFeatures) -> float:
 @functools.cache
 def _weights() -> list[npt.NDArray[np.float64]]:
     """Loads mean and scale of the features, then weights and biases of both layers."""
-    path = os.path.join(os.path.dirname(__file__), "proposal_weights.json")
-    with open(path, encoding="utf-8") as file:
-        return [np.asarray(values) for values in json.load(file)["weights"]]
+    # Also from a zip archive; importlib.resources takes many times as long to import.
+    content = pkgutil.get_data(__package__, "proposal_weights.json")
+    assert content is not None
+    return [np.asarray(values) for values in json.loads(content)["weights"]]

@@ -237,6 +237,6 @@ def test_a_tampered_bundled_model_is_refused(
     content = bytearray(released.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / released.name).write_bytes(content)
-    monkeypatch.setattr("mnist_edge.model._models_folder", lambda: tmp_path)
+    monkeypatch.setattr("mnist_edge.bundled._models_folder", lambda: tmp_path)
     with pytest.raises(ModelError, match="not the released file"):
         Model.load()

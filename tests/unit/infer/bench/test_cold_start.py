@@ -12,8 +12,9 @@ from mnist_edge import MnistEdgeError, ModelError
 from mnist_edge.bench.cold_start import call_in_new_process, measure_start, time_program
 from mnist_edge.bench.process_run import run_process
 from mnist_edge.bench.scenarios import Plan, Scenario, workloads
-from mnist_edge.bench.targets import CPU_PROVIDER, BenchTarget, TargetSpec
+from mnist_edge.bench.targets import BenchTarget, TargetSpec
 from mnist_edge.bench.timing import REFERENCE_FILES
+from mnist_edge.runtime import CPU_PROVIDER
 
 INT8 = TargetSpec("mnist-edge-int8")
 
