@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from runtimes import PEERS, REFERENCES, ROOT, Predict
+from peer_runtimes import PEERS, REFERENCES, ROOT, Predict
 
 IMAGES = 1000
 WARM_UP = 50

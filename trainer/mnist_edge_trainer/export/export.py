@@ -26,7 +26,7 @@ from mnist_edge_trainer.architectures.registry import count_parameters
 from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.export.calibration_images import HeldOutImages, quantizer_images
 from mnist_edge_trainer.export.gate import GateRow, compare, require
-from mnist_edge_trainer.export.graph_passes import check, clean, set_metadata
+from mnist_edge_trainer.export.graph_passes import check, clean, name_nodes, set_metadata
 from mnist_edge_trainer.export.quantize import SCHEME, quantize
 from mnist_edge_trainer.export.temperature import with_temperature
 from mnist_edge_trainer.training.checkpoint import Checkpoint
@@ -158,7 +158,7 @@ def to_onnx(network: nn.Module) -> ModelProto:
             verbose=False,
         )
     assert program is not None
-    return check(clean(program.model_proto))
+    return check(name_nodes(clean(program.model_proto)))
 
 
 def _provenance(checkpoint: Checkpoint) -> dict[str, str]:

@@ -1,21 +1,31 @@
-"""Passes over an ONNX graph: clean it, fuse its input scaling, make it compact, check it."""
+"""Passes over an ONNX graph: clean it, fuse its scaling, make it compact, name nodes, check it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 
 from mnist_edge import __version__
 from mnist_edge.errors import ExportError
 
-__all__ = ["check", "clean", "compact", "fuse_input_scaling", "quantized_operators", "set_metadata"]
+__all__ = [
+    "check",
+    "clean",
+    "compact",
+    "fuse_input_scaling",
+    "name_nodes",
+    "quantized_operators",
+    "set_metadata",
+]
 
 _SCALING = ("Cast", "Mul", "QuantizeLinear", "DequantizeLinear")
 _REARRANGING = ("Reshape", "Transpose")
 _HEAVY = ("Conv", "Gemm", "MatMul")
+_QUANTIZERS = {"QuantizeLinear": ".q", "DequantizeLinear": ".dq"}
 
 
 def clean(model: ModelProto) -> ModelProto:
@@ -128,31 +138,51 @@ def _drop_unused_constants(model: ModelProto) -> ModelProto:
 
 
 def compact(model: ModelProto) -> ModelProto:
-    """Makes a quantized file small, in place: short names, no defaults spelled out.
+    """Makes a quantized graph small, in place: short names, no defaults spelled out.
 
-    In a network of ten thousand weights, the quantizer's additions are a third of the file.
+    In a network of ten thousand weights, the quantizer's additions are a third of the file. A
+    compact graph stays as it is.
 
     Returns:
         `model` itself.
     """
     _drop_zero_points(model)
+    _drop_unused_constants(model)
     _drop_defaults(model)
     _rename(model, _short_names(model))
-    return _drop_unused_constants(model)
+    return name_nodes(model)
 
 
 def _drop_zero_points(model: ModelProto) -> None:
-    """Drops zero points of weights and biases, except those of Gemm, which onnxruntime needs."""
+    """Drops zero points of weights, biases and the image, except those that onnxruntime needs.
+
+    It needs those of Gemm, and of activations, which a QuantizeLinear writes. The image's must go:
+    OpenCV 4 reads the file's uint8 constants as int8, 128 lower. Where bytes are both written and
+    read with a zero point, this makes no difference; but the image's bytes come from outside.
+    """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     gemm_weights = {node.input[1] for node in model.graph.node if node.op_type == "Gemm"}
+    quantized = _quantized_tensors(model)
     for node in model.graph.node:
         if (
             node.op_type == "DequantizeLinear"
-            and node.input[0] in constants
+            and len(node.input) > 2
+            and node.input[0] not in quantized
             and node.output[0] not in gemm_weights
             and not numpy_helper.to_array(constants[node.input[2]]).any()
         ):
             del node.input[2:]
+
+
+def _quantized_tensors(model: ModelProto) -> set[str]:
+    """Names of the bytes that a QuantizeLinear writes, rearranged or not."""
+    names: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" or (
+            node.op_type in _REARRANGING and node.input[0] in names
+        ):
+            names.add(node.output[0])
+    return names
 
 
 def _drop_defaults(model: ModelProto) -> None:
@@ -175,21 +205,23 @@ def _short_names(model: ModelProto) -> dict[str, str]:
     made_by = {output: node for node in model.graph.node for output in node.output}
     interface = {value.name for value in (*model.graph.input, *model.graph.output)}
     names = {name: name for name in ("", *interface)}  # an omitted input has an empty name
-    layers = 0
-    for node in model.graph.node:
-        if node.op_type in _HEAVY:
-            layers += 1
-            layer = f"{node.op_type.lower()}{layers}"
-            names.setdefault(node.output[0], layer)
-            for operand, letter in zip(node.input[1:], "wb", strict=False):
-                names[operand] = f"{layer}.{letter}"
-                stored = made_by[operand].input if operand in made_by else ()
-                for part, kind in zip(stored, "qsz", strict=False):
-                    names[part] = f"{layer}.{letter}{kind}"
+    for layer, node in _layers(model).items():
+        names.setdefault(node.output[0], layer)
+        for operand, letter in zip(node.input[1:], "wb", strict=False):
+            names[operand] = f"{layer}.{letter}"
+            stored = made_by[operand].input if operand in made_by else ()
+            for part, kind in zip(stored, "qsz", strict=False):
+                names[part] = f"{layer}.{letter}{kind}"
     for node in model.graph.node:
         for name in (*node.input, *node.output):
             names.setdefault(name, f"t{len(names)}")
     return names
+
+
+def _layers(model: ModelProto) -> dict[str, NodeProto]:
+    """Convolutions and linear layers, numbered in one row: ``conv1``, ..., ``gemm6``."""
+    heavy = (node for node in model.graph.node if node.op_type in _HEAVY)
+    return {f"{node.op_type.lower()}{i}": node for i, node in enumerate(heavy, 1)}
 
 
 def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
@@ -198,6 +230,34 @@ def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
         node.output[:] = [names[name] for name in node.output]
     for tensor in model.graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
+
+
+def name_nodes(model: ModelProto) -> ModelProto:
+    """Names every node, in place, so that profiles and error messages say which one they mean.
+
+    A layer is ``conv1``, its weights' DequantizeLinear ``conv1.w``; the quantizer after it is
+    ``conv1.q`` and ``conv1.dq``. Others are numbered by operator: ``reshape2``. The names are
+    short: those of a released file take 1 % of it.
+
+    Returns:
+        `model` itself.
+    """
+    layers = _layers(model)
+    names = {node.output[0]: layer for layer, node in layers.items()}  # by the node's output
+    for layer, node in layers.items():
+        for operand, letter in zip(node.input[1:], "wb", strict=False):
+            names[operand] = f"{layer}.{letter}"
+    counts: Counter[str] = Counter()
+    for node in model.graph.node:
+        if node.output[0] not in names:
+            suffix = _QUANTIZERS.get(node.op_type)
+            source = names.get(node.input[0], node.input[0]).removesuffix(".q")
+            name = f"{source}{suffix}" if suffix else node.op_type.lower()
+            counts[name] += 1
+            is_numbered = not suffix or counts[name] > 1
+            names[node.output[0]] = f"{name}{counts[name]}" if is_numbered else name
+        node.name = names[node.output[0]]
+    return model
 
 
 def quantized_operators(model: ModelProto) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, load_check
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import predict_logits
 from tests.conftest import SAMPLES
+from tests.unit.trainer.export.opencv import with_uint8_constants_as_int8
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,12 @@ OTHERS = sorted(set(ARCHITECTURES) - {"small"})
 LARGE = ("ensemble", "large", "resnet", "vgg")
 
 
+def centred_logits(model: Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What differs between images; of an untrained network, that is little."""
+    logits = np.log(model.run(images))
+    return logits - logits.mean(axis=0)
+
+
 def check_every_layer_is_quantized(
     config: TrainConfig, training: Digits, test: Digits, folder: Path
 ) -> None:
@@ -110,16 +117,19 @@ def check_every_layer_is_quantized(
     torch.manual_seed(0)
     untrained = Checkpoint(config, 1, 2.3, 0.1, MNIST, build(config.arch).state_dict())
     export_run(untrained, training, test, folder, with_int8=True, force=True)
-    done, total = quantized_operators(onnx.load(folder / "mnist-edge-int8.onnx"))
+    graph = onnx.load(folder / "mnist-edge-int8.onnx")
+    done, total = quantized_operators(graph)
     assert done == total > 0
-    # An untrained network's logits differ little between images: that part is compared.
+    assert len({node.name for node in graph.graph.node}) == len(graph.graph.node)
     images = test.images[:500, 0].numpy()
     fp32, int8 = (
-        np.log(Model.load(folder / f"mnist-edge-{name}.onnx").run(images))
+        centred_logits(Model.load(folder / f"mnist-edge-{name}.onnx"), images)
         for name in ("fp32", "int8")
     )
-    centred = [logits - logits.mean(axis=0) for logits in (fp32, int8)]
-    assert np.corrcoef(centred[0].ravel(), centred[1].ravel())[0, 1] > 0.95
+    shifted = with_uint8_constants_as_int8(graph).SerializeToString()
+    in_opencv = centred_logits(Model.from_bytes(shifted, "as OpenCV 4 reads it"), images)
+    assert np.corrcoef(fp32.ravel(), int8.ravel())[0, 1] > 0.95
+    assert np.corrcoef(in_opencv.ravel(), int8.ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize(
