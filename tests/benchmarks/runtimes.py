@@ -239,7 +239,8 @@ class Comparison:
     def __str__(self) -> str:
         verdict = "same" if self.is_same else "**wrong**"
         changed = f", {self.changed} of {self.images} changed" if self.changed else ""
-        return f"{verdict}{changed}, {self.difference:.0e}"
+        difference = f"{self.difference:.0e}" if self.difference else "0"
+        return f"{verdict}{changed}, {difference}"
 
 
 def load_images() -> Images:

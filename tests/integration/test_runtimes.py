@@ -41,7 +41,7 @@ def test_predictions_are_those_of_onnxruntime(
 ) -> None:
     installed = installations(runtime, FOLDERS)
     if not installed:
-        pytest.skip(f"not installed: {runtime.install}")
+        pytest.skip(f"{runtime.name} is not installed, here or in MNIST_EDGE_RUNTIMES")
     expected = expected_probabilities(model, images)
     for installation in installed:
         version, probabilities = installation.run(model, images)

@@ -45,7 +45,8 @@ def rewrite(content: bytes, name: str) -> bytes:
     if graph.producer_name != "mnist-edge":
         raise ExportError(f"{name}: not exported by mnist-edge; only its own files are rewritten")
     is_quantized = any(node.op_type == "DequantizeLinear" for node in graph.graph.node)
-    rewritten = check(compact(graph) if is_quantized else name_nodes(graph)).SerializeToString()
+    graph = check(compact(graph) if is_quantized else name_nodes(graph))
+    rewritten: bytes = graph.SerializeToString()
     images = np.random.default_rng(0).integers(0, 256, (_IMAGES, 28, 28), np.uint8)
     if not np.array_equal(Model.from_bytes(rewritten, name).run(images), before.run(images)):
         raise ExportError(f"{name}: its probabilities would change; nothing was written")

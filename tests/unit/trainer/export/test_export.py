@@ -106,8 +106,9 @@ LARGE = ("ensemble", "large", "resnet", "vgg")
 
 def centred_logits(model: Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """What differs between images; of an untrained network, that is little."""
-    logits = np.log(model.run(images))
-    return logits - logits.mean(axis=0)
+    logits: npt.NDArray[np.float32] = np.log(model.run(images))
+    centred: npt.NDArray[np.float32] = logits - logits.mean(axis=0)
+    return centred
 
 
 def check_every_layer_is_quantized(

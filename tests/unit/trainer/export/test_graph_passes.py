@@ -12,6 +12,7 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 from mnist_edge import ExportError, MnistEdgeError, ModelError
+from mnist_edge.bench.node_profile import executed_nodes
 from mnist_edge.model import Model, bundled_models
 from mnist_edge_trainer.export.graph_passes import compact, name_nodes
 from mnist_edge_trainer.export.rewrite import main, rewrite
@@ -93,6 +94,18 @@ def test_names_differ_where_one_tensor_is_quantized_twice() -> None:
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_compact_graph_stays_as_it_is(name: str) -> None:
     assert compact(graph_of(name)) == graph_of(name)
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_rewriting_changes_neither_what_runs_nor_any_probability(
+    name: str, test_digits: Digits
+) -> None:
+    old = as_written_by_0_7(graph_of(name))
+    images = test_digits[0][:500]
+    before = Model.from_bytes(old.SerializeToString(), "old")
+    after = Model.from_bytes(rewrite(old.SerializeToString(), "old"), "new")
+    assert executed_nodes(after) == executed_nodes(before)
+    assert np.array_equal(after.run(images), before.run(images))
 
 
 @pytest.mark.parametrize("name", RELEASED)
