@@ -254,7 +254,9 @@ def _serve(
     """Runs units in a child, until the parent closes the pipe or the memory is used up."""
     for other in inherited:
         other.close()
+    # A signal to the whole group reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     work.mkdir()
     guard = Guard(work)
     peak = 0

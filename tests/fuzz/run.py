@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.reproduce is not None:
         options.start, options.cases = options.reproduce, 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the table is printed all the same
     remember_pixels()
     classifier()
     names = [*_CAMPAIGNS] if "all" in options.campaigns else options.campaigns
