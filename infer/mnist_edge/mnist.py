@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import math
 import os
 import struct
@@ -46,6 +47,9 @@ Bytes = npt.NDArray[np.uint8]
 
 _UNSIGNED_BYTES = b"\0\0\x08"
 """What an IDX file of unsigned bytes begins with."""
+
+_LARGEST, _PIECE = 1 << 30, 1 << 20
+"""Bytes of a file at most, unpacked: EMNIST's largest has 640 million; bytes read at once."""
 
 REPLACE_ADVICE = (
     "delete it and train with the same --data to download it again, or copy an intact one here"
@@ -189,13 +193,20 @@ def _verified(path: Path, file: MnistFile, misplaced: Mapping[str, str]) -> byte
 
 def _decompressed(path: Path) -> bytes:
     """The content of a file, unpacked where its name ends in ``.gz``."""
+    content = io.BytesIO()  # gives its bytes without a copy
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                content.write(piece)
+                if content.tell() > _LARGEST:
+                    raise DatasetError(f"{path}: larger than {_LARGEST >> 30} GiB; not a dataset")
+    except MemoryError as error:
+        raise DatasetError(f"{path}: there is not enough memory to read it") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DatasetError(f"{path}: damaged ({error}); {REPLACE_ADVICE}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return content.getvalue()
 
 
 def read_idx(content: bytes, name: str | os.PathLike[str] = "<bytes>") -> Bytes:
@@ -217,7 +228,10 @@ def read_idx(content: bytes, name: str | os.PathLike[str] = "<bytes>") -> Bytes:
     start = len(idx_header(shape))
     if len(content) - start != math.prod(shape):
         raise DatasetError(f"{name}: truncated IDX file (its header says {shape})")
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # more dimensions, or larger ones, than NumPy has
+        raise DatasetError(f"{name}: not an IDX file of a usual shape ({error})") from error
 
 
 def idx_shape(content: bytes) -> tuple[int, ...] | None:

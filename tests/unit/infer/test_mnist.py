@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mnist_edge import DatasetError
+from mnist_edge import DatasetError, mnist
 from mnist_edge.mnist import (
     FILES,
     MnistFile,
@@ -109,6 +110,23 @@ def test_file_without_a_checksum_is_read_unless_it_is_misplaced(
 def test_content_that_is_not_idx_is_refused(content: bytes) -> None:
     with pytest.raises(DatasetError, match="IDX"):
         read_idx(content)
+
+
+@pytest.mark.parametrize("shape", [(1,) * 100, (0, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF)])
+def test_shapes_that_numpy_does_not_have_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DatasetError, match="IDX"):
+        read_idx(idx_header(shape) + bytes(math.prod(shape)))
+
+
+def test_a_file_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist, "_LARGEST", 1 << 20)
+    paths = [tmp_path / "images.gz", tmp_path / "labels.gz"]
+    for path in paths:
+        path.write_bytes(gzip.compress(bytes(3 << 20)))
+    with pytest.raises(DatasetError, match=r"images.gz: larger than"):
+        read_split(paths, (MnistFile("images", ""), MnistFile("labels", "")))
 
 
 def test_shape_of_a_header_is_read_back() -> None:
