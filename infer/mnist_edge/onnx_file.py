@@ -57,7 +57,7 @@ TEXT: dict[str, set[int]] = {
     "value": {1, 3},
     "dimension": {2, 3},
 }
-"""Fields that are text. What is not UTF-8 there breaks onnxruntime's Python part, even its errors."""
+"""Fields that are text: where it is not UTF-8, onnxruntime's own errors break."""
 
 REFUSED: dict[str, dict[int, str]] = {
     "model": {

@@ -45,14 +45,16 @@ def _silent_stderr() -> Iterator[None]:
 with _silent_stderr():
     import onnxruntime
 
+_FATAL = 4
+"""Severity of what onnxruntime may log: every lesser error is an exception too."""
+
+onnxruntime.set_default_logger_severity(_FATAL)
+
 CPU_PROVIDER = "CPUExecutionProvider"
 """What onnxruntime runs a model on unless another provider is chosen."""
 
 MEMORY_LIMIT = 256 << 20
 """Bytes that all bounded sessions together may use: their weights and all that they compute."""
-
-_FATAL = 4
-"""Severity of what onnxruntime may log: every lesser error is an exception too."""
 
 
 def create_session(

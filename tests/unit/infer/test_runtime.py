@@ -18,7 +18,7 @@ from tests.architecture import both_packages
 NOISY = """
 import os, sys
 os.write(2, b"GPU device discovery failed: /sys/class/drm/card0/device/vendor\\n")
-sys.modules[__name__].InferenceSession = object
+def set_default_logger_severity(level): pass
 {end}
 """
 
@@ -77,7 +77,7 @@ def test_stderr_is_restored_where_the_import_fails(tmp_path: Path) -> None:
 
 
 def test_a_closed_stderr_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "onnxruntime.py").write_text("class RunOptions: pass")
+    (tmp_path / "onnxruntime.py").write_text("def set_default_logger_severity(level): pass")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import mnist_edge.runtime; print(1)"
     done = subprocess.run(
         ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code],
