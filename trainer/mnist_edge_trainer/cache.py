@@ -58,10 +58,11 @@ def cached_arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
         with atomic_write(path) as partial:
             partial.write_bytes(content.getbuffer())
     except OutputError as error:
-        _warn(path.parent, str(error))
+        _warn(path.parent, getattr(error.__cause__, "strerror", None) or str(error))
     return made
 
 
 @functools.cache
-def _warn(folder: Path, reason: str) -> None:  # noqa: ARG001 - one warning for each
-    _LOG.warning(one_line(f"{reason}; what belongs there is made again each time"))
+def _warn(folder: Path, reason: str) -> None:
+    """Warns once for each folder and reason."""
+    _LOG.warning(one_line(f"{folder}: no cache ({reason}); its content is made again each time"))

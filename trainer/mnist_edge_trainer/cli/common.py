@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -97,9 +98,17 @@ def training_packages(*, tune: bool = False) -> Iterator[None]:
 
     Raises:
         MissingExtraError: a package is not installed.
-        UsageError: a package is installed, and failed to load in the block.
+        UsageError: a package is installed, and failed to load in the block; or there is no folder
+            for temporary files, which torch and matplotlib need.
     """
     check_training_packages(tune=tune)
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise UsageError(
+            "no folder for temporary files can be written to, and the training packages need one; "
+            "set TMPDIR to one"
+        ) from error
     try:
         with interruptible_imports():
             yield

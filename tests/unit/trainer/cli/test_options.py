@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from typing import Any
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from mnist_edge.cli.app import app
 from mnist_edge.cli.typer_options import with_options
-from mnist_edge.errors import MissingExtraError
+from mnist_edge.errors import MissingExtraError, UsageError
 from mnist_edge_trainer.cli import archs, data, evaluate, export, report, runs, train, tune
 
 COMMANDS: dict[str, tuple[Callable[[Any], None], type[Any]]] = {
@@ -144,3 +145,22 @@ class TestImports:
             MissingExtraError, match=rf"needs {missing}; .*pip install 'mnist-edge\[{extra}\]'"
         ):
             run(kind())
+
+
+def test_no_folder_for_temporary_files_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+    for command in ("train", "export", "tune"):
+        run, kind = COMMANDS[command]
+        with pytest.raises(UsageError, match=r"temporary files.*set TMPDIR"):
+            run(kind())
+
+
+def test_help_shows_every_default_the_same_way() -> None:
+    for command in (*COMMANDS, "predict", "bench"):
+        assert "[default: (" not in help_of(command)
+    text = " ".join(help_of("tune").replace("│", " ").split())
+    assert "[default: 20]" in text  # a default of Python's
+    assert "[default: small]" in text  # one that only the help states

@@ -35,6 +35,7 @@ from mnist_edge_trainer.evaluation.plots import (
 from mnist_edge_trainer.evaluation.rejection import rejection_curve
 from mnist_edge_trainer.evaluation.saliency import occlusion
 from mnist_edge_trainer.training.checkpoint import EpochRecord
+from tests.hostile import ESCAPES
 from tests.unit.trainer.evaluation.conftest import Digits, Draw, drawn, words_of
 
 GARMENTS = (
@@ -198,3 +199,12 @@ def test_long_names_are_cut_and_dollars_escaped() -> None:
     assert shorten("trousers", 8) == "trousers"
     assert shorten("trousers", 7) == "trouse…"
     assert shorten("$x$", 7) == r"\$x\$"
+
+
+def test_names_of_classes_cannot_break_a_picture(tmp_path: Path) -> None:
+    labels = [ESCAPES, "$x_{", "\u202eb"]
+    confusion = [[5, 1, 0], [0, 4, 0], [0, 0, 3]]
+    draw_confusion_matrix(confusion, labels, tmp_path / "confusion.svg")
+    text = (tmp_path / "confusion.svg").read_text(encoding="utf-8")
+    ET.fromstring(text)  # with control characters in it, it would be no XML
+    assert not {"\x1b", "\x9b", "\u202e"} & set(text)

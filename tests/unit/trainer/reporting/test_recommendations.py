@@ -166,7 +166,12 @@ def test_class_of_the_lowest_recall_is_named(good_run: Facts) -> None:
 def test_unbalanced_classes_are_named(good_run: Facts) -> None:
     classes = [*good_run.evaluation.classes]
     classes[2] = dataclasses.replace(classes[2], support=90)
-    assert "90 of 2" in _only(_with(good_run, classes=classes))
+    text = _only(_with(good_run, classes=classes))
+    assert "90 of 2" in text
+    assert "--class-weights balanced" in text
+    weighted = _only(_with(good_run, {"class_weights": "balanced"}, classes=classes))
+    assert "90 of 2" in weighted
+    assert "--class-weights" not in weighted
 
 
 def test_low_accuracy_on_photographs_needs_more_of_them(good_run: Facts) -> None:

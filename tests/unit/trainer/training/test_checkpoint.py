@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from mnist_edge import TrainingError, UsageError
+from mnist_edge.errors import OutputError
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.splits import load_digits, split_training
 from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, RunFolder, load_checkpoint
@@ -98,3 +100,23 @@ def test_checkpoint_of_a_committee_is_read_as_an_ensemble(tmp_path: Path) -> Non
     checkpoint = load_checkpoint(tmp_path / "best.pt")
     assert checkpoint.config.arch == "ensemble"
     assert checkpoint.network()(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size")
+def test_full_disk_is_named_and_the_checkpoint_before_is_kept(
+    run: tuple[RunFolder, Checkpoint], tmp_path: Path
+) -> None:
+    import resource
+
+    path = tmp_path / "best.pt"
+    run[1].save(path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"best\.pt: cannot be written \(File too large\)"):
+            run[1].save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
