@@ -141,12 +141,11 @@ def _read(source: ImageSource, name: str) -> _Content | Image.Image:
 def _read_file(path: str | os.PathLike[str], name: str) -> bytes:
     # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
     # A file object would take twice the time for a few hundred bytes.
-    if "\0" in os.fsdecode(path):
-        raise ImageReadError(f"{name}: not a path, since it has a NUL byte in it")
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except UnicodeEncodeError as error:
-        raise ImageReadError(f"{name}: not a path ({error.reason})") from error
+    except ValueError as error:  # a NUL byte, or half of a surrogate pair
+        reason = error.reason if isinstance(error, UnicodeEncodeError) else error
+        raise ImageReadError(f"{name}: not a path ({reason})") from error
     try:
         return read_limited(lambda size: os.read(descriptor, size), name)
     finally:
@@ -217,7 +216,6 @@ def _load_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
 def _load_file(content: bytes, name: str, longer_side: int) -> Image.Image:
     from mnist_edge.inputs.formats import identify
     from mnist_edge.inputs.headers import prepare
-    from mnist_edge.inputs.jpeg2000 import lower_resolution
     from mnist_edge.inputs.memory import check_area, check_memory, decoding_memory, pixel_memory
 
     if not content:
@@ -231,6 +229,8 @@ def _load_file(content: bytes, name: str, longer_side: int) -> Image.Image:
     # Two formats can skip most of the work: JPEG decodes at 1/2, 1/4 or 1/8 of its size, whenever
     # that is enough, and JPEG 2000 too, where the whole would take too much memory.
     if image.format == "JPEG2000":
+        from mnist_edge.inputs.jpeg2000 import lower_resolution
+
         beside, halved = lower_resolution(image, content)
         needed += beside
     else:

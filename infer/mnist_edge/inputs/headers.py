@@ -12,10 +12,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["LARGEST_METADATA", "Prepared", "prepare"]
+from mnist_edge.inputs.limits import LARGEST_METADATA
 
-LARGEST_METADATA = 1 << 20
-"""Bytes of metadata that are worth keeping: an orientation is among the first few thousand."""
+__all__ = ["Prepared", "prepare"]
 
 _MOST_PARTS = 1 << 18
 """Chunks or segments that a file may have; each takes Pillow some microseconds."""

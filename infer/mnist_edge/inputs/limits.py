@@ -9,7 +9,14 @@ from collections.abc import Callable
 
 from mnist_edge.errors import ImageReadError
 
-__all__ = ["LARGEST_AREA", "LARGEST_DECODED", "LARGEST_FILE", "LONGER_SIDE", "read_limited"]
+__all__ = [
+    "LARGEST_AREA",
+    "LARGEST_DECODED",
+    "LARGEST_FILE",
+    "LARGEST_METADATA",
+    "LONGER_SIDE",
+    "read_limited",
+]
 
 LARGEST_FILE = 128 << 20
 """Bytes of a picture's file, of an archive's member (unpacked), and of stdin, at most."""
@@ -21,6 +28,9 @@ its format needs beside them. The program itself takes some 70 MiB."""
 LARGEST_AREA = 80_000_000
 """Pixels that are decoded at most, which takes seconds. A JPEG may have 64 times as many: it is
 decoded at a fraction of its size."""
+
+LARGEST_METADATA = 1 << 20
+"""Bytes of metadata that are worth keeping: an orientation is among the first few thousand."""
 
 LONGER_SIDE = 480
 """Pixels that are kept along the longer side at least, where there are as many. A digit filling 1 %

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_edge.inputs.headers import LARGEST_METADATA
-from mnist_edge.inputs.limits import LONGER_SIDE
+from mnist_edge.inputs.limits import LARGEST_METADATA, LONGER_SIDE
 from mnist_edge.types import Pixels
 
 if TYPE_CHECKING:
