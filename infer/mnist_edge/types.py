@@ -55,8 +55,8 @@ ImageSource: TypeAlias = (
 )
 """A picture to decode: a path, an encoded file's bytes, an open binary file, a PIL image, an array.
 
-Arrays are ``[H, W]`` gray, ``[H, W, 1]``, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RGBA, of uint8 in
-0..255, bool, or floats in 0..1.
+Arrays are ``[H, W]`` gray, ``[H, W, 3]`` RGB or ``[H, W, 4]`` RGBA; channels may come first. They
+are of uint8, other integers in 0..255, uint16 in 0..65535, bool, or floats in 0..1 or 0..255.
 """
 
 

@@ -1,16 +1,13 @@
 """Any picture a person has -> its pixels, upright, in gray or in colour.
 
 Data sets are made of small gray PNGs and arrays, which need nothing done to them; everything else
-goes through Pillow, which is imported when the first of them comes. What is added to Pillow is what
-separates two pictures that look alike to a person and not to a program: orientation tags,
-transparency, 16 bits, palettes, animations, and size, in bytes and in pixels.
+goes through Pillow, which is imported when the first of them comes::
+
+    bytes -> header checked -> identified -> loaded -> turned, reduced -> pixels
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -21,6 +18,7 @@ import numpy.typing as npt
 
 from mnist_edge.errors import ImageError, ImageReadError
 from mnist_edge.inputs import prefetch
+from mnist_edge.inputs.limits import LARGEST_FILE, LONGER_SIDE, read_limited
 from mnist_edge.inputs.png import decode_small_png
 from mnist_edge.types import ImageSource, Pixels
 
@@ -29,26 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGER_SIDE", "decode", "decode_all", "open_picture", "source_name"]
 
-LONGER_SIDE = 480
-"""Pixels that are kept along the longer side at least, where there are as many. A digit filling 1 %
-of the page is still some 40 of them high, and a photograph of 12 megapixels can be decoded at an
-eighth of its size."""
-
-_SHORTER_SIDE = 64
-"""Pixels that are kept along the shorter side of a strip at least, where there are as many."""
-
-_LARGEST_AREA = 80_000_000
-"""Pixels that a picture may have at most; one that claims more may be a decompression bomb."""
-
-_BLOCK = 65_536
-
-_Content = bytes | bytearray | memoryview | npt.NDArray[np.generic]
+_Content = bytes | npt.NDArray[np.generic]
 
 
 def source_name(source: ImageSource) -> str | None:
     """The path of `source`, where it has one."""
     if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
+        return os.fsdecode(source)
     name = getattr(source, "name", None) or getattr(source, "filename", None)
     return name if isinstance(name, str) else None
 
@@ -80,7 +65,8 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
         uint8, 0 = black, 255 = white: ``[H, W]``, or ``[H, W, 3]`` RGB where it has colours.
 
     Raises:
-        ImageReadError: missing, unreadable, no image, truncated, or larger than 80 megapixels.
+        ImageReadError: missing, unreadable, in none of the formats that are read, truncated, or too
+            large (see `mnist_edge.inputs.limits`).
     """
     name = name or source_name(source) or "image"
     try:
@@ -88,7 +74,9 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
         small = decode_small_png(content) if isinstance(content, bytes) else _small_array(content)
         if small is not None:
             return small
-        return _to_pixels(_open(content, name, LONGER_SIDE))
+        from mnist_edge.inputs.pixels import to_pixels
+
+        return to_pixels(_load(content, name, LONGER_SIDE))
     except ImageReadError:
         raise
     except OSError as error:
@@ -97,8 +85,9 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
         raise ImageReadError(f"{name}: there is not enough memory to decode it") from error
     except Exception as error:
         # A parser fed arbitrary bytes trips over them in arbitrary ways (SyntaxError, struct.error,
-        # IndexError, ...): Pillow documents no closed list.
-        raise ImageReadError(f"{name}: damaged image ({error or type(error).__name__})") from error
+        # IndexError, RecursionError, ...): Pillow documents no closed list.
+        reason = str(error) or type(error).__name__
+        raise ImageReadError(f"{name}: damaged image ({reason})") from error
 
 
 def open_picture(source: ImageSource, longer_side: int = LONGER_SIDE) -> Image.Image | None:
@@ -111,17 +100,16 @@ def open_picture(source: ImageSource, longer_side: int = LONGER_SIDE) -> Image.I
     Returns:
         None where it cannot be opened.
     """
-    if isinstance(source, str | os.PathLike) and not os.path.isfile(source):
-        return None
     try:
+        if isinstance(source, str | os.PathLike) and not os.path.isfile(source):
+            return None
         if hasattr(source, "seek"):
             source.seek(0)
-        image = _open(_read(source, "image"), "image", longer_side)
+        from mnist_edge.inputs.pixels import displayable
+
+        return displayable(_load(_read(source, "image"), "image", longer_side))
     except Exception:  # as in `decode`; the prediction's own error says what it was
         return None
-    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        image = _stretch(_averageable(image))
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def _read(source: ImageSource, name: str) -> _Content | Image.Image:
@@ -129,29 +117,39 @@ def _read(source: ImageSource, name: str) -> _Content | Image.Image:
     if isinstance(source, str) and (prefetched := prefetch.lookup(source)) is not None:
         return prefetched
     if isinstance(source, str | os.PathLike):
-        # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
-        # A file object would take twice the time for a few hundred bytes.
-        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        try:
-            blocks = [os.read(descriptor, _BLOCK)]
-            while blocks[-1]:
-                blocks.append(os.read(descriptor, _BLOCK))
-        finally:
-            os.close(descriptor)
-        return b"".join(blocks)
-    if isinstance(source, np.ndarray | bytes | bytearray | memoryview):
-        return source
-    if hasattr(source, "read"):
-        content: bytes = source.read()
-        return content
-    from PIL import Image
+        return _read_file(source, name)
+    if isinstance(source, bytes | np.ndarray):
+        content = source
+    elif isinstance(source, bytearray | memoryview):
+        content = bytes(source)
+    elif hasattr(source, "read"):
+        content = read_limited(source.read, name)
+    else:
+        from PIL import Image
 
-    if isinstance(source, Image.Image):
-        return source
-    raise ImageReadError(
-        f"{name}: {type(source).__name__} is no picture; give a path, the bytes of a file, "
-        "an open file, a PIL image, or an array"
-    )
+        if isinstance(source, Image.Image):
+            return source
+        raise ImageReadError(
+            f"{name}: {type(source).__name__} is not a picture; give a path, the bytes of a file, "
+            "an open file, a PIL image, or an array"
+        )
+    if isinstance(content, bytes) and len(content) > LARGEST_FILE:
+        raise ImageReadError(f"{name}: larger than {LARGEST_FILE >> 20} MiB")
+    return content
+
+
+def _read_file(path: str | os.PathLike[str], name: str) -> bytes:
+    # Read whole: a file that vanishes or is replaced half-way cannot then give half a picture.
+    # A file object would take twice the time for a few hundred bytes.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a NUL byte, or half of a surrogate pair
+        reason = error.reason if isinstance(error, UnicodeEncodeError) else error
+        raise ImageReadError(f"{name}: not a path ({reason})") from error
+    try:
+        return read_limited(lambda size: os.read(descriptor, size), name)
+    finally:
+        os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:
@@ -163,7 +161,7 @@ def _reason(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return "a folder with no picture in it"
     if isinstance(error, UnidentifiedImageError):
-        return "not an image in any format that Pillow reads"
+        return "damaged image (its header cannot be read)"
     if error.strerror:
         return f"cannot be read ({error.strerror.lower()})"
     return f"damaged image ({error}); copy or save it again"
@@ -181,148 +179,64 @@ def _small_array(content: object) -> Pixels | None:
     return np.ascontiguousarray(content) if is_small else None
 
 
-def _open(content: _Content | Image.Image, name: str, longer_side: int) -> Image.Image:
-    """Opens and loads a picture, upright, with at least `longer_side` pixels if it has them."""
-    from PIL import Image, ImageOps
+def _load(content: _Content | Image.Image, name: str, longer_side: int) -> Image.Image:
+    """Opens and loads a picture, with at least `longer_side` pixels if it has them.
 
+    Raises:
+        ImageReadError: it would take more memory than `LARGEST_DECODED`.
+    """
     with warnings.catch_warnings():
         # Pillow warns of odd metadata and large sizes; the size has a limit of its own.
         warnings.simplefilter("ignore")
-        if isinstance(content, Image.Image):
-            image = content.copy()
-        elif isinstance(content, np.ndarray):
-            image = Image.fromarray(_eight_bit(content, name))
-        elif content:
-            image = _identify(content)
-        else:
-            raise ImageReadError(f"{name}: the file is empty")
-        if image.width * image.height > _LARGEST_AREA:
-            raise ImageReadError(
-                f"{name}: {image.width} x {image.height} pixels is more than is safe to decode; "
-                "scale it down first"
-            )
-        if 0 in image.size:
-            raise ImageReadError(f"{name}: a picture without pixels")
-        # JPEG alone can skip most of the work: it decodes at 1/2, 1/4 or 1/8 of its size.
+        if isinstance(content, bytes):
+            return _load_file(content, name, longer_side)
+        if isinstance(content, np.ndarray):
+            return _load_array(content, name)
+        from mnist_edge.inputs.formats import refuse_other_programs
+        from mnist_edge.inputs.memory import check_area, check_memory, decoding_memory, pixel_memory
+
+        refuse_other_programs(content, name)
+        check_area(content.size, name)
+        check_memory(decoding_memory(content) + pixel_memory(content), name, content.size)
+        content.load()
+        return content
+
+
+def _load_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
+    from PIL import Image
+
+    from mnist_edge.inputs.arrays import to_uint8
+    from mnist_edge.inputs.memory import check_area
+
+    pixels = to_uint8(array, name)
+    check_area((pixels.shape[1], pixels.shape[0]), name)
+    return Image.fromarray(pixels)
+
+
+def _load_file(content: bytes, name: str, longer_side: int) -> Image.Image:
+    from mnist_edge.inputs.formats import identify
+    from mnist_edge.inputs.headers import prepare
+    from mnist_edge.inputs.memory import check_area, check_memory, decoding_memory, pixel_memory
+
+    if not content:
+        raise ImageReadError(f"{name}: the file is empty")
+    content, buffered = prepare(content)
+    needed = len(content) + buffered
+    check_memory(needed, name)
+    image = identify(content, name)
+    width, height = image.size
+    halved = 0
+    # Two formats can skip most of the work: JPEG decodes at 1/2, 1/4 or 1/8 of its size, whenever
+    # that is enough, and JPEG 2000 too, where the whole would take too much memory.
+    if image.format == "JPEG2000":
+        from mnist_edge.inputs.jpeg2000 import lower_resolution
+
+        beside, halved = lower_resolution(image, content)
+        needed += beside
+    else:
+        needed += decoding_memory(image)
         image.draft(None, (longer_side, longer_side))
-        image.load()
-        # A picture without metadata has no orientation to ask for.
-        return ImageOps.exif_transpose(image) if image.info or image.format == "TIFF" else image
-
-
-def _identify(content: bytes | bytearray | memoryview) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(io.BytesIO(content))
-    except UnidentifiedImageError:
-        if not _register_heif():
-            raise
-        return Image.open(io.BytesIO(content))
-
-
-@functools.cache
-def _register_heif() -> bool:
-    """Adds HEIC to Pillow, where the package `pillow-heif` is installed: it waits to be asked."""
-    try:
-        plugin = importlib.import_module("pillow_heif")
-    except ImportError:
-        return False
-    plugin.register_heif_opener()
-    return True
-
-
-def _eight_bit(array: npt.NDArray[np.generic], name: str) -> Pixels:
-    """An array of any supported kind as uint8 that `Image.fromarray` takes."""
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if (
-        array.size == 0
-        or array.ndim not in (2, 3)
-        or (array.ndim == 3 and array.shape[2] not in (3, 4))
-    ):
-        raise ImageReadError(
-            f"{name}: an array of shape {list(array.shape)} is no picture; "
-            "use [H, W], [H, W, 3] or [H, W, 4]"
-        )
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(array.dtype, np.floating):
-        values = array.astype(np.float32)
-        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-            raise ImageReadError(f"{name}: float pixels must lie in 0..1")
-        return np.rint(values * 255).astype(np.uint8)
-    raise ImageReadError(f"{name}: pixels of type {array.dtype}; use uint8, or floats in 0..1")
-
-
-def _to_pixels(image: Image.Image) -> Pixels:
-    """Pixels of a loaded picture: reduced first, since 80 megapixels of floats are 320 MB."""
-    image = _averageable(image)
-    # Blocks of pixels are averaged; a long strip is not made thinner than a digit can stand.
-    factor = min(max(image.size) // LONGER_SIDE, max(1, min(image.size) // _SHORTER_SIDE))
-    if factor > 1:
-        image = image.reduce(factor)
-    if image.mode in ("LA", "RGBA"):
-        image = _fill_transparency(image.convert("RGBA"))
-    elif image.mode in ("F", "I"):
-        image = _stretch(image)
-    elif image.mode != "L":
-        image = image.convert("RGB")
-    pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        return pixels
-    # Gray that was saved as colour is gray.
-    red, green, blue = (pixels[:, :, channel] for channel in range(3))
-    is_gray = np.array_equal(red, green) and np.array_equal(red, blue)
-    return np.ascontiguousarray(red) if is_gray else pixels
-
-
-def _averageable(image: Image.Image) -> Image.Image:
-    """Converts to a mode whose pixels can be averaged: not indices, not bits."""
-    if image.mode in ("L", "RGB", "CMYK") and not image.has_transparency_data:
-        return image
-    if image.mode in ("LA", "RGBA", "F", "I"):
-        return image
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    if image.mode.startswith("I;16"):
-        return image.convert("I")
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _fill_transparency(image: Image.Image) -> Image.Image:
-    """Puts a transparent drawing on the background that it must have been drawn for.
-
-    Strokes on nothing get the opposite of their own lightness. A picture that is mostly opaque
-    (rounded corners, a soft edge) has its background in it, and the holes get its typical colour.
-    """
-    from PIL import Image
-
-    colours = np.asarray(image.convert("RGB"), dtype=np.float32)
-    alpha = np.asarray(image.getchannel("A"), dtype=np.float32)[:, :, np.newaxis] / 255
-    visible = alpha[:, :, 0] > 0.5
-    if not visible.any():
-        visible = alpha[:, :, 0] > 0
-    if not visible.any():
-        # Nothing to see: the background alone.
-        return Image.new("L", image.size, 255)
-    typical = np.median(colours[visible], axis=0)
-    mostly_opaque = visible.mean() > 0.7
-    lightness = float(np.asarray(image.convert("L"))[visible].mean())
-    background = typical if mostly_opaque else (255.0 if lightness < 128 else 0.0)
-    filled = np.rint(colours * alpha + background * (1 - alpha)).astype(np.uint8)
-    return Image.fromarray(filled)
-
-
-def _stretch(image: Image.Image) -> Image.Image:
-    """Maps pixels of more than 8 bits to 0..255, from the range that is used."""
-    from PIL import Image
-
-    values = np.asarray(image, dtype=np.float32)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    scale = 255 / (high - low) if high > low else 0.0
-    levels = np.clip(np.nan_to_num(values, nan=low) - low, 0, high - low) * scale
-    return Image.fromarray(np.rint(levels).astype(np.uint8))
+    check_area((image.width >> halved, image.height >> halved), name)
+    check_memory(needed + (pixel_memory(image) >> 2 * halved), name, (width, height))
+    image.load()
+    return image

@@ -30,6 +30,9 @@ _MOST = 8_192
 
 _LARGEST_FILE = 65_536
 
+_MOST_SECONDS = 60
+"""More than the imports take on any device."""
+
 _DONE = struct.Struct("NN")
 """How many pictures there are, and where their names end."""
 
@@ -60,9 +63,9 @@ def start(folders: Sequence[str], *, recursive: bool) -> bool:
         return False
     if len(os.sched_getaffinity(0)) < 2:
         return False
-    memory = mmap.mmap(-1, _ALL)
     parent = os.getpid()
     try:
+        memory = mmap.mmap(-1, _ALL)
         process = os.fork()
     except OSError:  # too many processes, too little memory: it goes without
         return False
@@ -92,7 +95,8 @@ def finish() -> None:
     count, end = _DONE.unpack_from(memory)
     paths = os.fsdecode(memory[_NAMES:end]).split("\0")[:count]
     pictures = np.frombuffer(memory, np.uint8, count * _SIZE, _PIXELS)
-    _pixels.update(zip(paths, pictures.reshape(-1, _SIDE, _SIDE), strict=True))
+    # Killed between writing the two numbers, it leaves a picture without its name.
+    _pixels.update(zip(paths, pictures.reshape(-1, _SIDE, _SIDE), strict=False))
 
 
 def lookup(path: str) -> Pixels | None:
@@ -101,8 +105,11 @@ def lookup(path: str) -> Pixels | None:
 
 
 def _let_go() -> None:
-    """Gives up the parent's streams and signal handlers."""
+    """Gives up the parent's streams and signal handlers, and sets a time at which all ends."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Should the parent die while a slow folder is listed, nobody else ends this process.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_MOST_SECONDS)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nowhere, stream)
@@ -118,7 +125,8 @@ def _fill(folders: Sequence[str], recursive: bool, memory: mmap.mmap, parent: in
         if tried == _MOST or end + len(name) > _ALL or os.getppid() != parent:
             return
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            # A pipe that took the place of a file is not waited for.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 content = os.read(descriptor, _LARGEST_FILE)
             finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,3 +105,34 @@ def test_a_fork_that_fails_is_ignored(folder: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "fork", refuse)
     assert not prefetch.start([str(folder)], recursive=False)
+
+
+def test_a_pipe_among_the_pictures_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "00-pipe.png")
+    (folder / "01-linked.png").symlink_to(folder / "00-pipe.png")
+    prefetch.start([str(folder)], recursive=False)
+    wait_for_prefetch()
+    prefetch.finish()
+    assert len(prefetch._pixels) == 19
+
+
+def test_no_memory_to_share_is_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    assert not prefetch.start([str(folder)], recursive=False)
+
+
+def test_the_second_process_ends_without_its_parent(folder: Path) -> None:
+    """The pipe that only the second process still holds is closed when it ends."""
+    code = (
+        "import os, sys; os.sched_getaffinity = lambda _: {0, 1}\n"
+        "from mnist_edge.inputs import prefetch\n"
+        "prefetch.start([sys.argv[1]], recursive=True); os._exit(0)"
+    )
+    reader, writer = os.pipe()
+    subprocess.run([sys.executable, "-c", code, str(folder)], pass_fds=[writer], check=True)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert pipe.read() == b""
