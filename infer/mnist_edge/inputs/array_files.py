@@ -25,6 +25,12 @@ _IMAGES_HEADER = 16
 _LONGEST_HEADER = 1 << 16
 """Bytes that the header of a NumPy file may have."""
 
+_FREE = 16 << 20
+"""Bytes that an IDX file may unpack to whatever its size: blank pictures come by the million."""
+
+_SMALLEST = 16
+"""Pixels that a picture must have to be one."""
+
 _NUMBERS = "buif"
 """Kinds of NumPy's types that pixels may have."""
 
@@ -35,7 +41,7 @@ def read_idx_pictures(path: str) -> Iterator[Entry]:
     Raises:
         Exception: of any class, where the file is damaged or cannot be read.
     """
-    with open_forward(path) as file:
+    with open_forward(path, _FREE) as file:
         shape = idx_shape(file.read(_IMAGES_HEADER))
         if shape is None or len(shape) != 3:
             raise ImageReadError("damaged (not an IDX file of pictures of unsigned bytes)")
@@ -79,7 +85,7 @@ def _npy_header(file: ForwardReader) -> tuple[tuple[int, ...], bool, np.dtype[np
 
 
 def _check_size(shape: Sequence[int], size: int, most: int) -> None:
-    if not 0 < size <= most:
+    if math.prod(shape) < _SMALLEST or not 0 < size <= most:
         raise ImageReadError(f"damaged (its pictures are {list(shape)}, {size} bytes each)")
 
 

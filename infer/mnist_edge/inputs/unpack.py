@@ -101,9 +101,14 @@ class Inflate:
 
 
 class Unpacked:
-    """How many bytes were packed and unpacked so far, with a limit on their ratio."""
+    """How many bytes were packed and unpacked so far, with a limit on their ratio.
 
-    def __init__(self) -> None:
+    Args:
+        free: bytes that may be unpacked whatever the ratio; None = 256 MiB.
+    """
+
+    def __init__(self, free: int | None = None) -> None:
+        self._free = _FREE if free is None else free
         self._packed = self._unpacked = 0
 
     def add(self, packed: int, unpacked: int) -> None:
@@ -114,7 +119,7 @@ class Unpacked:
         """
         self._packed += packed
         self._unpacked += unpacked
-        if self._unpacked > max(_FREE, _RATIO * self._packed):
+        if self._unpacked > max(self._free, _RATIO * self._packed):
             raise ImageReadError(
                 f"unpacks to more than {_RATIO} times its size, which is not safe to read"
             )
@@ -251,8 +256,12 @@ class ForwardReader:
 
 
 @contextlib.contextmanager
-def open_forward(path: str) -> Iterator[ForwardReader]:
+def open_forward(path: str, free: int | None = None) -> Iterator[ForwardReader]:
     """Opens a file for reading forward; how it is packed is known from its first bytes.
+
+    Args:
+        path: of the file.
+        free: see `Unpacked`.
 
     Raises:
         OSError: it cannot be opened.
@@ -262,7 +271,7 @@ def open_forward(path: str) -> Iterator[ForwardReader]:
         if decompressor is None:
             yield ForwardReader(file)
         else:
-            yield ForwardReader(file, unpack(_all_blocks(file), decompressor, Unpacked()))
+            yield ForwardReader(file, unpack(_all_blocks(file), decompressor, Unpacked(free)))
 
 
 def _decompressor(start: bytes) -> Callable[[], Decompressor] | None:

@@ -459,6 +459,17 @@ class TestLimits:
         assert len(items) == count
         assert any("overlaps" in error for error in errors(items))
 
+    def test_an_idx_file_of_endless_blank_pictures_is_an_error(self, read: Read) -> None:
+        blank = gzip.compress(idx(np.zeros((40_000, 28, 28), np.uint8)))
+        items = read("x-idx3-ubyte.gz", blank)
+        assert "times its size" in errors(items)[0]
+        assert len(items) < 30_000
+
+    def test_pictures_of_a_few_pixels_are_one_error(self, read: Read) -> None:
+        (item,) = read("x-idx3-ubyte", idx(np.zeros((1000, 3, 5), np.uint8)))
+        assert "[3, 5], 15 bytes each" in (item.error or "")
+        assert len(contents(read("x-idx3-ubyte", idx(np.zeros((10, 4, 4), np.uint8))))) == 10
+
     def test_pictures_of_an_array_that_are_too_large_are_an_error(self, read: Read) -> None:
         header = struct.pack(">4I", 0x803, 3, 1 << 16, limits.LARGEST_FILE >> 15)
         assert "bytes each" in errors(read("x-idx3-ubyte", header))[0]
