@@ -131,7 +131,7 @@ def _recipe_of(model: Model, target: str) -> TrainConfig:
     """What the metadata says of the dataset and its validation split; the rest is the default."""
     try:
         recipe = json.loads(model.metadata.get("training_recipe", "{}"))
-        known = {name: recipe[name] for name in ("dataset", "val_split") if name in recipe}
+        known = {name: recipe[name] for name in ("dataset", "val_split") if name in {**recipe}}
         return TrainConfig.from_dict(known)
     except (ValueError, TypeError, RecursionError, UsageError) as error:
         raise ModelError(

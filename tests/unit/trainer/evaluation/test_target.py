@@ -10,12 +10,13 @@ import onnx
 import pytest
 import torch
 
-from mnist_edge import UsageError
+from mnist_edge import ModelError, UsageError
 from mnist_edge.model import bundled_models
 from mnist_edge_trainer.data.splits import load_digits, split_training
 from mnist_edge_trainer.evaluation.target import load_target
 from mnist_edge_trainer.export.graph_passes import set_metadata
 from mnist_edge_trainer.training.checkpoint import load_checkpoint
+from tests.conftest import SAMPLES
 from tests.unit.trainer.evaluation.conftest import VALIDATION_IMAGES, make_pictures
 
 
@@ -115,3 +116,27 @@ def test_picture_that_is_skipped_is_reported(small_run: Path, tmp_path: Path) ->
     messages: list[str] = []
     load_target(str(small_run), "test", others, messages.append)
     assert any("damaged.png" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "x",
+        "[1]",
+        "null",
+        "7",
+        "[" * 50_000,
+        '{"dataset": 5}',
+        '{"dataset": "\\u0000"}',
+        '{"val_split": "many"}',
+        '{"val_split": -1}',
+    ],
+    ids=lambda recipe: recipe[:12],
+)
+def test_model_whose_recipe_is_damaged_is_refused(tmp_path: Path, recipe: str) -> None:
+    model = onnx.load(bundled_models()["mnist-edge-int8"])
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    set_metadata(model, properties | {"training_recipe": recipe})
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=r"model\.onnx: its metadata's training_recipe is damaged"):
+        load_target(str(tmp_path / "model.onnx"), "test", SAMPLES, fail)
