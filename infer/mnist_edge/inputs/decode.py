@@ -47,8 +47,18 @@ def decode_all(
         try:
             decoded.append(source if isinstance(source, ImageError) else decode(source, name))
         except ImageError as error:
+            _free_frames(error)
             decoded.append(error)
     return decoded
+
+
+def _free_frames(error: BaseException | None) -> None:
+    """Frees what the frames of an error's tracebacks hold: the picture, for as long as the error."""
+    import traceback
+
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def decode(source: ImageSource, name: str | None = None) -> Pixels:
