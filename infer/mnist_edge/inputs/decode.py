@@ -53,7 +53,7 @@ def decode_all(
 
 
 def _free_frames(error: BaseException | None) -> None:
-    """Frees what the frames of an error's tracebacks hold: the picture, for as long as the error."""
+    """Frees what the frames of an error's tracebacks hold, the picture among them."""
     import traceback
 
     while error is not None:

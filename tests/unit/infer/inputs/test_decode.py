@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import struct
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from mnist_edge import ImageReadError
-from mnist_edge.inputs.decode import decode
+from mnist_edge.inputs.decode import decode, decode_all
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -207,3 +209,16 @@ def test_whatever_a_plugin_raises_is_an_image_error(
 def test_a_file_in_text_mode_is_an_error(samples: Path) -> None:
     with (samples / "README.md").open(encoding="utf-8") as file, pytest.raises(ImageReadError):
         decode(file)  # type: ignore[arg-type]
+
+
+def test_an_error_does_not_keep_its_picture_in_memory() -> None:
+    picture = np.zeros((5, 0), np.uint8)
+    alive = weakref.ref(picture)
+    gc.disable()
+    try:
+        errors = decode_all([picture], ["a.png"])
+        del picture
+        assert isinstance(errors[0], ImageReadError)
+        assert alive() is None
+    finally:
+        gc.enable()
