@@ -47,18 +47,17 @@ def decode_all(
         try:
             decoded.append(source if isinstance(source, ImageError) else decode(source, name))
         except ImageError as error:
-            _free_frames(error)
-            decoded.append(error)
+            decoded.append(_without_traceback(error))
     return decoded
 
 
-def _free_frames(error: BaseException | None) -> None:
-    """Frees what the frames of an error's tracebacks hold, the picture among them."""
-    import traceback
-
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+def _without_traceback(error: ImageError) -> ImageError:
+    """Drops what would keep the picture in memory for as long as the error."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def decode(source: ImageSource, name: str | None = None) -> Pixels:
