@@ -57,11 +57,13 @@ def check_memory(needed: int, name: str, size: tuple[int, int] | None = None) ->
 
 
 def check_area(size: tuple[int, int], name: str) -> None:
-    """Refuses a picture of more than `LARGEST_AREA`.
+    """Refuses a picture of more than `LARGEST_AREA`, or of no pixels.
 
     Raises:
         ImageReadError: it is one.
     """
+    if 0 in size:
+        raise ImageReadError(f"{name}: a picture without pixels")
     if size[0] * size[1] > LARGEST_AREA:
         raise ImageReadError(
             f"{name}: {size[0]} x {size[1]} pixels, more than the limit of "
