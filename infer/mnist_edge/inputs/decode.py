@@ -8,9 +8,10 @@ goes through Pillow, which is imported when the first of them comes::
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,7 +86,8 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
             return small
         from mnist_edge.inputs.pixels import to_pixels
 
-        return to_pixels(_load(content, name, LONGER_SIDE))
+        with _silent_libraries():
+            return to_pixels(_load(content, name, LONGER_SIDE))
     except ImageReadError:
         raise
     except OSError as error:
@@ -95,8 +97,7 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
     except Exception as error:
         # A parser fed arbitrary bytes trips over them in arbitrary ways (SyntaxError, struct.error,
         # IndexError, RecursionError, ...): Pillow documents no closed list.
-        reason = str(error) or type(error).__name__
-        raise ImageReadError(f"{name}: damaged image ({reason})") from error
+        raise ImageReadError(f"{name}: damaged image ({_one_line(error)})") from error
 
 
 def open_picture(source: ImageSource, longer_side: int = LONGER_SIDE) -> Image.Image | None:
@@ -116,7 +117,8 @@ def open_picture(source: ImageSource, longer_side: int = LONGER_SIDE) -> Image.I
             source.seek(0)
         from mnist_edge.inputs.pixels import displayable
 
-        return displayable(_load(_read(source, "image"), "image", longer_side))
+        with _silent_libraries():
+            return displayable(_load(_read(source, "image"), "image", longer_side))
     except Exception:  # as in `decode`; the prediction's own error says what it was
         return None
 
@@ -173,7 +175,20 @@ def _reason(error: OSError) -> str:
         return "damaged image (its header cannot be read)"
     if error.strerror:
         return f"cannot be read ({error.strerror.lower()})"
-    return f"damaged image ({error}); copy or save it again"
+    return f"damaged image ({_one_line(error)}); copy or save it again"
+
+
+def _one_line(error: Exception) -> str:
+    """What a library says, which may have several lines."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Drops warnings: Pillow warns of odd metadata and sizes, numpy of odd floats."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _small_array(content: object) -> Pixels | None:
@@ -194,21 +209,18 @@ def _load(content: _Content | Image.Image, name: str, longer_side: int) -> Image
     Raises:
         ImageReadError: it would take more memory than `LARGEST_DECODED`.
     """
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and large sizes; the size has a limit of its own.
-        warnings.simplefilter("ignore")
-        if isinstance(content, bytes):
-            return _load_file(content, name, longer_side)
-        if isinstance(content, np.ndarray):
-            return _load_array(content, name)
-        from mnist_edge.inputs.formats import refuse_other_programs
-        from mnist_edge.inputs.memory import check_area, check_memory, decoding_memory, pixel_memory
+    if isinstance(content, bytes):
+        return _load_file(content, name, longer_side)
+    if isinstance(content, np.ndarray):
+        return _load_array(content, name)
+    from mnist_edge.inputs.formats import refuse_other_programs
+    from mnist_edge.inputs.memory import check_area, check_memory, decoding_memory, pixel_memory
 
-        refuse_other_programs(content, name)
-        check_area(content.size, name)
-        check_memory(decoding_memory(content) + pixel_memory(content), name, content.size)
-        content.load()
-        return content
+    refuse_other_programs(content, name)
+    check_area(content.size, name)
+    check_memory(decoding_memory(content) + pixel_memory(content), name, content.size)
+    content.load()
+    return content
 
 
 def _load_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import logging
 from typing import TYPE_CHECKING
 
 from mnist_edge.errors import ImageReadError
@@ -42,6 +43,9 @@ _REFUSED = (
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
+
+# Pillow logs what it finds odd in a file. Without a handler, Python prints that on stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def identify(content: bytes, name: str) -> Image.Image:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import io
 import struct
+import warnings
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +224,34 @@ def test_an_error_does_not_keep_its_picture_in_memory() -> None:
         assert alive() is None
     finally:
         gc.enable()
+
+
+def _webp_with_damaged_exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    file = io.BytesIO()
+    Image.new("RGB", (30, 30)).save(file, "WEBP", exif=exif.tobytes()[:-6])
+    return file.getvalue()
+
+
+def _tiff_of_65535_samples() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (30, 30)).save(file, "TIFF")
+    content = file.getvalue()
+    samples = content.index(struct.pack("<HHI", 277, 3, 1))
+    return content[: samples + 8] + b"\xff\xff" + content[samples + 10 :]
+
+
+def _extreme_floats() -> bytes:
+    return b"Pf\n2 2\n-1.0\n" + np.array([-3e38, 3e38, np.nan, np.inf], "<f4").tobytes()
+
+
+@pytest.mark.parametrize("make", [_webp_with_damaged_exif, _tiff_of_65535_samples, _extreme_floats])
+def test_libraries_neither_warn_nor_print(
+    make: Callable[[], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        decode_all([make()], ["odd"])
+    assert not warned
+    assert not capsys.readouterr().err
