@@ -303,7 +303,7 @@ def _reason(error: Exception) -> str:
     return one_line(message.partition("\n")[0]) or type(error).__name__
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def _unpickled(content: bytes, name: str, threads: int) -> Model:
     # A task that is sent to a process often brings the same model as the one before.
     return Model.from_bytes(content, name, threads)
