@@ -1,7 +1,7 @@
-"""Masks as one long integer, a bit for each pixel: a few operations take the place of thousands.
+"""Masks as one long integer, a bit for each pixel: one operation takes the place of thousands.
 
-A shift of the integer moves the whole mask by a pixel. A column without ink at the end of every row
-keeps one row from moving into the next.
+A shift of the integer moves the whole mask by a pixel. One bit without ink at the end of every row
+keeps a row from moving into the next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["BitMask"]
 
 
 class BitMask:
-    """A mask in which all pixels are combined at once.
+    """A mask all of whose pixels are combined at once.
 
     Attributes:
         bits: one bit for each pixel, row by row, the first pixel lowest; every row is followed by
@@ -42,26 +42,55 @@ class BitMask:
     def unpack(self) -> Mask:
         """The pixels: bool ``[H, W]``."""
         height, width = self.shape
-        count = height * (width + 1)
-        packed = np.frombuffer(self.bits.to_bytes((count + 7) // 8, "little"), np.uint8)
-        flat = np.unpackbits(packed, count=count, bitorder="little").view(bool)
-        return flat.reshape(height, width + 1)[:, :width]
+        flat = self.flat(self.bits).reshape(height, width + 1)
+        return np.ascontiguousarray(flat[:, :width])
 
-    def erode(self) -> BitMask:
-        """Erodes by one pixel on all sides; outside the picture is nothing."""
-        bits, down = self.bits, self.shape[1] + 1
-        bits &= (bits << 1) & (bits >> 1)
-        return BitMask(bits & (bits << down) & (bits >> down), self.shape)
+    def flat(self, bits: int) -> Mask:
+        """Unpacks bits that are laid out as this mask's are: bool ``[H * (W + 1)]``."""
+        count = self.shape[0] * (self.shape[1] + 1)
+        packed = np.frombuffer(bits.to_bytes(count // 8 + 1, "little"), np.uint8)
+        return np.unpackbits(packed, count=count, bitorder="little").view(bool)
+
+    def erode(self, steps: int = 1) -> BitMask:
+        """Erodes by so many pixels on all sides; outside the picture is as it is at its edge."""
+        inside = _all_pixels(self.shape)
+        outside = BitMask(inside & ~self.bits, self.shape).dilate(steps)
+        return BitMask(inside & ~outside.bits, self.shape)
 
     def dilate(self, steps: int = 1) -> BitMask:
         """Dilates by so many pixels on all sides."""
         bits, down = self.bits, self.shape[1] + 1
         inside = _all_pixels(self.shape)
         for _ in range(steps):
-            bits |= (bits << 1) | (bits >> 1)
+            bits |= bits << 1 | bits >> 1
             bits &= inside
-            bits |= (bits << down) | (bits >> down)
+            bits |= bits << down | bits >> down
         return BitMask(bits & inside, self.shape)
+
+    def eroded_areas(self, most: int) -> list[int]:
+        """Counts the pixels that are left after each of several erosions by a pixel on all sides.
+
+        Outside the picture is nothing.
+
+        Args:
+            most: number of erosions; they end when nothing is left.
+        """
+        bits, down = self.bits, self.shape[1] + 1
+        areas = [bits.bit_count()]
+        while bits and len(areas) <= most:
+            bits &= bits << 1 & bits >> 1
+            bits &= bits << down & bits >> down
+            areas.append(bits.bit_count())
+        return areas
+
+    def __and__(self, other: BitMask) -> BitMask:
+        return BitMask(self.bits & other.bits, self.shape)
+
+    def __or__(self, other: BitMask) -> BitMask:
+        return BitMask(self.bits | other.bits, self.shape)
+
+    def __sub__(self, other: BitMask) -> BitMask:
+        return BitMask(self.bits & ~other.bits, self.shape)
 
     def count(self) -> int:
         """Number of pixels in it."""
