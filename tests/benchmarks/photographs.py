@@ -1,8 +1,8 @@
 """What a simulated photograph costs: `python tests/benchmarks/photographs.py`.
 
 Prints the processor time of one, and the time that 12,500 of them take on all cores. With
-``--before CHECKOUT``, another checkout of this repository takes turns with this one; both photograph
-the same digits. Processor time hardly depends on what else the machine does.
+``--before CHECKOUT``, another checkout of this repository takes turns with this one, and
+photographs the same digits. Processor time hardly depends on what else the machine does.
 """
 
 from __future__ import annotations

@@ -105,6 +105,8 @@ def remove_lines(mask: Mask) -> Mask:
     half_width = _LIMITS.line_width // 2
     thick = bits.erode(half_width).dilate(half_width + 1) & bits
     thin = bits - thick
+    if thin.count() < _least_points(mask.shape):
+        return mask
     candidates = thin.unpack() & _crossing_components(mask)
     lines = _LineVotes(candidates)
     has_lines = False
@@ -122,6 +124,11 @@ def remove_lines(mask: Mask) -> Mask:
         across = (thin & off_line | thick).dilate(steps).erode(steps)
         thin &= off_line | across
     return (thin | thick).unpack() if has_lines else mask
+
+
+def _least_points(shape: tuple[int, int]) -> float:
+    """Pixels of thin ink fewer than which fill no line; one less, for rounding."""
+    return _LIMITS.inked_thinly * _LIMITS.shortest_chord * min(shape) - 1
 
 
 class _LineVotes:
@@ -159,10 +166,10 @@ class _LineVotes:
         Returns:
             how far every pixel lies from the line, pixels: float64 ``[H, W]``.
         """
+        if len(self.y) < _least_points(self._shape):
+            return None
         stride = self._stride
         chords, least_votes, origin = _chords(self._shape)
-        if len(self.y) < _LIMITS.inked_thinly * _LIMITS.shortest_chord * min(self._shape) - 1:
-            return None
         if self._votes is None:
             self._votes = self._vote(self.y[::stride], self.x[::stride])
         # Pixels lie up to half their diagonal off a slanted line: three bins hold them all.
