@@ -1,8 +1,8 @@
 """What simulated photographs look like to a network: `python -m tests.photo_statistics FILE`.
 
-Describes the photographs of the version on the PYTHONPATH. `tests/data/photographs.json` describes
-those of simulator version 1, with which later ones are compared: a faster simulator must not be
-another one.
+Describes the photographs of the version on the PYTHONPATH. `photographs.json`, beside the test,
+describes those of simulator version 1, with which later ones are compared: a faster simulator must
+not be another one.
 """
 
 from __future__ import annotations
