@@ -237,7 +237,9 @@ def _render_all(sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int)
         (start, digits[start : start + _BATCH], labels[start : start + _BATCH])
         for start in range(0, len(digits), _BATCH)
     )
-    with _one_thread_each(), WorkerPool(functools.partial(_render_batch, sampler, seed)) as pool:
+    with _one_thread_each():
+        pool = WorkerPool(functools.partial(_render_batch, sampler, seed))
+    with pool:
         rendered = list(pool.map(batches))
     return Photos(
         np.concatenate([images for images, _ in rendered]),
