@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from mnist_edge.preprocess.morphology import opening
@@ -179,11 +181,7 @@ def fit_illumination(plane: FloatImage) -> FloatImage:
     Returns:
         float32 ``[H, W]``, gray levels.
     """
-    y, x = (
-        axis.astype(np.float32).ravel()
-        for axis in np.meshgrid(*(np.linspace(-1, 1, n) for n in plane.shape), indexing="ij")
-    )
-    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
+    terms = _quadratic_terms(plane.shape)
     values = plane.ravel()
     middle = values.size // 2  # of sorted values: the median, the upper one where there are two
     level = float(np.partition(values, middle)[middle])
@@ -202,6 +200,16 @@ def fit_illumination(plane: FloatImage) -> FloatImage:
     return illumination
 
 
+@functools.lru_cache(maxsize=64)
+def _quadratic_terms(shape: tuple[int, int]) -> FloatImage:
+    """The terms of a quadratic surface at every pixel: float32 ``[H * W, 6]``."""
+    y, x = (
+        axis.astype(np.float32).ravel()
+        for axis in np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    )
+    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
+
+
 def otsu(values: FloatImage) -> float:
     """Finds the threshold that separates two classes best.
 
@@ -216,7 +224,7 @@ def otsu(values: FloatImage) -> float:
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return low
-    counts, edges = np.histogram(values, bins=256, range=(low, high))
+    counts, edges = _histogram(values.ravel(), low, high)
     centers = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     above = below[-1] - below
@@ -225,3 +233,25 @@ def otsu(values: FloatImage) -> float:
         distance = sums / below - (sums[-1] - sums) / above
         separation = np.nan_to_num(below * above * distance**2)
     return float(edges[int(separation.argmax()) + 1])
+
+
+def _histogram(
+    values: FloatImage, low: float, high: float
+) -> tuple[npt.NDArray[np.int64], FloatImage]:
+    """Counts values in 256 bins, as `np.histogram` does for fewer than 65,536 values.
+
+    Args:
+        values: float32 ``[N]``.
+        low: their minimum.
+        high: their maximum, above `low`.
+
+    Returns:
+        the counts int64 ``[256]``, and the edges of the bins float32 ``[257]``.
+    """
+    edges = np.linspace(low, high, 257, dtype=np.float32)
+    bins = ((values - np.float32(low)) / np.float32(high - low) * 256).astype(np.int64)
+    np.minimum(bins, 255, out=bins)
+    # Rounding may have put a value on the wrong side of an edge; the last bin holds its upper one.
+    bins -= values < edges[bins]
+    bins += (values >= edges[bins + 1]) & (bins < 255)
+    return np.bincount(bins, minlength=256), edges

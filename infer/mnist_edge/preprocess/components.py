@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.preprocess.morphology import dilate
+from mnist_edge.preprocess.bitmask import BitMask
+from mnist_edge.preprocess.runs import Runs
 from mnist_edge.types import Mask
 
-__all__ = ["Box", "bounding_box", "bounding_boxes", "connected_components", "select_digit"]
+__all__ = ["Box", "Components", "bounding_box", "connected_components", "select_digit"]
 
 Labels = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
@@ -69,65 +71,79 @@ def select_digit(mask: Mask) -> Mask:
     Returns:
         bool ``[H, W]``, a part of `mask` that is not empty.
     """
+    bits = BitMask.of(mask)
     bridge = max(1, round(_LIMITS.bridged_gap * max(mask.shape)))
-    labels, count = connected_components(dilate(mask, 2 * bridge + 1))
-    labels = np.where(mask, labels, 0)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    areas[0] = 0
-    sides = bounding_boxes(labels, count)
-    top, bottom, left, right = sides
-    size = np.maximum(bottom - top, right - left) + 1
+    bridged = Components.of(bits.dilate(bridge))
+    components = bridged.restricted_to(Runs.of(bits))
+    areas = components.areas()
+    sides = components.sides()
+    boxes = sides.T.tolist()  # plain numbers are compared faster than numpy's
     large = _largest(areas)
     for outer in large:
-        is_frame = any(
-            top[outer] < top[inner]
-            and bottom[outer] > bottom[inner]
-            and left[outer] < left[inner]
-            and right[outer] > right[inner]
-            and size[inner] > _LIMITS.framed_size * size[outer]
-            for inner in large
-        )
-        if is_frame:
+        if any(_is_framed(boxes[inner], boxes[outer]) for inner in large):
             areas[outer] = 0
+    top, bottom, left, right = sides
     height, width = mask.shape
     on_edge = (top == 0) | (left == 0) | (bottom == height - 1) | (right == width - 1)
     inner = np.where(on_edge, 0, areas)
     candidates = inner if inner.max() >= _LIMITS.part_area * areas.max() else areas
-    digit: Mask = _largest_and_near(candidates, sides)[labels]
-    return digit
-
-
-def _largest_and_near(areas: Integers, sides: Integers) -> Mask:
-    """Marks the largest component and those near it: bool ``[count + 1]``."""
-    largest, *waiting = _largest(areas)
-    box = sides[:, largest].copy()
     kept = np.zeros(len(areas), dtype=bool)
-    kept[largest] = True
+    kept[_largest_and_near(candidates, boxes)] = True
+    return components.mask(kept)
+
+
+def _is_framed(inner: list[int], outer: list[int]) -> bool:
+    """Whether a box holds another that is not small; top, bottom, left, right of each."""
+    return (
+        outer[0] < inner[0]
+        and outer[1] > inner[1]
+        and outer[2] < inner[2]
+        and outer[3] > inner[3]
+        and _size(inner) > _LIMITS.framed_size * _size(outer)
+    )
+
+
+def _size(box: list[int]) -> int:
+    top, bottom, left, right = box
+    return max(bottom - top, right - left) + 1
+
+
+def _largest_and_near(areas: Integers, boxes: list[list[int]]) -> list[int]:
+    """Lists the largest component and those near it.
+
+    Args:
+        areas: pixels of each.
+        boxes: top, bottom, left, right of each, the last ones included.
+    """
+    largest, *waiting = _largest(areas)
+    kept = [largest]
+    box = boxes[largest]
+    part_area = _LIMITS.part_area * int(areas[largest])
     while waiting:
-        size = max(box[1] - box[0], box[3] - box[2]) + 1
+        size = _size(box)
         joining = []
         for component in waiting:
-            top, bottom, left, right = sides[:, component]
-            gap = np.hypot(
+            top, bottom, left, right = boxes[component]
+            gap = math.hypot(
                 max(0, top - box[1], box[0] - bottom), max(0, left - box[3], box[2] - right)
             )
-            is_part = areas[component] >= _LIMITS.part_area * areas[largest]
+            is_part = areas[component] >= part_area
             if gap < (_LIMITS.part_distance if is_part else _LIMITS.scrap_distance) * size:
                 joining.append(component)
         if not joining:
             break
-        kept[joining] = True
+        kept += joining
         waiting = [component for component in waiting if component not in joining]
-        box[0::2] = np.minimum(box[0::2], sides[0::2, joining].min(axis=1))
-        box[1::2] = np.maximum(box[1::2], sides[1::2, joining].max(axis=1))
+        tops, bottoms, lefts, rights = zip(box, *(boxes[i] for i in joining), strict=True)
+        box = [min(tops), max(bottoms), min(lefts), max(rights)]
     return kept
 
 
 def _largest(areas: Integers) -> list[int]:
     """Lists the components that are not dust, the largest first."""
-    order = np.argsort(-areas, kind="stable")[: _LIMITS.most_components]
-    smallest = max(1, _LIMITS.dust_area * areas.max())
-    return [int(component) for component in order if areas[component] >= smallest]
+    order = np.argsort(-areas, kind="stable")[: _LIMITS.most_components].tolist()
+    smallest = max(1, _LIMITS.dust_area * int(areas[order[0]]))
+    return [component for component in order if areas[component] >= smallest]
 
 
 def bounding_box(mask: Mask) -> Box:
@@ -136,33 +152,91 @@ def bounding_box(mask: Mask) -> Box:
     return Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
 
 
-def bounding_boxes(labels: Labels, count: int) -> Integers:
-    """Finds the first and last row, and first and last column, of every component.
+@dataclass(frozen=True)
+class Components:
+    """The 8-connected components of a mask.
 
-    Args:
-        labels: int32 ``[H, W]`` of `connected_components`.
+    Attributes:
+        runs: the runs of the mask.
+        numbers: the component of every run, 1..count.
         count: number of components.
-
-    Returns:
-        int64 ``[4, count + 1]``: top, bottom, left, right, the last ones included. The column of
-        label 0, the background, means nothing.
     """
-    sides = np.empty((4, count + 1), dtype=np.int64)
-    sides[0::2], sides[1::2] = max(labels.shape), -1
-    rows, columns = np.nonzero(labels)
-    inked = labels[rows, columns]
-    for first, values in ((0, rows), (2, columns)):
-        np.minimum.at(sides[first], inked, values)
-        np.maximum.at(sides[first + 1], inked, values)
-    return sides
+
+    runs: Runs
+    numbers: Integers
+    count: int
+
+    @classmethod
+    def of(cls, mask: BitMask) -> Components:
+        """Finds the components of a mask.
+
+        Union-find joins runs that touch in neighbouring rows (Rosenfeld and Pfaltz 1966). A stroke
+        is a few runs a row, so the loop in Python is short.
+        """
+        runs = Runs.of(mask)
+        first, end = runs.touching_above()
+        parent = list(range(len(runs.starts)))  # of each run in its tree; a root is its own
+        for run, (above, above_stop) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
+            root = run
+            for touching in range(above, above_stop):
+                root_above = touching
+                while parent[root_above] != root_above:
+                    parent[root_above] = parent[parent[root_above]]
+                    root_above = parent[root_above]
+                parent[root] = root_above
+                root = root_above
+        roots = np.array(parent, dtype=np.int64)
+        while (roots != roots[roots]).any():  # each pass halves the way to the root
+            roots = roots[roots]
+        numbers = np.cumsum(roots == np.arange(len(roots)))[roots]
+        return cls(runs, numbers, int(numbers.max(initial=0)))
+
+    def restricted_to(self, part: Runs) -> Components:
+        """The same components of a part of the mask.
+
+        Args:
+            part: runs, each of them inside one of this mask's.
+        """
+        inside = np.searchsorted(self.runs.starts, part.starts, side="right") - 1
+        return Components(part, self.numbers[inside], self.count)
+
+    def areas(self) -> Integers:
+        """Pixels of every component: int64 ``[count + 1]``, that of number 0 is 0."""
+        lengths = self.runs.stops - self.runs.starts
+        return np.bincount(self.numbers, lengths, minlength=self.count + 1).astype(np.int64)
+
+    def sides(self) -> Integers:
+        """Finds the first and last row, and first and last column, of every component.
+
+        Returns:
+            int64 ``[4, count + 1]``: top, bottom, left, right, the last ones included. The column
+            of number 0 means nothing.
+        """
+        sides = np.empty((4, self.count + 1), dtype=np.int64)
+        sides[0::2], sides[1::2] = max(self.runs.shape), -1
+        rows, lefts = np.divmod(self.runs.starts, self.runs.stride)
+        rights = lefts + (self.runs.stops - self.runs.starts - 1)
+        np.minimum.at(sides[0], self.numbers, rows)
+        np.maximum.at(sides[1], self.numbers, rows)
+        np.minimum.at(sides[2], self.numbers, lefts)
+        np.maximum.at(sides[3], self.numbers, rights)
+        return sides
+
+    def mask(self, kept: Mask) -> Mask:
+        """Some of the components.
+
+        Args:
+            kept: bool ``[count + 1]``.
+
+        Returns:
+            bool ``[H, W]``.
+        """
+        mask: Mask = self.runs.paint(kept[self.numbers])
+        return mask
 
 
 def connected_components(mask: Mask) -> tuple[Labels, int]:
     """Labels the 8-connected components of a mask.
-
-    Horizontal runs are found for the whole picture at once; union-find joins those that touch in
-    neighbouring rows (Rosenfeld and Pfaltz 1966). A stroke is a few runs a row, so the loop in
-    Python is short.
 
     Args:
         mask: bool ``[H, W]``.
@@ -170,34 +244,5 @@ def connected_components(mask: Mask) -> tuple[Labels, int]:
     Returns:
         int32 ``[H, W]``, 0 = background, 1..count; and the count.
     """
-    height, width = mask.shape
-    padded = np.zeros((height, width + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    change = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(change == 1)
-    _, stops = np.nonzero(change == -1)
-    parent = list(range(len(rows)))  # of each run in its tree; a root is its own
-    first_of_row = np.searchsorted(rows, np.arange(height + 1)).tolist()
-    begin, end = starts.tolist(), stops.tolist()
-    for row in range(1, height):
-        above, above_stop = first_of_row[row - 1], first_of_row[row]
-        for run in range(first_of_row[row], first_of_row[row + 1]):
-            while above < above_stop and end[above] < begin[run]:
-                above += 1
-            touching, root = above, run
-            while touching < above_stop and begin[touching] <= end[run]:
-                root_above = touching
-                while parent[root_above] != root_above:
-                    parent[root_above] = parent[parent[root_above]]
-                    root_above = parent[root_above]
-                parent[root] = root_above
-                root = root_above
-                touching += 1
-
-    roots = np.array(parent, dtype=np.int64)
-    while (roots != roots[roots]).any():  # each pass halves the way to the root
-        roots = roots[roots]
-    numbers = np.unique(roots, return_inverse=True)[1] + 1
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    labels[mask] = np.repeat(numbers, stops - starts)
-    return labels, int(numbers.max(initial=0))
+    components = Components.of(BitMask.of(mask))
+    return components.runs.paint(components.numbers.astype(np.int32)), components.count

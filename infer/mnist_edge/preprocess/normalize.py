@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from mnist_edge.preprocess.background import GrayPlane, to_gray
+from mnist_edge.preprocess.bitmask import BitMask
 from mnist_edge.preprocess.components import bounding_box
-from mnist_edge.preprocess.morphology import dilate
+from mnist_edge.preprocess.order_statistics import percentile
 from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, find_digit
 from mnist_edge.preprocess.strokes import normalize_width
 from mnist_edge.types import BOX, CENTER, SIDE, FloatImage, GrayImage, Pixels
@@ -201,26 +202,26 @@ def close_up(plane: GrayPlane, proposal: Proposal) -> FloatImage | None:
 
     window = min(max(5, round(proposal.window * scale)), max(size))
     ink = near.top_hat(proposal.is_dark, window)
-    guide = dilate(proposal.digit, 5)[top:bottom, left:right].astype(np.uint8) * 255
+    digit = BitMask.of(proposal.digit).dilate(2).unpack()
+    guide = digit[top:bottom, left:right].astype(np.uint8) * 255
     reach = (
         np.asarray(Image.fromarray(guide).resize(size, Image.Resampling.BILINEAR))
         > _LIMITS.near_digit
     )
     values = ink[reach]
-    standing_out = values[values > _LIMITS.ink_near_digit * np.percentile(values, 99.5)]
-    strongest = float(np.percentile(standing_out, 80)) if len(standing_out) else 0.0
+    standing_out = values[values > _LIMITS.ink_near_digit * percentile(values, 99.5)]
+    strongest = percentile(standing_out, 80) if len(standing_out) else 0.0
     mask = ink > INK_LEVEL * strongest
     if proposal.remove_print is not None:
         mask = proposal.remove_print(mask)
     mask = mask & reach
     if not mask.any() or strongest <= 0:
         return None
-    level = float(np.percentile(ink[mask], 70))
+    level = percentile(ink[mask], 70)
     strokes = np.clip((ink - _LIMITS.no_ink * level) / (_LIMITS.ink_range * level), 0, 1) * reach
     has_print = proposal.remove_print is not None
-    strokes = strokes * dilate(
-        mask, _LIMITS.soft_edge_beside_print if has_print else _LIMITS.soft_edge
-    )
+    soft_edge = _LIMITS.soft_edge_beside_print if has_print else _LIMITS.soft_edge
+    strokes = strokes * BitMask.of(mask).dilate(soft_edge // 2).unpack()
     strokes = normalize_width(strokes.astype(np.float32), _CLOSE_UP)
     box = bounding_box(strokes > _LIMITS.cut * strokes.max())
     return strokes[box.top : box.bottom, box.left : box.right]

@@ -17,6 +17,7 @@ import numpy as np
 from mnist_edge.preprocess.background import GrayPlane, noise_sigma, polarity_votes
 from mnist_edge.preprocess.components import Box, bounding_box, select_digit
 from mnist_edge.preprocess.line_removal import keep_thick, remove_lines
+from mnist_edge.preprocess.order_statistics import median, percentile
 from mnist_edge.preprocess.scoring import (
     PictureStatistics,
     ProposalFeatures,
@@ -217,7 +218,7 @@ def separate_ink(
         noise: standard deviation, gray levels.
     """
     top_hat = plane.top_hat(is_dark, used_window)
-    typical = float(np.median(top_hat))
+    typical = median(top_hat)
     # Noise lifts paper above its opening.
     ink = top_hat - typical if typical < _LIMITS.faintest_ink else top_hat
     floor = max(_LIMITS.faintest_ink, _LIMITS.noise_factor * noise)
@@ -225,7 +226,7 @@ def separate_ink(
     if len(standing_out) < 3:
         mask = np.zeros(ink.shape, bool)
     else:
-        mask = ink > max(floor, INK_LEVEL * float(np.percentile(standing_out, 96)))
+        mask = ink > max(floor, INK_LEVEL * percentile(standing_out, 96))
     return Reading(is_dark, window, used_window, top_hat, mask)
 
 

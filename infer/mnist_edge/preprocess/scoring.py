@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_edge.preprocess.background import PolarityVotes
+from mnist_edge.preprocess.bitmask import BitMask
 from mnist_edge.preprocess.components import Box
-from mnist_edge.preprocess.morphology import dilate
 from mnist_edge.preprocess.strokes import stroke_width
 from mnist_edge.types import FloatImage, Mask
 
@@ -128,31 +128,28 @@ def proposal_features(
     height, width = digit.shape
     tall, wide = box.bottom - box.top, box.right - box.left
     size = max(tall, wide)
-    area = float(digit.sum())
+    area = float(np.count_nonzero(digit))
+    area_of_ink = np.count_nonzero(ink)
     stroke = stroke_width(digit[box.top : box.bottom, box.left : box.right])
     values = reading.top_hat[digit]
     contrast = float(values.mean())
-    near = dilate(digit, 3)
-    ring = dilate(near, 3) & ~near
-    digit_edge, ink_edge = (
-        float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())
-        for mask in (digit, ink)
-    )
+    halo = _ring(digit, box, reading.top_hat)
+    edge = 2 * (height + width)
     sign = 1 if reading.is_dark else -1
     votes = PolarityVotes(*(sign * vote for vote in picture.votes))
     return ProposalFeatures(
-        digit_on_edge=digit_edge,
-        ink_on_edge=ink_edge,
+        digit_on_edge=_count_on_edge(digit) / edge,
+        ink_on_edge=_count_on_edge(ink) / edge,
         stroke_of_size=min(stroke / size, 1.0),
         stroke_of_window=min(stroke / reading.window, 1.5),
         size=size / max(digit.shape),
         aspect=min(tall, wide) / size,
         ink_variation=float(values.std()) / max(contrast, 1.0),
-        halo=(float(reading.top_hat[ring].mean()) if ring.any() else contrast) / max(contrast, 1.0),
-        part_of_ink=area / float(ink.sum()),
-        part_of_all_ink=area / float(reading.ink.sum()),
+        halo=(float(halo.mean()) if len(halo) else contrast) / max(contrast, 1.0),
+        part_of_ink=area / area_of_ink,
+        part_of_all_ink=area / np.count_nonzero(reading.ink),
         box_filled=area / (tall * wide),
-        picture_inked=float(ink.mean()),
+        picture_inked=area_of_ink / ink.size,
         off_center=(
             abs((box.top + box.bottom) / height - 1) + abs((box.left + box.right) / width - 1)
         )
@@ -167,6 +164,20 @@ def proposal_features(
         evenly_lit_area_vote=votes.evenly_lit_area,
         mean_vote=sign * sum(picture.votes) / len(picture.votes),
     )
+
+
+def _ring(digit: Mask, box: Box, values: FloatImage) -> FloatImage:
+    """Values on a ring round the digit, one pixel away from it: float32 ``[N]``."""
+    top, left = max(0, box.top - 2), max(0, box.left - 2)
+    part = np.s_[top : box.bottom + 2, left : box.right + 2]
+    near = BitMask.of(digit[part]).dilate()
+    ring: FloatImage = values[part][(near.dilate() - near).unpack()]
+    return ring
+
+
+def _count_on_edge(mask: Mask) -> int:
+    """Counts the pixels on the edge of the picture; those in its corners count twice."""
+    return sum(int(np.count_nonzero(side)) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def score(features: ProposalFeatures) -> float:

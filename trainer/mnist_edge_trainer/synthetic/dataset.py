@@ -9,9 +9,11 @@ Every worker process imports this module: it must not import torch, which takes 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,10 +25,12 @@ import PIL
 import scipy
 from PIL import Image
 
-from mnist_edge.errors import NoDigitError
-from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess_one
+from mnist_edge.errors import ImageError
+from mnist_edge.inputs.decode import decode
+from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess
 from mnist_edge.types import SIDE, GrayImage
 from mnist_edge_trainer.cache import cache_folder, cached_arrays
+from mnist_edge_trainer.synthetic.camera import TRAINING_CAMERA
 from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.negatives import printed_digit, sample_negative
 from mnist_edge_trainer.synthetic.render import render, render_blank
@@ -76,10 +80,13 @@ _SEED = 2026
 _HELD_OUT_SEED = 1_000_000
 """No chunk of the training photographs has this number: no scene is in both."""
 
-SIMULATOR_VERSION = "1"
+SIMULATOR_VERSION = "2"
 """To be raised by every change that makes other photographs: cached ones are then not used again.
 
 A change of the preprocessing raises `PREPROCESSING_REVISION`."""
+
+_THREADS = "OMP_NUM_THREADS"
+"""What numpy's and scipy's libraries take the number of their threads from."""
 
 _VERSIONS = " ".join(
     [
@@ -184,19 +191,19 @@ _Sampler: TypeAlias = Callable[[GrayImage, int, GrayImage, Rng], tuple[Image.Ima
 
 
 def _digit_photo(digit: GrayImage, label: int, _: GrayImage, rng: Rng) -> tuple[Image.Image, int]:
-    return render(digit, random_scene(rng), rng), label
+    return render(digit, random_scene(rng), rng, TRAINING_CAMERA), label
 
 
 def _negative_photo(_: GrayImage, __: int, digits: GrayImage, rng: Rng) -> tuple[Image.Image, int]:
     negative = sample_negative(digits, rng)
     draw = render_blank if rng.random() < _BLANK_SHARE else render
-    return draw(negative, random_scene(rng), rng), NEGATIVE
+    return draw(negative, random_scene(rng), rng, TRAINING_CAMERA), NEGATIVE
 
 
 def _variant_photo(rng: Rng) -> tuple[Image.Image, int]:
     variant, label = digit_variant(rng)
     scene = plain_scene(rng) if rng.random() < _PLAIN_SHARE else random_scene(rng)
-    return render(variant, scene, rng), label
+    return render(variant, scene, rng, TRAINING_CAMERA), label
 
 
 def _mixed_photo(
@@ -230,11 +237,29 @@ def _render_all(sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int)
         (start, digits[start : start + _BATCH], labels[start : start + _BATCH])
         for start in range(0, len(digits), _BATCH)
     ]
-    rendered = list(map_in_workers(functools.partial(_render_batch, sampler, seed), batches))
+    with _one_thread_each():
+        rendered = list(map_in_workers(functools.partial(_render_batch, sampler, seed), batches))
     return Photos(
         np.concatenate([images for images, _ in rendered]),
         np.concatenate([labels for _, labels in rendered]),
     )
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that are started meanwhile multiply matrices with one thread.
+
+    There is a process for each core: more threads would only wait for one another.
+    """
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
 
 
 def _render_batch(
@@ -247,9 +272,9 @@ def _render_batch(
     for index, (digit, label) in enumerate(zip(digits, labels, strict=True), start):
         rng = np.random.default_rng([_SEED, seed, index])
         picture, shown = sampler(digit, int(label), digits, rng)
-        try:
-            images.append(preprocess_one(picture))
-        except NoDigitError:
-            continue
-        kept.append(shown)
+        pixels = np.asarray(picture) if picture.mode == "RGB" else decode(picture)
+        (image,) = preprocess([pixels], [None])
+        if not isinstance(image, ImageError):
+            images.append(image)
+            kept.append(shown)
     return np.array(images, np.uint8).reshape(-1, SIDE, SIDE), np.array(kept, np.int64)

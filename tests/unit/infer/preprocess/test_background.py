@@ -126,3 +126,29 @@ def test_evenly_lit_votes_see_through_a_gradient() -> None:
     assert votes.evenly_lit_edge > 0.9
     assert votes.evenly_lit_area > 0.8
     assert votes.edge < 0.6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_otsu_counts_as_numpys_histogram_does(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = (rng.random(2000) * 10 ** rng.uniform(1, 3)).astype(np.float32)
+    values = np.rint(values) if seed % 2 else values
+    counts, edges = np.histogram(values, bins=256, range=(values.min(), values.max()))
+    centers = (edges[:-1] + edges[1:]) / 2
+    between = [
+        counts[: i + 1].sum()
+        * counts[i + 1 :].sum()
+        * (
+            np.average(centers[: i + 1], weights=counts[: i + 1])
+            - np.average(centers[i + 1 :], weights=counts[i + 1 :])
+        )
+        ** 2
+        for i in range(255)
+    ]
+    threshold = otsu(values)
+    assert threshold == pytest.approx(edges[int(np.argmax(between)) + 1], rel=1e-6)
+
+
+def test_otsu_of_values_that_hardly_differ_is_one_of_them() -> None:
+    values = np.array([100, 100, np.nextafter(np.float32(100), np.float32(101))], np.float32)
+    assert 100 <= otsu(values) <= values.max()

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from mnist_edge.preprocess.bitmask import BitMask
 from mnist_edge.preprocess.components import (
     Box,
+    Components,
     bounding_box,
-    bounding_boxes,
     connected_components,
     select_digit,
 )
@@ -38,12 +39,21 @@ def test_connected_components_equal_scipys(
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.05, 0.95), st.integers(0, 2**31))
-def test_bounding_boxes_equal_scipys(height: int, width: int, density: float, seed: int) -> None:
-    labels, count = connected_components(random_mask(height, width, density, seed))
-    boxes = bounding_boxes(labels, count)
+def test_sides_and_areas_of_components_equal_scipys(
+    height: int, width: int, density: float, seed: int
+) -> None:
+    mask = random_mask(height, width, density, seed)
+    labels, count = connected_components(mask)
+    components = Components.of(BitMask.of(mask))
+    assert components.areas().tolist()[1:] == [
+        int((labels == label).sum()) for label in range(1, count + 1)
+    ]
+    sides = components.sides()
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         expected = [rows.start, rows.stop - 1, columns.start, columns.stop - 1]
-        assert boxes[:, label].tolist() == expected
+        assert sides[:, label].tolist() == expected
+        kept = np.arange(count + 1) == label
+        np.testing.assert_array_equal(components.mask(kept), labels == label)
 
 
 def test_bounding_box_excludes_its_ends() -> None:

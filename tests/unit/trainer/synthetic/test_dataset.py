@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_edge.batch.worker_pool import available_cores
+from mnist_edge.batch.worker_pool import WorkerPool, available_cores
 from mnist_edge.model import Model
 from mnist_edge_trainer.data.splits import Digits as LabelledDigits
 from mnist_edge_trainer.synthetic import dataset
@@ -99,3 +99,17 @@ def test_workers_end_when_the_process_that_renders_is_killed(tmp_path: Path) -> 
             parent.kill()
     wait_for_end(started)
     assert not list(tmp_path.glob("*.npz"))
+
+
+def test_number_of_workers_does_not_change_the_photographs(
+    tmp_path: Path, train_digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits, labels = train_digits[0][:120], train_digits[1][:120].astype(np.int64)
+    rendered = []
+    for workers in (1, 3):
+        monkeypatch.setattr(
+            dataset, "WorkerPool", lambda work, workers=workers: WorkerPool(work, workers)
+        )
+        rendered.append(SyntheticDataset(digits, labels, tmp_path / str(workers)).chunk(0))
+    np.testing.assert_array_equal(rendered[0].images, rendered[1].images)
+    np.testing.assert_array_equal(rendered[0].labels, rendered[1].labels)
