@@ -108,7 +108,8 @@ def test_number_of_workers_does_not_change_the_photographs(
     rendered = []
     for workers in (1, 3):
         monkeypatch.setattr(
-            dataset, "WorkerPool", lambda work, workers=workers: WorkerPool(work, workers)
+            "mnist_edge_trainer.workers.WorkerPool",
+            lambda work, workers=workers: WorkerPool(work, workers),
         )
         rendered.append(SyntheticDataset(digits, labels, tmp_path / str(workers)).chunk(0))
     np.testing.assert_array_equal(rendered[0].images, rendered[1].images)
