@@ -7,7 +7,7 @@ tile, since none of this may take memory for all of its pixels.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from mnist_edge.inputs.limits import LARGEST_METADATA, LONGER_SIDE
 from mnist_edge.types import Pixels
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageCms
 
 __all__ = ["displayable", "to_pixels"]
 
@@ -164,10 +164,17 @@ def _averageable(image: Image.Image) -> Image.Image:
     if mode in ("L", "RGB", "CMYK"):
         return image
     if mode == "LAB":
-        with contextlib.suppress(ValueError):  # Pillow 11 has no conversion
-            return image.convert("RGB")
-        return image.getchannel("L")
+        return _lab_to_rgb().apply(image)
     return image.convert("L" if mode == "1" else "RGB")
+
+
+@functools.cache
+def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
+    """Made once: a picture may have hundreds of tiles."""
+    from PIL import ImageCms
+
+    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
 
 
 def _fill_transparency(image: Image.Image) -> Image.Image:
