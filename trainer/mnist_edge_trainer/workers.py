@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from mnist_edge.batch.worker_pool import WorkerPool
-from mnist_edge.errors import one_line
 
 __all__ = ["map_in_workers"]
 
@@ -30,12 +29,7 @@ def map_in_workers(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
     Returns:
         the results, in the order of the tasks.
     """
-    try:
-        pool = WorkerPool(work)
-    except OSError as error:
-        reason = error.strerror or error
-        _LOG.warning(one_line(f"no worker processes ({reason}): on one core, which takes longer"))
-        yield from map(work, tasks)
-        return
-    with pool:
+    with WorkerPool(work) as pool:
+        if pool.size == 0:
+            _LOG.warning("no worker process can be started: on one core, which takes longer")
         yield from pool.map(tasks)

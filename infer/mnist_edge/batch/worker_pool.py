@@ -86,6 +86,11 @@ class WorkerPool(Generic[T, R]):
             for _ in range(workers or available_cores()):
                 self._start(context)
 
+    @property
+    def size(self) -> int:
+        """Number of processes; 0 = the tasks are worked on in this one."""
+        return len(self._processes)
+
     def __enter__(self) -> Self:
         return self
 
