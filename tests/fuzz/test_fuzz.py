@@ -82,11 +82,14 @@ def test_each_planted_fault_is_found_at_its_own_number(tmp_path: Path) -> None:
     units = (Unit(start, start + 4) for start in range(0, 48, 4))
     limits = Limits(seconds=1, memory=Guard.peak() + (80 << 20))
     Engine(campaign, 2, limits).run(units, on_report)
-    assert {kind.split(" in ")[0]: numbers for kind, numbers in findings.numbers.items()} == {
+    found = {kind.split(" in ")[0]: numbers for kind, numbers in findings.numbers.items()}
+    # In a large process the allocation fails before its peak is seen.
+    swelled = found.pop("MemoryError", None) or found.pop("memory")
+    assert swelled == [Planted.swelled]
+    assert found == {
         "died: SIGSEGV": [Planted.died],
         "hang": [Planted.hung],
         "KeyError": [Planted.raised],
-        "memory": [Planted.swelled],
         "forbidden: subprocess.Popen": [Planted.started],
         "noise": [Planted.printed],
         "forbidden: writes": [Planted.wrote],

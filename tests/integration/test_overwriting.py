@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_edge import bundled
 from tests.conftest import ROOT, SAMPLES, Cli, one_line_error, run_shell
 from tests.rows import rows
 
@@ -164,8 +165,13 @@ def test_file_on_stdin_is_not_overwritten(tmp_path: Path, how: str, name: str) -
     assert path.read_bytes() == PICTURE.read_bytes()
 
 
-def test_bundled_model_is_not_overwritten(cli_in_process: Cli, tmp_path: Path) -> None:
-    path = ROOT / "models" / "mnist-edge-int8.onnx"
+def test_bundled_model_is_not_overwritten(
+    cli_in_process: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Copies: a failure must not cost the installation its model.
+    models = shutil.copytree(ROOT / "models", tmp_path / "models")
+    path = models / "mnist-edge-int8.onnx"
+    monkeypatch.setattr(bundled, "_models_folder", lambda: models)
     output = tmp_path / "link"
     output.symlink_to(path)
     before = path.read_bytes()

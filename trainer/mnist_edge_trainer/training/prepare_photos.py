@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from mnist_edge.errors import MnistEdgeError
+from mnist_edge.outputs.atomic import make_folder
+from mnist_edge_trainer.cache import cache_folder
 from mnist_edge_trainer.data.splits import load_digits, split_training
 from mnist_edge_trainer.synthetic.dataset import held_out_photos, training_photos
 from mnist_edge_trainer.training.config import TrainConfig
@@ -29,8 +31,10 @@ def prepare_photos(data: Path) -> int:
         number of photographs.
 
     Raises:
-        MnistEdgeError: MNIST cannot be read, or the cache cannot be written to.
+        MnistEdgeError: MNIST cannot be read, or the cache's folder cannot be made.
     """
+    # Training goes on without a cache; here there would be nothing to show for it.
+    make_folder(cache_folder("photos"))
     training, validation = split_training(load_digits(data, "train"), TrainConfig().val_split)
     photos = training_photos(training)
     count = len(held_out_photos(validation))

@@ -74,6 +74,6 @@ def test_cache_that_cannot_be_written_to_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(dataset, "cache_folder", lambda _: tmp_path / "file" / "photos")
+    monkeypatch.setattr(prepare_photos, "cache_folder", lambda _: tmp_path / "file" / "photos")
     with pytest.raises(OutputError, match="file"):
         prepare_photos.prepare_photos(SAMPLES)
