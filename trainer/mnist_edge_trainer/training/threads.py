@@ -112,7 +112,7 @@ def choose_threads(
         UsageError: there is no such architecture.
     """
     if config.threads and resume:
-        return Threads(config.threads, "as the run began with")
+        return Threads(config.threads, "as it was begun with")
     cores, user = available_cores(), user_threads()
     too_many = ""
     if config.threads:

@@ -155,12 +155,13 @@ class TestMeasuring:
         self, tmp_path: Path, mnist_subset: TrainingData
     ) -> None:
         logits = []
+        data = TrainingData(mnist_subset.training[:1_024], mnist_subset.validation[:100])
         for count in (1, 2):
             run = RunFolder(tmp_path / str(count))
             config = TrainConfig(arch="mlp", epochs=1, photos=0, threads=count, batch_size=256)
-            train(config, mnist_subset, run, device=CPU, callback=SILENT)
+            train(config, data, run, device=CPU, callback=SILENT)
             network = load_checkpoint(run.best).network()
-            logits.append(network(mnist_subset.validation.images[:100] / 255))
+            logits.append(network(data.validation.images / 255))
         assert torch.allclose(logits[0], logits[1], atol=1e-2)
 
 
@@ -180,7 +181,8 @@ class TestTraining:
 
         before = torch.get_num_threads()
         config = TrainConfig(arch="mlp", epochs=1, photos=0, threads=count)
-        train(config, mnist_subset, RunFolder(tmp_path), device=CPU, callback=Spy())
+        data = TrainingData(mnist_subset.training[:512], mnist_subset.validation[:100])
+        train(config, data, RunFolder(tmp_path), device=CPU, callback=Spy())
         assert seen == {count}
         assert torch.get_num_threads() == before
 
@@ -290,7 +292,7 @@ class TestChoice:
         if environment is not None:
             monkeypatch.setenv("OMP_NUM_THREADS", environment)
         chosen = self.choose(mnist_subset, 16, resume=True)
-        assert str(chosen) == "16 threads: as the run began with"
+        assert str(chosen) == "16 threads: as it was begun with"
         assert tried == []
 
     def test_recipe_of_a_larger_machine_is_measured_anew(
