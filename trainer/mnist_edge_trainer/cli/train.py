@@ -57,7 +57,8 @@ def train(options: TrainOptions) -> None:
         )
         from mnist_edge_trainer.training.threads import check_threads
 
-    check_threads(options.threads or 0)
+    if options.threads is not None:
+        check_threads(options.threads)
     fields = current_fields(_recipe_fields(options) | chosen_fields(options))
     device = pick_device(options.device)
     make_plan = plan_resumed_run if options.resume else plan_new_run

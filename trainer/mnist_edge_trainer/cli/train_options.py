@@ -151,7 +151,6 @@ class TrainOptions:
         None,
         "Threads to compute with on the CPU.",
         metavar="N",
-        minimum=1,
         shown_default="OMP_NUM_THREADS, else the fastest of 1, 2, 4, by measurement",
         panel=RUN_PANEL,
     )

@@ -78,13 +78,15 @@ class Threads:
 
 
 def check_threads(count: int) -> None:
-    """Raises UsageError where the user asks for more threads than there are cores."""
+    """Raises UsageError where the user asks for no thread, or for more than there are cores."""
     cores = available_cores()
+    if count < 1:
+        raise UsageError(f"--threads {count}: must be 1 or more; leave it out to measure")
     if count > cores:
+        most = "there is one core here" if cores == 1 else f"there are {cores} cores here"
         raise UsageError(
-            f"--threads {count}: there {'is one core' if cores == 1 else f'are {cores} cores'} "
-            f"here, and more threads only wait for one another; use --threads {cores}, or leave it "
-            "out"
+            f"--threads {count}: {most}, and more threads only wait for one another; use "
+            f"--threads {cores}, or leave it out"
         )
 
 
