@@ -147,7 +147,7 @@ def compare_fast(parts: Parts, target: float, seeds: int, samples: Path) -> None
     from mnist_edge.mnist import load_split
     from mnist_edge_trainer.data.splits import Digits
     from mnist_edge_trainer.training.checkpoint import load_checkpoint
-    from mnist_edge_trainer.training.loop import predict_logits
+    from mnist_edge_trainer.training.trainer import predict_logits
 
     test = Digits.of(*load_split(samples, "test"))
     seconds, validated, tested = [], [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -109,6 +110,9 @@ def training_packages(*, tune: bool = False) -> Iterator[None]:
             "no folder for temporary files can be written to, and the training packages need one; "
             "set TMPDIR to one"
         ) from error
+    # Torch's OpenMP reads it as it is loaded: threads that wait then sleep, and leave the core to
+    # others, where they would spin.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with interruptible_imports():
             yield

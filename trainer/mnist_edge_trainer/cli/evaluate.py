@@ -116,7 +116,9 @@ def evaluate(options: EvaluateOptions) -> None:
     """
     with training_packages():
         from mnist_edge_trainer.evaluation.target import load_target
+        from mnist_edge_trainer.training.device import limit_threads
 
+    limit_threads()
     target = load_target(options.target, options.split, options.data, log)
     if options.robustness:
         _measure_robustness(_check_digits(target, "--robustness"), options)

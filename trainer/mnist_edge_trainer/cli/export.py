@@ -65,8 +65,10 @@ def export(options: ExportOptions) -> None:
         from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.export.export import export_run, output_paths
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+        from mnist_edge_trainer.training.device import limit_threads
         from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
 
+    limit_threads()
     run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     if not os.path.isdir(run.path):
         raise UsageError(

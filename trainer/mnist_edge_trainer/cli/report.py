@@ -41,8 +41,10 @@ def report(options: ReportOptions) -> None:
         from mnist_edge_trainer.evaluation.assessment import evaluate_run, is_evaluated
         from mnist_edge_trainer.reporting.report import write_report
         from mnist_edge_trainer.training.checkpoint import RunFolder, load_checkpoint
+        from mnist_edge_trainer.training.device import limit_threads
         from mnist_edge_trainer.training.run_plan import files_of
 
+    limit_threads()
     run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     checkpoint = load_checkpoint(run.best)
     parameters = count_parameters(checkpoint.network())

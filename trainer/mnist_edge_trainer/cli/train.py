@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mnist_edge.cli.console import log
-from mnist_edge.errors import UsageError
-from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import (
-    ARCH,
-    DATA,
-    DATASET,
-    DEVICE,
-    NEGATED,
-    RUN_PANEL,
-    VAL_SPLIT,
-    examples,
-    print_line,
-    training_packages,
-    warn_of_missing,
-)
+from mnist_edge_trainer.cli.common import examples, print_line, training_packages, warn_of_missing
+from mnist_edge_trainer.cli.train_options import TrainOptions
 
 if TYPE_CHECKING:
     import torch
@@ -50,141 +37,6 @@ EXAMPLES = examples(
     "mnist-edge train --init-from runs/quick --data my-pictures",
 )
 
-_RECIPE_PANEL = "Recipe"
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """Options of `mnist-edge train`.
-
-    Raises:
-        UsageError: the options contradict one another.
-    """
-
-    arch: str | None = option(None, **ARCH, panel=_RECIPE_PANEL)
-    epochs: int | None = option(
-        None,
-        "Passes over the training images.",
-        metavar="N",
-        shown_default="60",
-        panel=_RECIPE_PANEL,
-    )
-    batch_size: int | None = option(
-        None, "Images per step.", metavar="N", shown_default="128", panel=_RECIPE_PANEL
-    )
-    optimizer: str | None = option(
-        None, "adamw, adam or sgd.", metavar="NAME", shown_default="adamw", panel=_RECIPE_PANEL
-    )
-    lr: float | None = option(
-        None, "Peak learning rate.", metavar="FLOAT", shown_default="0.004", panel=_RECIPE_PANEL
-    )
-    schedule: str | None = option(
-        None,
-        "one-cycle or constant.",
-        metavar="NAME",
-        shown_default="one-cycle",
-        panel=_RECIPE_PANEL,
-    )
-    weight_decay: float | None = option(
-        None, "Weight decay.", metavar="FLOAT", shown_default="0.05", panel=_RECIPE_PANEL
-    )
-    label_smoothing: float | None = option(
-        None,
-        "Probability spread over the other classes.",
-        metavar="FLOAT",
-        shown_default="0.0",
-        panel=_RECIPE_PANEL,
-    )
-    class_weights: str | None = option(
-        None,
-        "none, or balanced: each class weighs the same, however many pictures it has.",
-        metavar="NAME",
-        shown_default="none",
-        panel=_RECIPE_PANEL,
-    )
-    augment: bool | None = option(
-        None,
-        "Distort the training images at random.",
-        "--augment/--no-augment",
-        shown_default="--augment",
-        panel=_RECIPE_PANEL,
-    )
-    photos: int | None = option(
-        None,
-        "Simulated photographs per epoch, in addition to the images; for digits only.",
-        metavar="N",
-        shown_default="27500",
-        panel=_RECIPE_PANEL,
-    )
-    patience: int | None = option(
-        None,
-        "Early stopping: epochs without improvement.",
-        metavar="N",
-        shown_default="25",
-        panel=_RECIPE_PANEL,
-    )
-    seed: int | None = option(
-        None, "Random seed.", metavar="N", shown_default="0", panel=_RECIPE_PANEL
-    )
-    init_from: Path | None = option(
-        None,
-        "Start from the weights of this run (fine-tuning).",
-        metavar="RUN",
-        hidden_flags=("--from",),
-        panel=_RECIPE_PANEL,
-    )
-    teacher: str | None = option(
-        None,
-        "Distillation: learn from this model's predictions too. An .onnx file, or a bundled "
-        "model's name.",
-        metavar="MODEL",
-        panel=_RECIPE_PANEL,
-    )
-    recipe: str | None = option(
-        None,
-        "A built-in recipe, which sets all of the above: nano, small, large, ensemble (how the "
-        "released models were trained), fast or classic.",
-        metavar="NAME",
-        panel=_RECIPE_PANEL,
-    )
-    fast: bool = option(
-        False,
-        "Same as --recipe fast: eight epochs, no photographs, less than a minute.",
-        "--fast",
-        panel=_RECIPE_PANEL,
-    )
-    config: Path | None = option(
-        None,
-        "A recipe from a file, such as the recipe.toml of a run.",
-        metavar="FILE.toml",
-        panel=_RECIPE_PANEL,
-    )
-    dataset: str | None = option(None, **DATASET)
-    data: Path | None = option(None, **DATA)
-    val_split: int | None = option(None, **VAL_SPLIT)
-    output: Path | None = option(
-        None,
-        "Run directory.",
-        metavar="FOLDER",
-        shown_default="runs/ARCH-N",
-        hidden_flags=("--out",),
-        panel=RUN_PANEL,
-    )
-    resume: bool = option(
-        False,
-        "Continue an interrupted run: --output, or the latest.",
-        "--resume",
-        hidden_flags=(NEGATED.format("resume"),),
-        panel=RUN_PANEL,
-    )
-    device: str = option("auto", **DEVICE)
-
-    def __post_init__(self) -> None:
-        sources = {"--recipe": self.recipe, "--config": self.config, "--fast": self.fast or None}
-        chosen = [flag for flag, value in sources.items() if value is not None]
-        if len(chosen) > 1:
-            raise UsageError(f"{' and '.join(chosen)}: choose one")
-
 
 def train(options: TrainOptions) -> None:
     """Train a network.
@@ -203,7 +55,10 @@ def train(options: TrainOptions) -> None:
             plan_new_run,
             plan_resumed_run,
         )
+        from mnist_edge_trainer.training.threads import check_threads
 
+    if options.threads is not None:
+        check_threads(options.threads)
     fields = current_fields(_recipe_fields(options) | chosen_fields(options))
     device = pick_device(options.device)
     make_plan = plan_resumed_run if options.resume else plan_new_run
@@ -236,11 +91,16 @@ def _train(plan: RunPlan, device: torch.device, *, resume: bool) -> None:
     from mnist_edge_trainer.evaluation.plots import draw_curves
     from mnist_edge_trainer.training.checkpoint import history_of
     from mnist_edge_trainer.training.distillation import load_teacher
+    from mnist_edge_trainer.training.threads import choose_threads
 
     config, run, labels = plan.config, plan.run, plan.dataset.labels
     training, validation = split_training(plan.dataset.training, config.val_split)
+    threads = choose_threads(config, training, plan.dataset.facts, device, resume=resume)
+    config = dataclasses.replace(config, threads=threads.count)
+    plan = dataclasses.replace(plan, config=config)
     teacher = load_teacher(config.teacher, labels) if config.teacher else None
     _announce(plan, training, validation, device)
+    log(str(threads))
     warn_of_missing(missing_classes(validation, labels))
     try:
         result = _run(plan, training, validation, teacher, device, resume=resume)

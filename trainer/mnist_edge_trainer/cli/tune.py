@@ -139,6 +139,7 @@ def tune(options: TuneOptions) -> None:
             study=study,
             device=device,
             on_trial=_report_trial(base, options.trials),
+            on_threads=lambda threads: log(str(threads)),
         )
     except KeyboardInterrupt:
         log(

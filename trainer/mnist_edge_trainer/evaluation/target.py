@@ -21,8 +21,8 @@ from mnist_edge_trainer.evaluation.metrics import PredictFunction, Probabilities
 from mnist_edge_trainer.evaluation.saliency import Maps, first_layer_filters
 from mnist_edge_trainer.training.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import predict_logits
 from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
+from mnist_edge_trainer.training.trainer import predict_logits
 
 __all__ = ["SPLITS", "EvaluationTarget", "load_target"]
 

@@ -17,7 +17,7 @@ from mnist_edge_trainer.synthetic.dataset import (
     training_photos,
 )
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import predict_logits
+from mnist_edge_trainer.training.trainer import predict_logits
 
 __all__ = ["HeldOutImages", "quantizer_images"]
 

@@ -30,7 +30,7 @@ from mnist_edge_trainer.export.graph_passes import check, clean, name_nodes, set
 from mnist_edge_trainer.export.quantize import SCHEME, quantize
 from mnist_edge_trainer.export.temperature import with_temperature
 from mnist_edge_trainer.training.checkpoint import Checkpoint
-from mnist_edge_trainer.training.loop import predict_logits
+from mnist_edge_trainer.training.trainer import predict_logits
 
 __all__ = ["OPSET", "ExportResult", "export_run", "output_paths", "to_onnx"]
 

@@ -140,6 +140,8 @@ def read_evaluation(path: Path, split: str) -> Evaluation | None:
 def runs_of_same_recipe(run: Run) -> list[Run]:
     """Finds the finished runs beside a run that differ from it only in the seed.
 
+    The number of threads does not count: it decides no more than the rounding.
+
     Returns:
         The run itself, then the others.
     """
@@ -155,7 +157,8 @@ def runs_of_same_recipe(run: Run) -> list[Run]:
 
 
 def _recipe(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in run.config.items() if name != "seed"}
+    varying = ("seed", "threads")
+    return {name: value for name, value in run.config.items() if name not in varying}
 
 
 def _modified(path: Path) -> float | None:

@@ -28,6 +28,7 @@ from mnist_edge_trainer.training.augment import Augmentation
 
 __all__ = [
     "CLASS_WEIGHTS",
+    "MOST_THREADS",
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
@@ -62,8 +63,12 @@ _CHOICES = {
     "precision": PRECISIONS,
     "class_weights": CLASS_WEIGHTS,
 }
+_OF_THE_MACHINE = ("data", "threads")
 _MOST = 1_000_000
 """Of any number but the seed: beyond it, sums overflow or memory ends."""
+
+MOST_THREADS = 1_024
+"""More are a typing error, and torch may fail to start them."""
 
 _LONGEST_TEXT = 4_096
 """Characters of a path on Linux."""
@@ -120,6 +125,9 @@ class TrainConfig:
             empty = the splits were made here.
         patience: epochs without a lower validation loss before the training stops early.
         seed: of initialisation, order and augmentation.
+        threads: that torch computes with on the CPU. They decide in which order floating point
+            adds, and nothing else. 0 = as torch is set; the program measures which is fastest, see
+            `mnist_edge_trainer.training.threads`.
     """
 
     arch: str = DEFAULT_ARCHITECTURE
@@ -154,6 +162,7 @@ class TrainConfig:
     splits: str = ""
     patience: int = 25
     seed: int = 0
+    threads: int = 0
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -181,6 +190,8 @@ class TrainConfig:
             self._refuse("teacher_weight", "must lie between 0 and 1")
         if not 0 <= self.seed < 2**32:
             self._refuse("seed", f"must lie between 0 and {2**32 - 1}")
+        if not 0 <= self.threads <= MOST_THREADS:
+            self._refuse("threads", f"must lie between 0 (measure) and {MOST_THREADS:,}")
 
     def _refuse(self, name: str, why: str) -> None:
         raise UsageError(f"{flag(name)} {_shown(getattr(self, name))}: {why}")
@@ -203,17 +214,17 @@ class TrainConfig:
         return Augmentation(**{name: getattr(self, name) for name in _DISTORTIONS})
 
     def non_defaults(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, except `data`, which is a place."""
+        """The fields that differ from their defaults, except those of the machine alone."""
         default = asdict(TrainConfig())
         return {
             name: value
             for name, value in asdict(self).items()
-            if value != default[name] and name != "data"
+            if value != default[name] and name not in _OF_THE_MACHINE
         }
 
     def summary(self) -> dict[str, Any]:
         """The name of the package's recipe, if it is one of them; else `non_defaults`."""
-        varying = {"seed": self.seed, "data": self.data}
+        varying = {name: getattr(self, name) for name in ("seed", *_OF_THE_MACHINE)}
         for name in named_recipes():
             if TrainConfig(**named_recipe(name) | varying) == self:
                 return {"recipe": name}

@@ -11,26 +11,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mnist_edge.batch.worker_pool import available_cores
 from mnist_edge.errors import ModelError, UsageError
-from mnist_edge.model import Model
+from mnist_edge.model import Model, Probabilities
 from mnist_edge_trainer.aliases import current_name
 from mnist_edge_trainer.cache import cache_folder, cached_arrays
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.augment import Augmentation, to_unit_range
+from mnist_edge_trainer.training.device import user_threads
 
 __all__ = ["SoftLabelCache", "SoftLabels", "load_teacher", "released_teachers"]
 
 _BATCH = 500
+
+_SHARE = 1_280
+"""Images that a thread takes at a time; whole batches of `Model.run`."""
 
 _LOWEST_PROBABILITY = 1e-9
 """Lower probabilities of a teacher are raised to this: their logarithm is taken."""
@@ -96,7 +103,7 @@ class SoftLabelCache:
 
     def _make(self, originals: Tensor, number: int) -> dict[str, npt.NDArray[Any]]:
         images = self._distort(originals, number)
-        probabilities = torch.from_numpy(self.teacher.run(images[:, 0].numpy()))
+        probabilities = torch.from_numpy(_predictions(self.teacher, images[:, 0].numpy()))
         # float16: three digits of a logarithm are enough.
         log_probabilities = probabilities.clamp(min=_LOWEST_PROBABILITY).log().half()
         return {"images": images.numpy(), "log_probabilities": log_probabilities.numpy()}
@@ -118,6 +125,17 @@ class SoftLabelCache:
         digest.update(originals.images.numpy().tobytes())
         folder = self.cache or cache_folder("soft-labels")
         return folder / f"{digest.hexdigest()[:16]}-{number}.npz"
+
+
+def _predictions(teacher: Model, images: npt.NDArray[np.uint8]) -> Probabilities:
+    """The teacher's probabilities, on as many cores as there are.
+
+    Every thread predicts images of its own: none waits for another after each operator, which is
+    slow on a busy machine.
+    """
+    parts = np.split(images, range(_SHARE, len(images), _SHARE))
+    with ThreadPoolExecutor(user_threads() or available_cores()) as threads:
+        return np.concatenate(list(threads.map(teacher.run, parts)))
 
 
 def released_teachers() -> Mapping[str, Traversable]:
@@ -142,12 +160,11 @@ def load_teacher(name: str, labels: tuple[str, ...]) -> Model:
         ModelError: it cannot be loaded, or a released teacher is not the released bytes.
         UsageError: its classes are not the student's.
     """
-    threads = torch.get_num_threads()
     released = released_teachers().get(current_name(name))
     if released is None:
-        teacher = Model.load(name, threads)
+        teacher = Model.load(name)
     else:
-        teacher = Model.from_bytes(_released_bytes(released), current_name(name), threads)
+        teacher = Model.from_bytes(_released_bytes(released), current_name(name))
     if teacher.labels != labels:
         raise UsageError(
             f"--teacher {name}: its classes are {', '.join(teacher.labels)}, and those of the "

@@ -39,6 +39,7 @@ from mnist_edge_trainer.training.checkpoint import Checkpoint, EpochRecord, RunF
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import train
 from mnist_edge_trainer.training.search_storage import open_study
+from mnist_edge_trainer.training.threads import Threads, choose_threads
 from mnist_edge_trainer.training.training_data import TrainingData
 
 __all__ = ["SEARCH_SPACE", "TuneResult", "recipe", "tune"]
@@ -91,6 +92,7 @@ def tune(
     study: str,
     device: torch.device,
     on_trial: Callable[[FrozenTrial, int], None],
+    on_threads: Callable[[Threads], None] = lambda _: None,
 ) -> TuneResult:
     """Searches until `trials` trials are finished, those of earlier calls included.
 
@@ -102,6 +104,7 @@ def tune(
         study: the search's name in it.
         device: to train on.
         on_trial: called after each trial, with the number of finished ones.
+        on_threads: called before the first, with the number of threads of every trial.
 
     Raises:
         UsageError: the study was begun with other settings or images, or is open elsewhere.
@@ -112,6 +115,7 @@ def tune(
     with open_study(storage, study) as search:
         space = _search_space(len(data.training))
         _check_settings(search, _settings(base, data.validation, space), storage)
+        base = dataclasses.replace(base, threads=_threads(search, base, data, device, on_threads))
         for interrupted in search.get_trials(states=(TrialState.RUNNING,)):
             search.tell(interrupted.number, state=TrialState.FAIL)
         while (finished := len(search.get_trials(states=_FINISHED))) < trials:
@@ -146,7 +150,7 @@ def _settings(
 ) -> dict[str, Any]:
     """All that two trials must share for their losses to be comparable."""
     fields = dataclasses.asdict(base)
-    fixed = {name: value for name, value in fields.items() if name not in space}
+    fixed = {name: value for name, value in fields.items() if name not in (*space, "threads")}
     return fixed | {
         "images": hashlib.sha256(validation.images.numpy().tobytes()).hexdigest()[:12],
         "space": {name: distribution_to_json(part) for name, part in space.items()},
@@ -166,6 +170,23 @@ def _check_settings(search: optuna.Study, settings: dict[str, Any], storage: Pat
             f"--study {search.study_name}: begun with other settings in {storage} "
             f"({', '.join(differing)}); use the same settings, or another study"
         )
+
+
+def _threads(
+    search: optuna.Study,
+    base: TrainConfig,
+    data: TrainingData,
+    device: torch.device,
+    on_threads: Callable[[Threads], None],
+) -> int:
+    """The number of threads of every trial: chosen when the study is begun, and kept in it."""
+    kept = search.user_attrs.get("threads")
+    if isinstance(kept, int):
+        base = dataclasses.replace(base, threads=kept)
+    threads = choose_threads(base, data.training, data.facts, device, resume=isinstance(kept, int))
+    search.set_user_attr("threads", threads.count)
+    on_threads(threads)
+    return threads.count
 
 
 def _propose(

@@ -24,7 +24,7 @@ from mnist_edge_trainer.export.graph_passes import quantized_operators
 from mnist_edge_trainer.export.temperature import fit_temperature, with_temperature
 from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import predict_logits
+from mnist_edge_trainer.training.trainer import predict_logits
 from tests.conftest import SAMPLES
 from tests.unit.trainer.export.opencv import with_uint8_constants_as_int8
 

@@ -15,7 +15,8 @@ from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.splits import load_digits, split_training
 from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import predict_logits, train
+from mnist_edge_trainer.training.loop import train
+from mnist_edge_trainer.training.trainer import predict_logits
 from mnist_edge_trainer.training.training_data import TrainingData
 from tests.conftest import SAMPLES
 from tests.unit.trainer.conftest import RUN_0_7, SILENT

@@ -27,11 +27,13 @@ from mnist_edge_trainer.training.config import (
 from tests.hostile import WRONG, places, with_value
 from tests.unit.trainer.conftest import RUN_0_7
 
+_WITHOUT_DEFAULT = ("init_from", "data", "teacher", "threads")
+
 
 def test_help_shows_the_defaults_of_the_config() -> None:
     defaults = asdict(TrainConfig())
     for field in fields(TrainOptions):
-        if field.name not in defaults or field.name in ("init_from", "data", "teacher"):
+        if field.name not in defaults or field.name in _WITHOUT_DEFAULT:
             continue
         stated = "--augment" if field.name == "augment" else str(defaults[field.name])
         assert field.metadata["option"].shown_default == stated, field.name

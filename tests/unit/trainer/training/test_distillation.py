@@ -57,6 +57,18 @@ def test_soft_labels_are_the_teachers_predictions_of_the_images_shown(
     assert not torch.equal(view.digits.images[:2_560], mnist_subset.training.images)
 
 
+def test_soft_labels_are_the_same_whatever_the_number_of_threads(
+    mnist_subset: TrainingData, teacher: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        views.append(soft_labels(mnist_subset, teacher, tmp_path / threads).view(0))
+    for view in views[1:]:
+        assert torch.equal(view.digits.images, views[0].digits.images)
+        assert torch.equal(view.log_probabilities, views[0].log_probabilities)
+
+
 def test_views_are_cached_repaired_and_differ(
     mnist_subset: TrainingData,
     teacher: Model,

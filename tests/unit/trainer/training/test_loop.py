@@ -24,7 +24,8 @@ from mnist_edge_trainer.training.checkpoint import (
     load_checkpoint,
 )
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.loop import TrainResult, predict_logits, train
+from mnist_edge_trainer.training.loop import TrainResult, train
+from mnist_edge_trainer.training.trainer import predict_logits
 from mnist_edge_trainer.training.training_data import PhotoSet, TrainingData
 from tests.unit.trainer.conftest import SILENT, VALIDATION
 

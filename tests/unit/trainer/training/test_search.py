@@ -33,6 +33,12 @@ from tests.conftest import SAMPLES
 BASE = TrainConfig(arch="lenet", epochs=1, photos=0, val_split=500)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a user who set it: nothing is measured, and two searches have the same number."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="module")
 def digits() -> Digits:
     """2,000 real training images."""
@@ -124,6 +130,22 @@ def test_interrupted_search_resumes_to_the_result_of_an_uninterrupted_one(
     with monkeypatch.context() as patch:
         patch.setattr(tuning, "train", interrupted_in_trial(0))
         assert outcomes(search(broken, digits, 3)) == outcomes(whole), "nothing is left to try"
+
+
+def test_all_trials_of_a_search_have_the_threads_that_it_was_begun_with(
+    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def spy(config: TrainConfig, *rest: object, **options: Any) -> TrainResult:
+        tried.append(config.threads)
+        return instant_training(config, *rest, **options)
+
+    monkeypatch.setattr(tuning, "train", spy)
+    for trials, environment in ((1, "2"), (2, "1"), (3, "3")):
+        monkeypatch.setenv("OMP_NUM_THREADS", environment)
+        search(tmp_path / "tune.db", digits, trials)
+    assert tried == [2, 2, 2]
 
 
 def test_first_trial_is_the_unchanged_recipe(tmp_path: Path, digits: Digits) -> None:
@@ -304,7 +326,8 @@ def test_command_uses_training_images_only_and_writes_the_best_recipe(
     run_command(tmp_path)
     said = capsys.readouterr()
     assert said.out.startswith("study lenet: 2 trials, 0 of them stopped early\n")
-    assert [line[:4] for line in said.err.splitlines()[1:3]] == ["  1/", "  2/"]
+    assert said.err.splitlines()[1] == "1 thread: as OMP_NUM_THREADS says"
+    assert [line[:4] for line in said.err.splitlines()[2:4]] == ["  1/", "  2/"]
 
     base = replace(BASE, val_split=200)  # a tenth
     result = search(tmp_path / "tune.db", digits, 2, base)
