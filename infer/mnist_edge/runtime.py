@@ -10,7 +10,6 @@ import contextlib
 import ctypes  # numpy has imported it already
 import functools
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -152,6 +151,8 @@ def call_within(seconds: float, function: Callable[[onnxruntime.RunOptions], T])
         TimeoutError: it takes longer.
         Exception: what the function raises.
     """
+    import threading  # a released model needs none
+
     options = onnxruntime.RunOptions()
     outcome: list[Callable[[], T]] = []
 
