@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,15 @@ def is_running(process: str) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_unbuffered_stdout_is_buffered_again() -> None:
+    # Without a buffer, Python drops what one call could not write, which a signal cuts short.
+    code = (
+        "import io, sys; from mnist_edge.cli.main import _prepare_stdout; _prepare_stdout(); "
+        "assert isinstance(sys.stdout.buffer, io.BufferedWriter); print('whole')"
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    program = [sys.executable, "-c", code]
+    done = subprocess.run(program, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"whole\n", b"")

@@ -69,4 +69,8 @@ def _prepare_stdout() -> None:
     if sys.stdout is None:  # closed by the caller
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     elif isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout.buffer, io.FileIO):
+            # PYTHONUNBUFFERED: what a signal keeps from being written at once would be lost.
+            buffer = io.BufferedWriter(sys.stdout.detach())
+            sys.stdout = io.TextIOWrapper(buffer, line_buffering=True)
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
