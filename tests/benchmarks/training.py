@@ -2,8 +2,9 @@
 
 The example is ``mnist/main.py`` of github.com/pytorch/examples: a network of two convolutions, a
 DataLoader that transforms one image at a time, Adadelta, batches of 64. Both sides train on the
-same images, are validated after every epoch on the same held-out images, have torch's default
-number of threads, and take turns on one machine. The test images decide nothing.
+same images, are validated after every epoch on the same held-out images, and take turns on one
+machine. The example has torch's default number of threads; `mnist-edge train` measures its own. The
+test images decide nothing.
 """
 
 from __future__ import annotations
