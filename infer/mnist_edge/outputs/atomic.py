@@ -22,6 +22,7 @@ __all__ = [
     "file_id",
     "make_folder",
     "refuse_if_input",
+    "remove_all_left_behind",
     "remove_left_behind",
 ]
 
@@ -85,17 +86,23 @@ def beside(path: Path, suffix: str) -> Path:
 
 def remove_left_behind(target: Path) -> None:
     """Removes what killed programs left of `target` when they wrote it."""
-    for partial in _left_behind(target.parent).pop(target.name, ()):
+    _remove(_searched_once(target.parent).pop(target.name, ()))
+
+
+def remove_all_left_behind(folder: Path) -> None:
+    """Removes what killed programs left of any file in a folder."""
+    for partials in _left_behind(folder).values():
+        _remove(partials)
+
+
+def _remove(partials: Iterable[Path]) -> None:
+    for partial in partials:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-@functools.cache
 def _left_behind(folder: Path) -> dict[str, list[Path]]:
-    """Partial files of programs that are gone, by the file they were to become.
-
-    A folder is searched once: thousands of files may be written to it.
-    """
+    """Partial files of programs that are gone, by the file they were to become."""
     found: dict[str, list[Path]] = {}
     if sys.platform == "win32":  # there is no asking whether a process lives without ending it
         return found
@@ -104,6 +111,10 @@ def _left_behind(folder: Path) -> dict[str, list[Path]]:
             if (match := _LEFT_BEHIND.fullmatch(entry.name)) and not _lives(int(match[2])):
                 found.setdefault(match[1], []).append(folder / entry.name)
     return found
+
+
+_searched_once = functools.cache(_left_behind)
+"""Thousands of files may be written to one folder."""
 
 
 def _lives(process: int) -> bool:

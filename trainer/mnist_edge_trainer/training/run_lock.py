@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_edge.errors import OutputError, UsageError
-from mnist_edge.outputs.atomic import make_folder
-from mnist_edge_trainer.files import remove_left_behind
+from mnist_edge.outputs.atomic import make_folder, remove_all_left_behind
 
 __all__ = ["locked"]
 
@@ -35,7 +34,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:
-        remove_left_behind(folder)
+        remove_all_left_behind(folder)
         yield
     finally:
         with contextlib.suppress(OSError):
