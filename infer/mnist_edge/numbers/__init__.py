@@ -1,0 +1,1 @@
+"""Every digit of a picture: its lines, and the digits on them."""

@@ -1,0 +1,1 @@
+"""Networks that read whole numbers: their data, training, export and evaluation."""
