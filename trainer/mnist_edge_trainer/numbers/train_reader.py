@@ -137,6 +137,13 @@ def _draw(config: ReaderConfig, number: int) -> list[LineSample]:
     return [random_line(composer, rng) for _ in range(_CHUNK)]
 
 
+def training_lines(config: ReaderConfig, count: int) -> list[LineSample]:
+    """Lines like those that it is trained on: to measure ranges of activations."""
+    composer = _composer(config.data, config.writers, config.fonts, config.held_out, False)
+    rng = np.random.default_rng([config.seed, 4])
+    return [random_line(composer, rng) for _ in range(count)]
+
+
 def validation_lines(
     config: ReaderConfig, count: int = 1_000, kind: str = "hand"
 ) -> list[LineSample]:
