@@ -198,6 +198,22 @@ class LineModel(_NumberModel):
             raise self._wrong(f"its calibration is {stated!r}")
         return a, b
 
+    @property
+    def min_confidence(self) -> float:
+        """A less certain digit is rejected; 0.5 where the file states no other threshold.
+
+        Raises:
+            ModelError: the file's value is not such a number.
+        """
+        stated = self.metadata.get("min_confidence", "0.5")
+        try:
+            value = float(stated)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= 1:
+            raise self._wrong(f"its min_confidence, {stated!r}, is not in 0..1")
+        return value
+
     def run(self, lines: list[GrayImage]) -> list[LineOutput]:
         """Reads any number of lines, those of similar width at once.
 
