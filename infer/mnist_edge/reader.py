@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Alternative", "Number", "NumberReader", "ReadDigit", "Reading", "Separator"]
 
-_MIN_CONFIDENCE = 0.5
-"""A digit below it is more probably wrong than right."""
-
 _BATCH = 16
 """Pictures of a stream that are decoded before the network sees them: few, so that results flow."""
 
@@ -99,7 +96,7 @@ class NumberReader:
         finder: that finds lines: path of an ``.onnx`` file; None = the bundled one.
         threads: that onnxruntime may use within one operator.
         min_confidence: rejection threshold of a digit, 0..1: a less confident one is ``?``. None =
-            0.5; 0 = reject nothing.
+            the model's; 0 = reject nothing.
         length: number of digits, ``5`` or ``"2-8"``; None = any.
         pattern: regular expression of the whole number: digits, ``\d``, ``[0-4]``, ``.``, groups,
             ``|``, ``?``, ``*``, ``+``, ``{2,8}``; None = any.
@@ -127,7 +124,9 @@ class NumberReader:
         constraint = combine(length, pattern, choices)
         self.model = LineModel.load(model, threads)
         self.finder = LineFinder(finder, threads=threads)
-        self.min_confidence = _MIN_CONFIDENCE if min_confidence is None else min_confidence
+        self.min_confidence = (
+            self.model.min_confidence if min_confidence is None else min_confidence
+        )
         self._rules = Rules(constraint, self.min_confidence, alternatives, self.model.calibration)
 
     def read(self, source: ImageSource) -> Reading:

@@ -67,11 +67,7 @@ class LineFinder:
         ModelError: the model file is missing, damaged, or not a line finder.
     """
 
-<<<<<<< HEAD
-    def __init__(self, model: str | Path | None = None, *, threads: int = 1) -> None:
-=======
     def __init__(self, model: str | Path | None = None, threads: int = 1) -> None:
->>>>>>> h-fin
         self.model = FinderModel.load(model, threads)
 
     def find(self, picture: Pixels) -> list[TextLine]:
