@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mnist_edge.numbers.alphabet import BLANK, DIGIT_CLASSES
 from mnist_edge.numbers.constraints import Constraint
 
-__all__ = ["Decoding", "Hypothesis", "Symbol", "best_path", "decode"]
+__all__ = ["Decoding", "Hypothesis", "Symbol", "decode"]
 
 Probabilities = npt.NDArray[np.float32]
 """float32 ``[T, C]``: of each class in each column; rows sum to 1."""
@@ -94,25 +94,6 @@ class Decoding:
 
     hypotheses: tuple[Hypothesis, ...]
     accepted: float
-
-
-def best_path(probabilities: Probabilities) -> list[Symbol]:
-    """The symbols of the most probable path, which is nearly always the best reading.
-
-    Args:
-        probabilities: float32 ``[T, C]``.
-    """
-    kinds = probabilities.argmax(axis=1)
-    begins = np.flatnonzero((kinds != np.concatenate(([BLANK], kinds[:-1]))) & (kinds != BLANK))
-    symbols = []
-    for begin in begins.tolist():
-        kind = int(kinds[begin])
-        end = begin + 1
-        while end < len(kinds) and kinds[end] == kind:
-            end += 1
-        column = begin + int(probabilities[begin:end, kind].argmax())
-        symbols.append(Symbol(kind, column, float(probabilities[column, kind])))
-    return symbols
 
 
 def decode(

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.numbers.alphabet import OTHER
+from mnist_edge.numbers.alphabet import BLANK, OTHER
 from mnist_edge.numbers.constraints import Constraint
-from mnist_edge.numbers.ctc import Decoding, Hypothesis, Symbol, best_path, decode
+from mnist_edge.numbers.ctc import Decoding, Hypothesis, Symbol, decode
 
-__all__ = ["LineSymbols", "search_line"]
+__all__ = ["LineSymbols", "best_path", "search_line"]
 
 _COLUMN, _UNIT = 2, 32
 """Pixels of a line's image: of a column, and of the unit of the boxes."""
@@ -79,6 +79,25 @@ class LineSymbols:
         left, top, right, bottom = (_UNIT * self.boxes[column].astype(np.float64)).tolist()
         edges = middle - left, top, middle + right, bottom
         return edges if all(map(math.isfinite, edges)) else (middle - 8.0, 4.0, middle + 8.0, 28.0)
+
+
+def best_path(probabilities: npt.NDArray[np.float32]) -> list[Symbol]:
+    """The symbols of the most probable path, which is nearly always the best reading.
+
+    Args:
+        probabilities: float32 ``[T, C]``.
+    """
+    kinds = probabilities.argmax(axis=1)
+    begins = np.flatnonzero((kinds != np.concatenate(([BLANK], kinds[:-1]))) & (kinds != BLANK))
+    symbols = []
+    for begin in begins.tolist():
+        kind = int(kinds[begin])
+        end = begin + 1
+        while end < len(kinds) and kinds[end] == kind:
+            end += 1
+        column = begin + int(probabilities[begin:end, kind].argmax())
+        symbols.append(Symbol(kind, column, float(probabilities[column, kind])))
+    return symbols
 
 
 def search_line(
