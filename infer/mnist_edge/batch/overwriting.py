@@ -125,10 +125,11 @@ def _files_in(folder: Path | None) -> Iterator[Path]:
 
 def _models(named: Iterable[str]) -> Iterator[str]:
     """The files that the options name, and the bundled models."""
-    from mnist_edge.model import bundled_models
+    from mnist_edge.bundled import bundled_models, bundled_number_models
 
     yield from named
     yield from map(str, bundled_models().values())
+    yield from map(str, bundled_number_models().values())
 
 
 def _lists(options: RunOptions) -> Iterator[str | int]:
