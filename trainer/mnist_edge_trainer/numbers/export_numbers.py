@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from mnist_edge import __version__
 from mnist_edge.errors import GateError
-from mnist_edge.numbers.alphabet import NAMES
-from mnist_edge.numbers.ctc import search
-from mnist_edge.numbers.line_model import FinderModel, LineModel
+from mnist_edge.numbers.alphabet import DIGIT_CLASSES, NAMES
+from mnist_edge.numbers.ctc import decode
+from mnist_edge.numbers.line_model import FinderModel, LineModel, padded_width
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.architectures.registry import count_parameters
 from mnist_edge_trainer.export.export import OPSET
@@ -205,7 +205,8 @@ def _torch_columns(
     network.eval()
     result = []
     for image in images:
-        line = torch.from_numpy(image)[None, None].float() / 255
+        line = torch.zeros(1, 1, image.shape[0], padded_width(image.shape[1]))
+        line[0, 0, :, : image.shape[1]] = torch.from_numpy(image) / 255
         result.append(network(line).logits.softmax(dim=2)[0].numpy())
     return result
 
@@ -213,12 +214,12 @@ def _torch_columns(
 def _right(
     columns: Sequence[npt.NDArray[np.float32]], lines: Sequence[LineSample]
 ) -> list[tuple[bool, float]]:
-    """Whether each line's best reading is right, and its probability."""
+    """Whether the digits of each line's best reading are right, and its probability."""
     found = []
     for probabilities, line in zip(columns, lines, strict=True):
-        best = search(probabilities, None, 1)[0]
-        wanted = tuple(symbol.label for symbol in line.symbols)
-        found.append((best.labels == wanted, best.probability))
+        best = decode(probabilities, None, 1).hypotheses[0]
+        wanted = "".join(NAMES[s.label] for s in line.symbols if s.label in DIGIT_CLASSES)
+        found.append((best.text == wanted, best.probability))
     return found
 
 
