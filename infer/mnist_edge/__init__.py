@@ -21,6 +21,7 @@ from mnist_edge.errors import (
     ModelError,
     NoDigitError,
     OutputError,
+    SeveralDigitsError,
     TrainingError,
     UsageError,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "ReadDigit",
     "Reading",
     "Separator",
+    "SeveralDigitsError",
     "TrainingError",
     "UsageError",
     "__version__",

@@ -97,7 +97,10 @@ class Decoding:
 
 
 def decode(
-    probabilities: Probabilities, constraint: Constraint | None = None, count: int = 4
+    probabilities: Probabilities,
+    constraint: Constraint | None = None,
+    count: int = 4,
+    beam: int | None = None,
 ) -> Decoding:
     """Finds the most probable numbers of a line.
 
@@ -105,24 +108,26 @@ def decode(
         probabilities: float32 ``[T, C]``.
         constraint: on the digits alone; None = any number.
         count: hypotheses to return at most.
+        beam: prefixes that are kept after a column; None = few, and more with a constraint.
     """
     limits = _FREE if constraint is None else _CONSTRAINED
+    most = limits.beam if beam is None else beam
     root = _Prefix(None, BLANK, None if constraint is None else constraint.start)
     root.after_blank = 1.0
-    beam, log_scale, last = [root], 0.0, -1
+    prefixes, log_scale, last = [root], 0.0, -1
     blanks, columns = _columns(probabilities, limits.floor)
     for column, blank, classes in columns:
         if column > last + 1:
-            for prefix in beam:
+            for prefix in prefixes:
                 prefix.end_symbol()
         last = column
-        beam, total = _extended(beam, column, blank, classes, constraint)
+        prefixes, total = _extended(prefixes, column, blank, classes, constraint)
         if total <= 0:
             return Decoding((), 0.0)
         log_scale += math.log(total)
-        if len(beam) > 1:
-            beam = _pruned(beam, limits)
-    return _collected(beam, math.exp(blanks + log_scale), probabilities, constraint, count)
+        if len(prefixes) > 1:
+            prefixes = _pruned(prefixes, limits.kept, most)
+    return _collected(prefixes, math.exp(blanks + log_scale), probabilities, constraint, count)
 
 
 class _Prefix:
@@ -256,13 +261,13 @@ def _extended(
     return touched, total
 
 
-def _pruned(beam: list[_Prefix], limits: _Limits) -> list[_Prefix]:
+def _pruned(beam: list[_Prefix], least_part: float, most: int) -> list[_Prefix]:
     """The prefixes that are worth following; what is dropped begins anew if it is met again."""
-    least = limits.kept * max(prefix.mass for prefix in beam)
+    least = least_part * max(prefix.mass for prefix in beam)
     kept = [prefix for prefix in beam if prefix.mass >= least]
-    if len(kept) > limits.beam:
+    if len(kept) > most:
         kept.sort(key=lambda prefix: -prefix.mass)
-        del kept[limits.beam :]
+        del kept[most:]
     return kept
 
 
