@@ -1,0 +1,81 @@
+"""The test sets by name, and their pictures one by one."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnist_edge_trainer.numbers.test_sets import displays, handwriting, photographs, typefaces
+from mnist_edge_trainer.numbers.test_sets.records import Hand, NumberPicture, Rng
+
+__all__ = ["LENGTHS", "TEST_SETS", "TestSet", "pictures"]
+
+LENGTHS = range(3, 8)
+"""Digits of a number; each length is as likely."""
+
+_SEED = 2043
+"""Of all sets, by default."""
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """How the pictures of one set are made.
+
+    Attributes:
+        description: of the set, for a table.
+        is_handwritten: its digits are MNIST's.
+        draw: makes a picture of one hand's digits, of a length; a set that is not handwritten
+            ignores the hand. The last argument is the picture's place in the set.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    description: str
+    is_handwritten: bool
+    draw: Callable[[Hand, int, Rng, int], NumberPicture]
+
+
+def _handwritten(draw: Callable[[Hand, int, Rng], NumberPicture], description: str) -> TestSet:
+    return TestSet(description, True, lambda hand, length, rng, _: draw(hand, length, rng))
+
+
+def _in_turn(_: Hand, length: int, rng: Rng, place: int) -> NumberPicture:
+    """Prints as many numbers in each typeface."""
+    names = list(typefaces.TYPEFACES)
+    return typefaces.in_print(names[place % len(names)], length, rng)
+
+
+TEST_SETS: Mapping[str, TestSet] = {
+    "side-by-side": _handwritten(handwriting.side_by_side, "28 x 28 images side by side"),
+    "spaced": _handwritten(handwriting.spaced, "spaced, dark on white"),
+    "touching": _handwritten(
+        handwriting.touching, "touching and overlapping by up to 2.4 pixels of 28"
+    ),
+    "page": _handwritten(photographs.on_page, "on photographed pages"),
+    "seven-segment": TestSet(
+        "seven-segment displays", False, lambda _, length, rng, __: displays.on_display(length, rng)
+    ),
+    "printed": TestSet("printed, ten typefaces not trained on", False, _in_turn),
+}
+"""Every set, by the name that the command line has for it."""
+
+
+def pictures(
+    name: str, hands: Sequence[Hand], count: int, seed: int = _SEED
+) -> Iterator[NumberPicture]:
+    """Makes the pictures of a set, the same ones each time: more of them begin with the fewer.
+
+    Args:
+        name: of one of `TEST_SETS`.
+        hands: every picture is of one of them, each as likely.
+        count: of pictures.
+        seed: of the set.
+    """
+    for place in range(count):
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode()), place])
+        hand = hands[int(rng.integers(len(hands)))]
+        length = int(rng.choice(LENGTHS))
+        yield TEST_SETS[name].draw(hand, length, rng, place)
