@@ -8,16 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_edge_trainer.numbers.test_sets import displays, handwriting, photographs, typefaces
+from mnist_edge_trainer.numbers.test_sets import (
+    TEST_SEED,
+    displays,
+    handwriting,
+    photographs,
+    typefaces,
+)
 from mnist_edge_trainer.numbers.test_sets.records import Hand, NumberPicture, Rng
 
 __all__ = ["LENGTHS", "TEST_SETS", "TestSet", "pictures"]
 
 LENGTHS = range(3, 8)
 """Digits of a number; each length is as likely."""
-
-_SEED = 2043
-"""Of all sets, by default."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ TEST_SETS: Mapping[str, TestSet] = {
 
 
 def pictures(
-    name: str, hands: Sequence[Hand], count: int, seed: int = _SEED
+    name: str, hands: Sequence[Hand], count: int, seed: int = TEST_SEED
 ) -> Iterator[NumberPicture]:
     """Makes the pictures of a set, the same ones each time: more of them begin with the fewer.
 
