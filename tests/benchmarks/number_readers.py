@@ -95,7 +95,8 @@ def rapidocr() -> ReadFunction:
     engine = RapidOCR(params={"Global.log_level": "critical", **threads})
 
     def read(picture: NumberPicture) -> Answer:
-        found = engine(picture.content)
+        # Said each time: it keeps what the call before said.
+        found = engine(picture.content, use_det=True, use_cls=True)
         if not found.txts:
             found = engine(picture.content, use_det=False, use_cls=False)
             return Answer(digits_of("".join(found.txts or ())), min(found.scores or (0.0,)))

@@ -33,7 +33,13 @@ from number_readers import READERS
 
 from mnist_edge_trainer.numbers.evaluation import available_sets
 from mnist_edge_trainer.numbers.hands import load_hands
-from mnist_edge_trainer.numbers.scoring import NumberScores, ReadFunction, read_all, score
+from mnist_edge_trainer.numbers.scoring import (
+    NumberScores,
+    ReadFunction,
+    digits_of,
+    read_all,
+    score,
+)
 from mnist_edge_trainer.numbers.test_sets.records import NumberPicture
 from mnist_edge_trainer.numbers.test_sets.sets import TEST_SETS, pictures
 
@@ -45,7 +51,8 @@ def sample_numbers() -> Iterator[NumberPicture]:
     folder = ROOT / "samples" / "numbers"
     with (folder / "truth.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            yield NumberPicture((folder / row["file"]).read_bytes(), row["digits"], ())
+            content = (folder / row["file"]).read_bytes()
+            yield NumberPicture(content, digits_of(row["text"]), ())
 
 
 def single_digits() -> Iterator[NumberPicture]:

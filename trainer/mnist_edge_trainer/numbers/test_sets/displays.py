@@ -23,7 +23,7 @@ from mnist_edge_trainer.numbers.test_sets.records import (
     encode,
 )
 
-__all__ = ["on_display"]
+__all__ = ["display", "on_display"]
 
 _SEGMENTS = {
     "0": "abcdef",
@@ -75,19 +75,30 @@ class _Style:
 def on_display(length: int, rng: Rng) -> NumberPicture:
     """A number on a display, dark on light (LCD) or light on dark (LED)."""
     text = "".join(str(digit) for digit in rng.integers(0, 10, length))
-    style = _random_style(rng)
     height = float(np.exp(rng.uniform(math.log(24), math.log(140))))
     point = int(rng.integers(1, length)) if rng.random() < 0.2 else None
-    lit, ghost, marks = _draw(text, style, height, point, rng)
-    is_lcd = rng.random() < 0.5
+    return display(text, height, point, rng, is_lcd=bool(rng.random() < 0.5))
+
+
+def display(
+    text: str, height: float, point: int | None, rng: Rng, *, is_lcd: bool
+) -> NumberPicture:
+    """Draws a display and what a camera makes of it.
+
+    Args:
+        text: the digits.
+        height: of a digit, pixels.
+        point: place of the digit that a decimal point stands before; None = no point.
+        rng: of all else.
+        is_lcd: dark on light, not light on dark.
+    """
+    lit, ghost, boxes = _draw(text, _random_style(rng), height, point, rng)
     levels = _lcd(lit, ghost, rng) if is_lcd else _led(lit, ghost, height, rng)
     blur = rng.uniform(0.2, 0.04 * height)
     levels = ndimage.gaussian_filter(levels, (blur, blur, 0))
-    levels = levels + rng.standard_normal(levels.shape, np.float32) * np.float32(
-        rng.uniform(0.005, 0.05)
-    )
-    content = encode(levels, "JPEG", int(rng.integers(60, 95)))
-    return NumberPicture(content, text, marks)
+    noise = rng.standard_normal(levels.shape, np.float32) * np.float32(rng.uniform(0.005, 0.05))
+    content = encode(levels + noise, "JPEG", int(rng.integers(60, 95)))
+    return NumberPicture(content, text, boxes)
 
 
 def _random_style(rng: Rng) -> _Style:
