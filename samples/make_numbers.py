@@ -1,6 +1,6 @@
 """Makes the pictures in samples/numbers: `python samples/make_numbers.py`.
 
-Handwriting is of MNIST's training images, or drawn here as strokes; displays and pages are those
+Handwriting is of MNIST's training images, or strokes; strokes, displays and pages are those
 of the trainer's test sets; print is Pillow's own typeface. None was chosen by how well it is read.
 truth.csv, which is written too, says what is in each.
 """
@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from mnist_edge.mnist import load_split
@@ -28,6 +27,7 @@ from mnist_edge_trainer.numbers.test_sets.photographs import (
     smooth_noise,
 )
 from mnist_edge_trainer.numbers.test_sets.records import Mark, Rng
+from mnist_edge_trainer.numbers.test_sets.strokes import drawn_row
 
 SAMPLES = Path(__file__).parent
 IMAGES = load_split(SAMPLES, "train")[0]
@@ -36,24 +36,6 @@ HANDS = (209, 2333, 2935, 4465)
 """The first 0 of four of MNIST's writers; the digit d is 2 d places on, and once more 20 later."""
 
 BLACK, BLUE, RED, PENCIL = (0.1, 0.1, 0.12), (0.1, 0.15, 0.5), (0.75, 0.1, 0.12), (0.4, 0.4, 0.42)
-
-STROKES: dict[str, list[list[tuple[float, float]]]] = {
-    "0": [[(0.5, 0), (0.15, 0.2), (0.1, 0.6), (0.4, 1), (0.75, 0.8), (0.8, 0.3), (0.5, 0)]],
-    "1": [[(0.05, 0.45), (0.5, 0), (0.45, 1)]],
-    "2": [[(0.1, 0.25), (0.4, 0), (0.75, 0.2), (0.6, 0.5), (0.1, 1), (0.8, 0.95)]],
-    "3": [[(0.1, 0), (0.75, 0), (0.4, 0.4), (0.75, 0.6), (0.6, 0.95), (0.1, 0.9)]],
-    "4": [[(0.45, 0), (0.05, 0.65), (0.85, 0.62)], [(0.6, 0.4), (0.55, 1)]],
-    "5": [[(0.75, 0), (0.25, 0.02), (0.15, 0.45), (0.6, 0.45), (0.7, 0.8), (0.1, 1)]],
-    "6": [[(0.6, 0), (0.2, 0.5), (0.2, 0.9), (0.6, 0.95), (0.65, 0.6), (0.2, 0.65)]],
-    "7": [[(0.1, 0.05), (0.8, 0), (0.35, 1)], [(0.25, 0.5), (0.8, 0.45)]],
-    "8": [[(0.7, 0.15), (0.35, 0), (0.2, 0.25), (0.65, 0.6), (0.5, 1), (0.15, 0.8), (0.7, 0.15)]],
-    "9": [[(0.7, 0.2), (0.3, 0.05), (0.2, 0.4), (0.65, 0.35), (0.7, 0.15), (0.6, 1)]],
-    ".": [[(0.1, 0.95), (0.14, 1)]],
-    "-": [[(0.1, 0.55), (0.6, 0.52)]],
-    "/": [[(0.6, 0), (0.1, 1.05)]],
-    ",": [[(0.2, 0.92), (0.08, 1.15)]],
-}
-"""Paths of a pen in a box 1 high, as a European writes: a flag at the 1, a bar through the 7."""
 
 
 def written(text: str, hand: int, height: int, rng: Rng, gap: float = 4) -> list[Mark]:
@@ -65,48 +47,6 @@ def written(text: str, hand: int, height: int, rng: Rng, gap: float = 4) -> list
     gaps[ends] += 14
     images = [digit.astype(np.float32) / 255 for digit in digits]
     return row_of_marks(images, gaps.tolist(), height / 20, rng)
-
-
-def drawn(text: str, height: int, rng: Rng, width: float = 0.1) -> list[Mark]:
-    """Strokes of `STROKES` in a row, four times as fine first; a blank is a gap."""
-    marks, x = [], 0.0
-    for letter in text:
-        if letter == " ":
-            x += 0.5 * height
-            continue
-        size = 4 * height
-        image = Image.new("L", (round(1.4 * size), round(1.6 * size)))
-        pen = width * size
-        for stroke in STROKES[letter]:
-            points = np.array(stroke) + rng.normal(0, 0.02, (len(stroke), 2))
-            curve = [tuple(point) for point in (curved(points) * size * 0.9 + 0.2 * size).tolist()]
-            ImageDraw.Draw(image).line(curve, 255, round(pen), "curve")
-            for x_end, y_end in (curve[0], curve[-1]):
-                ImageDraw.Draw(image).circle((x_end, y_end), pen / 2, 255)
-        ink = np.asarray(image.reduce(4), np.float32) / 255
-        columns = np.flatnonzero(ink.any(axis=0))
-        marks.append(Mark(ink[:, columns[0] : columns[-1] + 1], round(x), 0))
-        x += columns[-1] + 1 - columns[0] + rng.uniform(0.12, 0.25) * height
-    return marks
-
-
-def curved(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A smooth path through points (Catmull and Rom 1974), 8 steps between two."""
-    if len(points) < 4:
-        return points
-    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
-    t = np.linspace(0, 1, 8, endpoint=False)[:, np.newaxis]
-    pieces = [
-        0.5
-        * (
-            2 * b
-            + (c - a) * t
-            + (2 * a - 5 * b + 4 * c - d) * t**2
-            + (3 * b - a - 3 * c + d) * t**3
-        )
-        for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
-    ]
-    return np.vstack([*pieces, points[-1:]])
 
 
 def printed(text: str, size: int) -> list[Mark]:
@@ -142,7 +82,7 @@ def frame(page: Page, place: tuple[float, float], cells: int, size: tuple[int, i
 
 def postcode(rng: Rng) -> Page:
     page = blank_page((300, 460), rng)
-    put(page, drawn("19978", 42, rng), 0.3, 0.5, BLUE)
+    put(page, drawn_row("19978", 42, rng), 0.3, 0.5, BLUE)
     return page
 
 
@@ -152,7 +92,7 @@ def cheque(rng: Rng) -> Page:
     waves = np.sin(0.35 * y + 3 * np.sin(0.04 * x)) * np.sin(0.5 * x + 2 * np.sin(0.06 * y))
     page.colours[...] *= 1 - 0.16 * (waves[..., np.newaxis] > 0.3) * np.array([1, 0.5, 0.3])
     frame(page, (0.25, 0.28), 1, (280, 78))
-    put(page, drawn("1,250.00", 44, rng, 0.08), 0.3, 0.35, BLACK)
+    put(page, drawn_row("1,250.00", 44, rng, 0.08), 0.3, 0.35, BLACK)
     put(page, printed("$", 40), 0.16, 0.36, (0.3, 0.35, 0.5))
     return page
 
@@ -163,13 +103,13 @@ def exam_mark(rng: Rng) -> Page:
     ring = Image.new("L", (480, 400))
     ImageDraw.Draw(ring).ellipse((12, 12, 464, 384), outline=255, width=14)
     put(page, [Mark(np.asarray(ring.reduce(4), np.float32) / 255, 0, 0)], 0.52, 0.06, RED)
-    put(page, drawn("87", 52, rng), 0.61, 0.1, RED)
+    put(page, drawn_row("87", 52, rng), 0.61, 0.1, RED)
     return page
 
 
 def date(rng: Rng) -> Page:
     page = blank_page((200, 440), rng)
-    put(page, drawn("24/11/2026", 36, rng), 0.1, 0.35, BLUE)
+    put(page, drawn_row("24/11/2026", 36, rng), 0.1, 0.35, BLUE)
     return page
 
 
@@ -236,7 +176,7 @@ def touching(rng: Rng) -> Page:
 
 def european(rng: Rng) -> Page:
     page = blank_page((220, 360), rng)
-    put(page, drawn("71117", 56, rng, 0.09), 0.15, 0.25, BLUE)
+    put(page, drawn_row("71117", 56, rng, 0.09), 0.15, 0.25, BLUE)
     return page
 
 

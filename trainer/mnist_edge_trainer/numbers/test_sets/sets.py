@@ -10,14 +10,16 @@ import numpy as np
 
 from mnist_edge_trainer.numbers.test_sets import (
     TEST_SEED,
+    conditions,
     displays,
+    documents,
     handwriting,
     photographs,
     typefaces,
 )
 from mnist_edge_trainer.numbers.test_sets.records import Hand, NumberPicture, Rng
 
-__all__ = ["LENGTHS", "TEST_SETS", "TestSet", "pictures"]
+__all__ = ["ALL_SETS", "HARD_SETS", "LENGTHS", "TEST_SETS", "TestSet", "pictures"]
 
 LENGTHS = range(3, 8)
 """Digits of a number; each length is as likely."""
@@ -63,7 +65,24 @@ TEST_SETS: Mapping[str, TestSet] = {
     ),
     "printed": TestSet("printed, ten typefaces not trained on", False, _in_turn),
 }
-"""Every set, by the name that the command line has for it."""
+"""The sets of which scores are published, by the name that the command line has for each."""
+
+HARD_SETS: Mapping[str, TestSet] = {
+    "boxes": _handwritten(documents.boxes, "a row of printed boxes"),
+    "cheque": _handwritten(documents.cheque, "an amount on a printed pattern"),
+    "beside-print": _handwritten(documents.beside_print, "beside printed words"),
+    "crossed": _handwritten(documents.crossed_by_lines, "crossed by ruled or squared lines"),
+    "lines": _handwritten(documents.several_lines, "two to four lines"),
+    "european": _handwritten(documents.european, "drawn, flagged 1 and barred 7"),
+    "slanted": _handwritten(conditions.slanted, "slanted by 8 to 20 degrees"),
+    "light-on-dark": _handwritten(conditions.light_on_dark, "light on dark"),
+    "webcam": _handwritten(conditions.webcam, "blurred, dim, noisy"),
+    "one-bit": _handwritten(conditions.one_bit, "black and white pixels"),
+    "cut-close": _handwritten(conditions.cut_close, "cut close"),
+}
+"""Harder pictures, by name, which are scored only where they are asked for."""
+
+ALL_SETS: Mapping[str, TestSet] = {**TEST_SETS, **HARD_SETS}
 
 
 def pictures(
@@ -72,7 +91,7 @@ def pictures(
     """Makes the pictures of a set, the same ones each time: more of them begin with the fewer.
 
     Args:
-        name: of one of `TEST_SETS`.
+        name: of one of `ALL_SETS`.
         hands: every picture is of one of them, each as likely.
         count: of pictures.
         seed: of the set.
@@ -81,4 +100,4 @@ def pictures(
         rng = np.random.default_rng([seed, zlib.crc32(name.encode()), place])
         hand = hands[int(rng.integers(len(hands)))]
         length = int(rng.choice(LENGTHS))
-        yield TEST_SETS[name].draw(hand, length, rng, place)
+        yield ALL_SETS[name].draw(hand, length, rng, place)
