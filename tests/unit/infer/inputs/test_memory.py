@@ -128,6 +128,14 @@ def exif_of_many_values() -> bytes:
 
 STRIPS = {256: (4, 1, 28), 257: (4, 1, 28), 258: (3, 1, 8), 259: (3, 1, 1), 262: (3, 1, 1)}
 
+
+def jpeg_2000_of_tiles(mode: str, tiles: int) -> bytes:
+    """A picture of one tile that claims to be the first of many, below one another."""
+    content = saved(Image.new(mode, (9, 8)), "JPEG2000", no_jp2=True)
+    size = content.index(b"\xff\x4f\xff\x51")
+    return with_claimed_size(content, size + 12, ">I", 8 * tiles)
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "strip": lambda: png(40, 1_048_616, 8, 6),
     "wide strip": lambda: png(1_048_616, 40, 8, 0),
@@ -179,9 +187,20 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         64,
         64,
     ),
+    **{
+        f"{tiles} tiles of a jpeg 2000": functools.partial(jpeg_2000_of_tiles, mode, tiles)
+        for mode, tiles in (("L", 30_000), ("L", 65_535), ("RGBA", 20_000))
+    },
 }
 
-FAST = ("one row", "png in an icon", "texts of a png", "strips of a tiff", "jpeg in several scans")
+FAST = (
+    "65535 tiles of a jpeg 2000",
+    "one row",
+    "png in an icon",
+    "texts of a png",
+    "strips of a tiff",
+    "jpeg in several scans",
+)
 
 
 @pytest.mark.parametrize(
