@@ -23,7 +23,7 @@ from mnist_edge_trainer.numbers.test_sets.records import (
     encode,
 )
 
-__all__ = ["display", "on_display"]
+__all__ = ["Segments", "Style", "display", "draw_segments", "on_display", "random_style"]
 
 _SEGMENTS = {
     "0": "abcdef",
@@ -50,7 +50,7 @@ _LEDS = ((1, 0.15, 0.1), (0.2, 1, 0.3), (1, 0.65, 0.1), (0.3, 0.55, 1), (0.95, 0
 
 
 @dataclass(frozen=True)
-class _Style:
+class Style:
     """Proportions of a display's digits; lengths are shares of a digit's height.
 
     Attributes:
@@ -70,6 +70,21 @@ class _Style:
     pitch: float
     is_mitred: bool
     optional: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """A display, drawn without colours.
+
+    Attributes:
+        lit: float32 ``[H, W]``, coverage of the lit segments.
+        ghost: float32 ``[H, W]``, coverage of all segments.
+        boxes: of the digits' lit segments.
+    """
+
+    lit: Plane
+    ghost: Plane
+    boxes: tuple[Box, ...]
 
 
 def on_display(length: int, rng: Rng) -> NumberPicture:
@@ -92,21 +107,22 @@ def display(
         rng: of all else.
         is_lcd: dark on light, not light on dark.
     """
-    lit, ghost, boxes = _draw(text, _random_style(rng), height, point, rng)
-    levels = _lcd(lit, ghost, rng) if is_lcd else _led(lit, ghost, height, rng)
+    layers = draw_segments(text, random_style(rng), height, point, rng)
+    levels = _lcd(layers, rng) if is_lcd else _led(layers, height, rng)
     blur = rng.uniform(0.2, 0.04 * height)
     levels = ndimage.gaussian_filter(levels, (blur, blur, 0))
     noise = rng.standard_normal(levels.shape, np.float32) * np.float32(rng.uniform(0.005, 0.05))
     content = encode(levels + noise, "JPEG", int(rng.integers(60, 95)))
-    return NumberPicture(content, text, boxes)
+    return NumberPicture(content, text, layers.boxes)
 
 
-def _random_style(rng: Rng) -> _Style:
+def random_style(rng: Rng) -> Style:
+    """Draws the proportions of a display."""
     width = rng.uniform(0.45, 0.62)
     stroke = rng.uniform(0.08, 0.16)
     tails = _TAILS if rng.random() < 0.75 else {}
     serif = _SERIF if rng.random() < 0.3 else {}
-    return _Style(
+    return Style(
         width=width,
         stroke=stroke,
         gap=rng.uniform(0, 0.03),
@@ -117,9 +133,9 @@ def _random_style(rng: Rng) -> _Style:
     )
 
 
-def _draw(
-    text: str, style: _Style, height: float, point: int | None, rng: Rng
-) -> tuple[Plane, Plane, tuple[Box, ...]]:
+def draw_segments(
+    text: str, style: Style, height: float, point: int | None, rng: Rng, tilt: float = 7
+) -> Segments:
     """Draws lit and unlit segments, tilted as by a camera.
 
     Args:
@@ -128,15 +144,13 @@ def _draw(
         height: of a digit, pixels.
         point: place of the digit that a decimal point stands before; None = no point.
         rng: of margins and tilt.
-
-    Returns:
-        coverage of the lit and of all segments, float32 ``[H, W]``, and the boxes of the digits.
+        tilt: degrees, at most, either way.
     """
     left, top, right, bottom = rng.uniform(0.25, 1.2, 4)
     columns = left + style.pitch * (len(text) - 1) + style.width + style.slant + right
     rows = top + 1 + bottom
     size = round(columns * height), round(rows * height)
-    angle = math.radians(rng.uniform(-7, 7))
+    angle = math.radians(rng.uniform(-tilt, tilt))
     cells = [_cell(digit, style) for digit in text]
     lit, ghost = (Image.new("L", (size[0] * _FINE, size[1] * _FINE)) for _ in range(2))
     boxes = []
@@ -157,10 +171,10 @@ def _draw(
         radius = 0.6 * style.stroke * height
         ImageDraw.Draw(lit).circle((x * _FINE, (y - radius) * _FINE), radius * _FINE, fill=255)
     coverage = [np.asarray(layer.reduce(_FINE), np.float32) / 255 for layer in (lit, ghost)]
-    return coverage[0], coverage[1], tuple(boxes)
+    return Segments(coverage[0], coverage[1], tuple(boxes))
 
 
-def _cell(digit: str, style: _Style) -> list[tuple[Plane, bool]]:
+def _cell(digit: str, style: Style) -> list[tuple[Plane, bool]]:
     """Outlines ``[N, 2]`` of the seven segments of a digit 1 high, and whether each is lit."""
     lit = _SEGMENTS[digit] + style.optional.get(digit, "")
     half, w = style.stroke / 2, style.width
@@ -181,7 +195,7 @@ def _cell(digit: str, style: _Style) -> list[tuple[Plane, bool]]:
     return cell
 
 
-def _segment(ends: Plane, style: _Style) -> Plane:
+def _segment(ends: Plane, style: Style) -> Plane:
     """The outline of one segment from end to end, ``[2, 2]``: six corners, or four."""
     along = (ends[1] - ends[0]) / np.hypot(*(ends[1] - ends[0]))
     across = np.array([-along[1], along[0]]) * style.stroke / 2
@@ -204,8 +218,9 @@ def _turned(points: Plane, centre: tuple[float, float], angle: float) -> Plane:
     return turned
 
 
-def _lcd(lit: Plane, ghost: Plane, rng: Rng) -> Plane:
+def _lcd(layers: Segments, rng: Rng) -> Plane:
     """Dark segments on a gray-green glass, with their shadow: ``[H, W, 3]``, 0..1."""
+    lit, ghost = layers.lit, layers.ghost
     glass = np.array([0.62, 0.68, 0.55]) * rng.uniform(0.7, 1.3)
     contrast = rng.uniform(0.45, 0.9)
     shift = rng.uniform(0, 2, 2)
@@ -216,8 +231,9 @@ def _lcd(lit: Plane, ghost: Plane, rng: Rng) -> Plane:
     return levels
 
 
-def _led(lit: Plane, ghost: Plane, height: float, rng: Rng) -> Plane:
+def _led(layers: Segments, height: float, rng: Rng) -> Plane:
     """Glowing segments on dark glass: ``[H, W, 3]``, 0..1."""
+    lit, ghost = layers.lit, layers.ghost
     colour = np.array(_LEDS[int(rng.integers(len(_LEDS)))])
     glow = ndimage.gaussian_filter(lit, 0.12 * height) * rng.uniform(0, 0.5)
     level = lit + glow + ghost * (1 - lit) * rng.uniform(0, 0.22)
