@@ -1,32 +1,46 @@
-"""MNIST's digits by the hand that wrote them, for the test sets."""
+"""The hands of a split of MNIST, for the test sets."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from mnist_edge.mnist import Split
-from mnist_edge_trainer.data.registry import MNIST, home, load
+from mnist_edge_trainer.data.registry import MNIST, home
 from mnist_edge_trainer.numbers.test_sets.records import Hand
+from mnist_edge_trainer.numbers.writers import hands, split_hands
 
 __all__ = ["load_hands"]
+
+_HELD_OUT = 54
+"""Writers of the training images that training holds out."""
 
 
 def load_hands(
     split: str, data: Path | None, writers: Path | None, log: Callable[[str], None]
 ) -> list[Hand]:
-    """Provisional, until numbers/writers.py is merged."""
-    part: Split = "test" if split == "test" else "train"
-    images, labels = load(MNIST, data or home(MNIST), part)
-    assert writers is not None
-    with gzip.open(writers / f"qmnist-{part}-labels.tsv.gz") as file:
-        table = np.loadtxt(file, dtype=np.int64, usecols=(0, 2), max_rows=len(labels))
-    assert (table[:, 0] == labels).all()
-    ids = table[:, 1]
-    names = np.unique(ids)
-    if part == "train":
-        names = names[::10]
-    return [Hand(images[ids == name], labels[ids == name]) for name in names]
+    """Loads a split's digits by the hand that wrote them.
+
+    Args:
+        split: ``test``, or ``validation``: the writers of training images that training held out.
+        data: MNIST's folder; None = its default place.
+        writers: QMNIST's file, or its folder; None = searched for near MNIST.
+        log: is told where the writers are not known, so that numbers mix hands.
+
+    Raises:
+        DatasetError: a file is missing, damaged, or of other images.
+    """
+    grouped = hands(data or home(MNIST), "test" if split == "test" else "train", writers)
+    if len(grouped.writers) == 1:
+        log(
+            "numbers mix the digits of several writers: QMNIST's labels were not found; "
+            "name their file with --writers"
+        )
+    if split == "validation":
+        grouped = split_hands(grouped, _HELD_OUT)[1]
+    positions = [np.concatenate(digits) for digits in grouped.writers]
+    return [
+        Hand(grouped.images[chosen], grouped.labels[chosen].astype(np.uint8))
+        for chosen in positions
+    ]
