@@ -64,6 +64,14 @@ def single_digits() -> Iterator[NumberPicture]:
         yield NumberPicture(path.read_bytes(), path.name[0], ())
 
 
+def no_numbers() -> Iterator[NumberPicture]:
+    """The pictures in tests/data that show no letter, no symbol and no digit."""
+    folder = ROOT / "tests" / "data" / "not-digits"
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(("blank", "photo", "scribble", "texture")):
+            yield NumberPicture(path.read_bytes(), "", ())
+
+
 def compare(
     readers: dict[str, ReadFunction], numbers: Iterable[NumberPicture]
 ) -> dict[str, NumberScores]:
@@ -122,11 +130,17 @@ def main() -> None:
         TEST_SETS[name].description: pictures(name, hands, options.samples)
         for name in available_sets(lambda line: print(line, file=sys.stderr))
     }
-    sets |= {"samples/numbers": sample_numbers(), "single digits of tests/data": single_digits()}
+    sets |= {
+        "samples/numbers": sample_numbers(),
+        "single digits of tests/data": single_digits(),
+        "photographs, textures, scribbles of tests/data: no number": no_numbers(),
+    }
     rows = {}
     for description, numbers in sets.items():
         print(f"{description} ...", file=sys.stderr)
         rows[description] = compare(readers, numbers)
+        for name, scores in rows[description].items():
+            print(f"  {name}: {scores.accuracy:.1%}, {scores.milliseconds:.2f} ms", file=sys.stderr)
     print_markdown(list(readers), rows)
 
 

@@ -37,13 +37,16 @@ def draw_mistakes(mistakes: Sequence[tuple[NumberPicture, Result]], path: Path) 
     for axes, (picture, result) in zip(grid.flat, mistakes, strict=False):
         axes.imshow(_around_number(picture), cmap="gray", vmin=0, vmax=255)
         read = result.digits or "nothing"
-        axes.set_title(f"{result.text}, read {read} ({result.confidence:.0%})", fontsize=9)
+        title = f"{result.text or 'no number'}, read {read} ({result.confidence:.0%})"
+        axes.set_title(title, fontsize=9)
     save_figure(figure, path)
 
 
 def _around_number(picture: NumberPicture) -> GrayImage:
     """The part of the picture with the number in it, and some of what surrounds it."""
     pixels = picture.pixels()
+    if not picture.boxes:
+        return pixels
     x0, y0, x1, y1 = np.array(picture.boxes).T
     border = (y1 - y0).max()
     top, left = (max(0, round(float(side.min() - border))) for side in (y0, x0))

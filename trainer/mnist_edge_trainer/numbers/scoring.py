@@ -93,7 +93,8 @@ class NumberScores:
         pictures: how many.
         correct: pictures of which every digit is right, and none too many.
         correct_interval: 95 % Wilson score interval of their share, fractions.
-        digit_error_rate: digits to be replaced, deleted or inserted, per digit in the pictures.
+        digit_error_rate: digits to be replaced, deleted or inserted, per digit in the pictures;
+            where they have none, the digits that were read.
         confidently_wrong: share of the pictures that are wrong, with a confidence over `CONFIDENT`.
         located: share of the digits with an intersection over union of at least `OVERLAP`.
         ece: expected calibration error of the confidences (see `Scores.ece`).
@@ -154,9 +155,9 @@ def score(results: Sequence[Result]) -> NumberScores:
         pictures=len(results),
         correct=correct,
         correct_interval=wilson_interval(correct, len(results)),
-        digit_error_rate=sum(result.errors for result in results) / digits,
+        digit_error_rate=sum(result.errors for result in results) / max(1, digits),
         confidently_wrong=wrong / len(results),
-        located=sum(result.located for result in results) / digits,
+        located=sum(result.located for result in results) / max(1, digits),
         ece=calibration_error(reliability(results)),
         milliseconds=1e3 * float(np.median([result.seconds for result in results])),
     )

@@ -134,7 +134,8 @@ def photograph(page: Page, text: str, rng: Rng, tilt: float = 6) -> NumberPictur
     rows, columns = page.colours.shape[:2]
     size = round(rows / (1 + 2 * _ROOM)), round(columns / (1 + 2 * _ROOM))
     to_page = _homography(_corners(size), _seen_corners(page, size, tilt, rng))
-    seen = Image.fromarray((page.colours * 255 + 0.5).astype(np.uint8)).transform(
+    levels = np.clip(page.colours, 0, 1) * 255 + 0.5
+    seen = Image.fromarray(levels.astype(np.uint8)).transform(
         size[::-1],
         Image.Transform.PERSPECTIVE,
         (to_page / to_page[2, 2]).ravel()[:8].tolist(),

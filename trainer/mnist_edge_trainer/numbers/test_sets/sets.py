@@ -14,6 +14,7 @@ from mnist_edge_trainer.numbers.test_sets import (
     displays,
     documents,
     handwriting,
+    no_numbers,
     photographs,
     typefaces,
 )
@@ -79,6 +80,7 @@ HARD_SETS: Mapping[str, TestSet] = {
     "webcam": _handwritten(conditions.webcam, "blurred, dim, noisy"),
     "one-bit": _handwritten(conditions.one_bit, "black and white pixels"),
     "cut-close": _handwritten(conditions.cut_close, "cut close"),
+    "no-number": _handwritten(no_numbers.no_number, "no number in it"),
 }
 """Harder pictures, by name, which are scored only where they are asked for."""
 
