@@ -75,7 +75,7 @@ def test_side_by_side_is_the_images_themselves(hand: Hand) -> None:
     for cell, digit, box in zip(np.hsplit(pixels, 4), picture.text, picture.boxes, strict=True):
         matches = (hand.images == cell).all(axis=(1, 2))
         assert int(digit) in hand.labels[matches]
-        rows, columns = ndimage.find_objects((cell >= 128).astype(int))[0]
+        rows, columns = ndimage.find_objects((cell >= 64).astype(int))[0]
         assert (box[1], box[3]) == (rows.start, rows.stop)
         assert (box[0] % 28, (box[2] - 1) % 28 + 1) == (columns.start, columns.stop)
 

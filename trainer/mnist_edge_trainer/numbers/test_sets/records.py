@@ -22,7 +22,7 @@ Plane: TypeAlias = npt.NDArray[np.floating[Any]]
 Box: TypeAlias = tuple[float, float, float, float]
 """``(x0, y0, x1, y1)``, pixels; the corner of a picture is (0, 0)."""
 
-_INK = 0.5
+_INK = 0.25
 """Coverage from which a pixel belongs to a digit's box."""
 
 
