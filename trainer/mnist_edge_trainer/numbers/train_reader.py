@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import swa_utils
 
 from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import TrainingError
@@ -34,7 +35,15 @@ from mnist_edge_trainer.numbers.line_reader import COLUMN, LineReaderNet, LineSc
 from mnist_edge_trainer.numbers.strings import Composer
 from mnist_edge_trainer.numbers.writers import hands, split_hands
 
-__all__ = ["Batch", "ReaderConfig", "collate", "load_reader", "loss_of", "train_reader"]
+__all__ = [
+    "Batch",
+    "ReaderConfig",
+    "collate",
+    "load_reader",
+    "loss_of",
+    "train_reader",
+    "update_average",
+]
 
 _CHUNK = 1_024
 """Lines that are drawn together, and sorted by width."""
@@ -276,7 +285,7 @@ def train_reader(
             torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
             optimizer.step()
             step += 1
-            _average(average, network, min(config.ema_decay, step / (step + 10)))
+            update_average(average, network, min(config.ema_decay, step / (step + 10)))
             losses.append(float(loss.detach()))
             if not math.isfinite(losses[-1]):
                 raise TrainingError(
@@ -314,11 +323,12 @@ def _schedule(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress))) + 1e-3
 
 
-@torch.no_grad()
-def _average(average: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
-    pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
-    floats = [(mean, new) for mean, new in pairs if mean.is_floating_point()]
-    torch._foreach_lerp_([m for m, _ in floats], [n for _, n in floats], 1 - decay)
+def update_average(average: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
+    """Moves an average of weights, and of the norms' statistics, towards the network's."""
+    means, news = average.state_dict().values(), network.state_dict().values()
+    pairs = list(zip(means, news, strict=True))
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    swa_utils.get_ema_multi_avg_fn(decay)([m for m, _ in floats], [n for _, n in floats], 0)
     for mean, new in pairs:
         if not mean.is_floating_point():
             mean.copy_(new)
@@ -371,15 +381,3 @@ def load_reader(run: Path) -> tuple[ReaderConfig, LineReaderNet, int]:
     except (TypeError, KeyError, RuntimeError) as error:
         raise TrainingError(f"{run / 'last.pt'}: not a checkpoint of a line reader") from error
     return config, network.eval(), int(state["step"])
-
-
-if __name__ == "__main__":
-    import sys
-
-    options = json.loads(sys.argv[2])
-    train_reader(
-        ReaderConfig(**options),
-        Path(sys.argv[1]),
-        resume="--resume" in sys.argv,
-        log=lambda line: print(line, flush=True),
-    )
