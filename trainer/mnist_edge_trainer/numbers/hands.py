@@ -13,9 +13,6 @@ from mnist_edge_trainer.numbers.writers import hands, split_hands
 
 __all__ = ["load_hands"]
 
-_HELD_OUT = 54
-"""Writers of the training images that training holds out."""
-
 
 def load_hands(
     split: str, data: Path | None, writers: Path | None, log: Callable[[str], None]
@@ -38,7 +35,10 @@ def load_hands(
             "name their file with --writers"
         )
     if split == "validation":
-        grouped = split_hands(grouped, _HELD_OUT)[1]
+        # Here, for it imports torch.
+        from mnist_edge_trainer.numbers.train_reader import ReaderConfig
+
+        grouped = split_hands(grouped, ReaderConfig.held_out)[1]
     positions = [np.concatenate(digits) for digits in grouped.writers]
     return [
         Hand(grouped.images[chosen], grouped.labels[chosen].astype(np.uint8))
