@@ -36,11 +36,12 @@ def measure_numbers(options: EvaluateOptions) -> None:
     sets = options.sets.split(",") if options.sets else None
     names = numbers.known_sets(sets) if sets else numbers.available_sets(log)
     if output is not None:
-        inputs = [Path(path) for path in (model, options.writers) if path is not None]
+        named = (model, options.finder, options.writers)
+        inputs = [Path(path) for path in named if path is not None]
         for path in numbers.written_files(output, split):
             refuse_if_input(path, inputs, "--output")
     evaluation = numbers.evaluate_numbers(
-        numbers.our_reader(model),
+        numbers.our_reader(model, options.finder),
         load_hands(split, options.data, options.writers, log),
         names,
         model=model or "bundled",

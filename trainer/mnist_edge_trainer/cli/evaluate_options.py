@@ -89,6 +89,13 @@ class EvaluateOptions:
         shown_default="all",
         panel=_NUMBERS_PANEL,
     )
+    finder: str | None = option(
+        None,
+        "The line finder's .onnx file.",
+        metavar="MODEL",
+        shown_default="the bundled one",
+        panel=_NUMBERS_PANEL,
+    )
     writers: Path | None = option(
         None,
         "QMNIST's file with the writer of every image of MNIST.",
@@ -118,6 +125,7 @@ class EvaluateOptions:
         of_numbers = {
             "--samples": self.samples,
             "--sets": self.sets,
+            "--finder": self.finder,
             "--writers": self.writers,
             "--seed": self.seed,
         }

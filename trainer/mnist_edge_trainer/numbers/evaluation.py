@@ -157,22 +157,23 @@ def written_files(folder: Path, split: str) -> list[Path]:
     return [folder / name for name in names]
 
 
-def our_reader(model: str | Path | None = None) -> ReadFunction:
+def our_reader(model: str | Path | None = None, finder: str | Path | None = None) -> ReadFunction:
     """Loads the number reader, for one thread.
 
     Args:
         model: the line reader's file; None = the bundled one.
+        finder: the line finder's file; None = the bundled one.
 
     Raises:
-        ModelError: it is missing, damaged, or another network's.
+        ModelError: a file is missing, damaged, or another network's.
     """
-    reader = NumberReader(model)
+    reader = NumberReader(model, finder=finder)
 
     def read(picture: NumberPicture) -> Answer:
         reading = reader.read(picture.content)
         boxes = (digit.box for number in reading.numbers for digit in number.digits)
         return Answer(
-            digits_of(reading.text),
+            digits_of(reading.text or ""),
             reading.confidence or 0.0,
             tuple((float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in boxes),
         )

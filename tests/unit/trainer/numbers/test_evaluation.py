@@ -38,7 +38,7 @@ def reader() -> ReadFunction:
 
 @pytest.fixture
 def _our_reader(monkeypatch: pytest.MonkeyPatch, hand: Hand, reader: ReadFunction) -> None:
-    monkeypatch.setattr(numbers, "our_reader", lambda _: reader)
+    monkeypatch.setattr(numbers, "our_reader", lambda *_: reader)
     monkeypatch.setattr("mnist_edge_trainer.numbers.hands.load_hands", lambda *_: [hand])
 
 
