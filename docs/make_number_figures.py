@@ -41,6 +41,7 @@ def annotated(path: Path, reader: NumberReader) -> Image.Image:
 
 
 def main(folder: Path) -> None:
+    """Draws every figure."""
     reader = NumberReader()
     for path in sorted((ROOT / "samples" / "numbers").glob("*.jpg")):
         annotated(path, reader).save(folder / f"read-{path.stem}.png", optimize=True)

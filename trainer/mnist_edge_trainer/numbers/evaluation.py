@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_edge.reader import NumberReader
-
 from mnist_edge.errors import UsageError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
+from mnist_edge.reader import NumberReader
 from mnist_edge_trainer.evaluation.metrics import ConfidenceBin, calibration_error
 from mnist_edge_trainer.evaluation.plots import draw_reliability_of
 from mnist_edge_trainer.numbers.mistake_grid import draw_mistakes
