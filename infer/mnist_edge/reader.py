@@ -1,113 +1,133 @@
-"""Pictures -> the numbers in them, with a box for every digit."""
+"""Pictures -> every number on them, for one picture, several, or a stream of any length."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_edge.errors import ImageError, NoDigitError
-from mnist_edge.inputs.decode import decode_all, source_name
-from mnist_edge.numbers.constraints import Choices, Constraint, Length, Pattern, combine
+from mnist_edge.inputs.decode import decode_with_size, source_name
+from mnist_edge.numbers.constraints import combine
 from mnist_edge.numbers.line_finder import LineFinder
 from mnist_edge.numbers.line_model import LineModel
-from mnist_edge.numbers.reading import Alternative, Number, ReadDigit, Separator, numbers_of
-from mnist_edge.types import ImageSource, Pixels
+from mnist_edge.numbers.reading import (
+    Alternative,
+    LineColumns,
+    Number,
+    ReadDigit,
+    Rules,
+    Separator,
+    read,
+)
+from mnist_edge.numbers.text_line import TextLine
+from mnist_edge.types import ImageSource
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
 
 __all__ = ["Alternative", "Number", "NumberReader", "ReadDigit", "Reading", "Separator"]
 
-_BATCH = 8
-"""Pictures of a stream whose lines are read together."""
-
-_MIN_CONFIDENCE = 0.5
-"""A digit below this is ``?``."""
+_BATCH = 16
+"""Pictures of a stream that are decoded before the network sees them: few, so that results flow."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Reading:
-    """The numbers of one picture, or why there are none.
+    """Every number of one picture, or why there is none.
 
     Attributes:
         path: where the picture came from, where it has a path.
-        numbers: row by row, from left to right.
+        text: the numbers, those of a row separated by a space, rows by a line feed; digits, and
+            ``?`` for those that are not certain enough. None where there is no number.
+        confidence: probability that all of it is right, 0..1; None where there is no number.
+        numbers: by rows from the top, then from left to right.
         error: one line; None where there is a number.
-        picture: as it was decoded; not part of `to_dict`.
+        size: width and height of the picture after EXIF orientation, pixels, which the boxes are
+            in; None where it could not be read. Not part of `to_dict`.
     """
 
     path: str | None
-    numbers: tuple[Number, ...]
+    text: str | None
+    confidence: float | None
+    numbers: tuple[Number, ...] = field(repr=False)
     error: str | None = None
-    picture: Pixels | None = field(default=None, repr=False)
-
-    @property
-    def text(self) -> str | None:
-        """The numbers: a space between those of a row, a new line between rows; None without."""
-        if not self.numbers:
-            return None
-        rows = itertools.groupby(self.numbers, key=lambda number: number.row)
-        return "\n".join(" ".join(number.text for number in row) for _, row in rows)
-
-    @property
-    def confidence(self) -> float | None:
-        """That all of the text is right, 0..1; None without a number."""
-        return math.prod(number.confidence for number in self.numbers) if self.numbers else None
+    size: tuple[int, int] | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: ``path``, ``text``, ``confidence``, ``numbers``, ``error``."""
-        confidence = self.confidence
         return {
             "path": self.path,
             "text": self.text,
-            "confidence": None if confidence is None else round(confidence, 6),
+            "confidence": None if self.confidence is None else round(self.confidence, 6),
             "numbers": [number.to_dict() for number in self.numbers],
             "error": self.error,
         }
 
 
-class NumberReader:
-    r"""Reads every digit of a picture, in order.
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The lines of one picture.
 
-    It can be shared between threads, copied and pickled, and used in a forked process.
+    Attributes:
+        lines: where they are, in a reduced picture.
+        scale: pixels of the picture in one of the reduced one, horizontally and vertically.
+        size: width and height of the picture, pixels.
+    """
+
+    lines: list[TextLine]
+    scale: tuple[float, float]
+    size: tuple[int, int]
+
+
+class NumberReader:
+    r"""Reads the numbers of a picture: every digit, in order, with its place.
+
+    It can be shared between threads. It can be copied and pickled, with its models, to be sent to
+    other processes, and it can be used in a forked process.
 
     >>> NumberReader().read("envelope.jpg").text  # doctest: +SKIP
-    '90210'
+    '04109'
 
     Args:
-        model: path of the ``.onnx`` file that reads lines; None = the bundled one.
-        finder: path of the ``.onnx`` file that finds them; None = the bundled one.
+        model: that reads lines: path of an ``.onnx`` file; None = the bundled one.
+        finder: that finds lines: path of an ``.onnx`` file; None = the bundled one.
         threads: that onnxruntime may use within one operator.
-        min_confidence: a digit below it is ``?``, 0..1; None = 0.5.
-        length: digits of each number: ``5``, ``"5"`` or ``"2-8"``.
-        pattern: regular expression that each number matches, as ``r"\d{5}"`` (see
-            `mnist_edge.numbers.constraints.Pattern`).
-        choices: the numbers that there may be, or path of a file with one on each line.
-        alternatives: other readings of each number, at most.
+        min_confidence: rejection threshold of a digit, 0..1: a less confident one is ``?``. None =
+            the model's; 0 = reject nothing.
+        length: number of digits, ``5`` or ``"2-8"``; None = any.
+        pattern: regular expression of the whole number: digits, ``\d``, ``[0-4]``, ``.``, groups,
+            ``|``, ``?``, ``*``, ``+``, ``{2,8}``; None = any.
+        choices: path of a text file with one possible number a line, or the numbers themselves;
+            None = any. Of `length`, `pattern` and `choices`, all that are given must hold.
+        alternatives: further readings of each number, at most.
 
     Raises:
         ModelError: a model file is missing, damaged, or not one that follows the contract.
-        UsageError: a constraint is not of these forms.
+        UsageError: `length`, `pattern` or `choices` cannot be understood.
     """
 
     def __init__(
         self,
         model: str | Path | None = None,
-        *,
         finder: str | Path | None = None,
+        *,
         threads: int = 1,
         min_confidence: float | None = None,
-        length: int | str | None = None,
+        length: str | int | None = None,
         pattern: str | None = None,
-        choices: str | Path | Iterable[str] | None = None,
+        choices: str | os.PathLike[str] | Iterable[str] | None = None,
         alternatives: int = 3,
     ) -> None:
+        constraint = combine(length, pattern, choices)
         self.model = LineModel.load(model, threads)
         self.finder = LineFinder(finder, threads=threads)
-        self.min_confidence = _MIN_CONFIDENCE if min_confidence is None else min_confidence
-        self._constraint = _constraint(length, pattern, choices)
-        self._alternatives = alternatives
+        self.min_confidence = (
+            self.model.min_confidence if min_confidence is None else min_confidence
+        )
+        self._rules = Rules(constraint, self.min_confidence, alternatives, self.model.calibration)
 
     def read(self, source: ImageSource) -> Reading:
         """Reads one picture.
@@ -117,14 +137,14 @@ class NumberReader:
 
         Raises:
             ImageReadError: it cannot be opened or decoded.
-            NoDigitError: there is no number in it, or none that fits.
-            ModelError: a model fails.
+            NoDigitError: there is no number on it, or none that the constraints allow.
+            ModelError: a model does not give what it must for it.
         """
         name = source_name(source)
-        (picture,) = decode_all([source], [name])
-        if isinstance(picture, ImageError):
-            raise picture
-        (reading,) = self._readings([picture], [name])
+        found = self._find(source, name)
+        if isinstance(found, ImageError):
+            raise found
+        reading = self._reading(name, found, self.model.run([line.image for line in found.lines]))
         if reading.error is not None:
             raise NoDigitError(reading.error)
         return reading
@@ -147,53 +167,50 @@ class NumberReader:
             sources: the pictures; one that could not even be opened is its error.
             names: the `path` of each reading.
         """
-        return self._readings(decode_all(sources, names), names)
-
-    def _readings(
-        self, pictures: Sequence[Pixels | ImageError], names: Sequence[str | None]
-    ) -> list[Reading]:
-        lines = [
-            [] if isinstance(picture, ImageError) else self.finder.find(picture)
-            for picture in pictures
+        found = [
+            source if isinstance(source, ImageError) else self._find(source, name)
+            for source, name in zip(sources, names, strict=True)
         ]
-        # The lines of all pictures at once: similar widths make one batch.
-        outputs = iter(self.model.run([line.image for found in lines for line in found]))
-        readings = []
-        for picture, name, found in zip(pictures, names, lines, strict=True):
-            if isinstance(picture, ImageError):
-                readings.append(Reading(name, (), str(picture)))
-                continue
-            numbers = numbers_of(
-                found,
-                list(itertools.islice(outputs, len(found))),
-                (picture.shape[1], picture.shape[0]),
-                constraint=self._constraint,
-                calibration=self.model.calibration,
-                min_confidence=self.min_confidence,
-                alternatives=self._alternatives,
-            )
-            error = None if numbers else f"{name or 'image'}: {self._nothing()}"
-            readings.append(Reading(name, tuple(numbers), error, picture))
-        return readings
-
-    def _nothing(self) -> str:
-        if self._constraint is not None:
-            return "no number found that fits --length, --pattern and --choices"
-        return "no digit found; nothing stands out from the background"
-
-
-def _constraint(
-    length: int | str | None, pattern: str | None, choices: str | Path | Iterable[str] | None
-) -> Constraint | None:
-    listed: Choices | None = None
-    if isinstance(choices, (str, Path)):
-        listed = Choices.read(Path(choices))
-    elif choices is not None:
-        listed = Choices(choices)
-    return combine(
-        [
-            None if length is None else Length.parse(str(length)),
-            None if pattern is None else Pattern(pattern),
-            listed,
+        # All lines at once: they share the network's batches.
+        images = [
+            line.image
+            for picture in found
+            if not isinstance(picture, ImageError)
+            for line in picture.lines
         ]
-    )
+        columns = iter(self.model.run(images))
+        return [
+            Reading(name, None, None, (), str(picture))
+            if isinstance(picture, ImageError)
+            else self._reading(name, picture, [next(columns) for _ in picture.lines])
+            for picture, name in zip(found, names, strict=True)
+        ]
+
+    def _find(self, source: ImageSource, name: str | None) -> _Found | ImageError:
+        """Decodes a picture and finds its lines; the picture itself is let go."""
+        try:
+            pixels, size = decode_with_size(source, name)
+        except ImageError as error:
+            return type(error)(str(error))  # without its traceback, which holds the picture
+        height, width = pixels.shape[:2]
+        return _Found(self.finder.find(pixels), (size[0] / width, size[1] / height), size)
+
+    def _reading(self, name: str | None, found: _Found, columns: Sequence[LineColumns]) -> Reading:
+        numbers, looks_like = read(found.lines, columns, self._rules, found.scale, found.size)
+        if not numbers:
+            return Reading(name, None, None, (), _no_number(name, looks_like), found.size)
+        confidence = 1.0
+        for number in numbers:
+            confidence *= number.confidence
+        rows = itertools.groupby(numbers, key=lambda number: number.row)
+        text = "\n".join(" ".join(number.text for number in row) for _, row in rows)
+        return Reading(name, text, confidence, tuple(numbers), None, found.size)
+
+
+def _no_number(name: str | None, looks_like: str) -> str:
+    if looks_like:
+        return (
+            f"{name or 'image'}: no number that --length, --pattern and --choices allow (looks "
+            f"like {looks_like})"
+        )
+    return f"{name or 'image'}: no digit found; nothing stands out from the background"

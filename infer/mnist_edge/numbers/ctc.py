@@ -1,15 +1,17 @@
-"""From the probabilities of each column to the most probable readings: CTC's prefix beam search.
+"""The columns that a network saw -> the most probable readings of a line, with their probabilities.
 
-Connectionist temporal classification (Graves et al. 2006): a reading is what is left of a path, one
-class for each column, when repetitions and blanks are taken out; its probability is the sum over
-its paths. The search keeps the most probable beginnings (Hannun et al., arXiv:1408.2873). A
-constraint on the digits acts inside it.
+CTC (Graves et al. 2006): a path has one class for each column; repeated classes are one symbol, and
+blanks are none. Many paths give one reading, and their sum is its probability. Prefix beam search
+(Graves and Jaitly 2014; Hannun et al. 2014) sums them for the readings that are worth it, from left
+to right, and only for those that a constraint allows.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Hashable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,179 +19,318 @@ import numpy.typing as npt
 from mnist_edge.numbers.alphabet import BLANK, DIGIT_CLASSES
 from mnist_edge.numbers.constraints import Constraint
 
-__all__ = ["Decoded", "Run", "align", "best_path", "search"]
+__all__ = ["Decoding", "Hypothesis", "Symbol", "decode"]
 
-_SURE = 0.9995
-"""A blank of this probability ends what came before, and nothing begins there."""
+Probabilities = npt.NDArray[np.float32]
+"""float32 ``[T, C]``: of each class in each column; rows sum to 1."""
 
-_BEAMS, _CONSTRAINED_BEAMS = 16, 64
-_LEAST_CLASS, _LEAST_CONSTRAINED = 2e-3, 1e-5
-"""Less probable classes of a column are not tried."""
-
-_LEAST_BEAM = 1e-5
-"""Beams of less than this part of the best one's probability are dropped."""
+_FIRST_DIGIT, _LAST_DIGIT = DIGIT_CLASSES[0], DIGIT_CLASSES[-1]
 
 
-class Run(NamedTuple):
-    """A symbol on a path.
+@dataclass(frozen=True)
+class _Limits:
+    """What is left out of a search."""
+
+    floor: float
+    """Classes that are less probable in a column."""
+
+    beam: int
+    """Prefixes that are kept after a column."""
+
+    kept: float
+    """Prefixes that are less probable than this part of the best one."""
+
+
+_FREE = _Limits(floor=1e-3, beam=12, kept=1e-4)
+_CONSTRAINED = _Limits(floor=1e-4, beam=32, kept=1e-7)
+"""With a constraint, the reading that is sought may be an improbable one."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """One symbol of a line.
 
     Attributes:
-        label: its class.
-        first, last: its columns, the last one not included.
-        probability: of the class, where it is highest.
+        kind: its class (see `mnist_edge.numbers.alphabet`), never blank.
+        column: where it is most probable.
+        confidence: probability that it stands at its place in the number, 0..1: of all readings
+            that agree in it. Of a separator, its probability in its column.
     """
 
-    label: int
-    first: int
-    last: int
-    probability: float
+    kind: int
+    column: int
+    confidence: float
+
+    @property
+    def digit(self) -> int | None:
+        """The digit; None for a separator, or anything else."""
+        is_digit = _FIRST_DIGIT <= self.kind <= _LAST_DIGIT
+        return self.kind - _FIRST_DIGIT if is_digit else None
 
 
-class Decoded(NamedTuple):
-    """A reading.
+@dataclass(frozen=True)
+class Hypothesis:
+    """One reading of a line.
 
     Attributes:
-        labels: classes, without blanks.
-        probability: the sum over all its paths that were followed, 0..1.
+        text: its digits.
+        probability: of this number among those that the constraint allows, 0..1.
+        symbols: digits, separators and anything else, from left to right.
     """
 
-    labels: tuple[int, ...]
+    text: str
     probability: float
+    symbols: tuple[Symbol, ...]
 
 
-def best_path(probabilities: npt.NDArray[np.float32]) -> list[Run]:
-    """The symbols of the most probable path.
+@dataclass(frozen=True)
+class Decoding:
+    """What a line may say.
 
-    Args:
-        probabilities: float32 ``[T, C]``, each row sums to 1.
+    Attributes:
+        hypotheses: the best first; none where the constraint allows none of them.
+        accepted: probability of all that the constraint allows, 0..1; near 1 without one.
     """
-    best = probabilities.argmax(axis=1)
-    starts = np.flatnonzero(np.diff(best, prepend=-1))
-    ends = [*starts[1:].tolist(), len(best)]
-    return [
-        Run(label, first, last, float(probabilities[first:last, label].max()))
-        for label, first, last in zip(best[starts].tolist(), starts.tolist(), ends, strict=True)
-        if label != BLANK
-    ]
+
+    hypotheses: tuple[Hypothesis, ...]
+    accepted: float
 
 
-def search(
-    probabilities: npt.NDArray[np.float32],
-    constraint: Constraint | None = None,
-    most: int = 5,
-) -> list[Decoded]:
-    """Searches for the most probable readings.
-
-    Args:
-        probabilities: float32 ``[T, C]``, each row sums to 1.
-        constraint: on the digits of a reading; None = none. Other symbols do not count.
-        most: readings to return.
-
-    Returns:
-        readings, the most probable first; none where no number fits.
-    """
-    beams = _CONSTRAINED_BEAMS if constraint is not None else _BEAMS
-    least = _LEAST_CONSTRAINED if constraint is not None else _LEAST_CLASS
-    start: Hashable = None if constraint is None else constraint.start
-    # Of each beginning: the probability of its paths that end in a blank, and of the others.
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
-    states: dict[tuple[int, ...], Hashable] = {(): start}
-    blanks: list[float] = probabilities[:, BLANK].tolist()
-    for column, blank in zip(probabilities, blanks, strict=True):
-        if blank > _SURE:
-            kept = {labels: ((ends + goes) * blank, 0.0) for labels, (ends, goes) in kept.items()}
-            continue
-        chosen = [int(label) for label in np.flatnonzero(column > least) if label != BLANK]
-        levels = [(label, float(column[label])) for label in chosen]
-        grown: dict[tuple[int, ...], tuple[float, float]] = {}
-        for labels, (ends, goes) in kept.items():
-            total = ends + goes
-            last = labels[-1] if labels else BLANK
-            own_ends, own_goes = grown.get(labels, (0.0, 0.0))
-            grown[labels] = (
-                own_ends + total * blank,
-                own_goes + (goes * float(column[last]) if labels else 0.0),
-            )
-            for label, level in levels:
-                longer = (*labels, label)
-                if longer not in states:
-                    state = _next_state(constraint, states[labels], label)
-                    if state is _DEAD:
-                        continue
-                    states[longer] = state
-                other_ends, other_goes = grown.get(longer, (0.0, 0.0))
-                part = ends if label == last else total
-                grown[longer] = (other_ends, other_goes + part * level)
-        kept = _most_probable(grown, beams)
-    found = [
-        Decoded(labels, ends + goes)
-        for labels, (ends, goes) in kept.items()
-        if constraint is None or constraint.accepts(states[labels])
-    ]
-    return sorted(found, key=lambda reading: -reading.probability)[:most]
-
-
-_DEAD = object()
-
-
-def _next_state(constraint: Constraint | None, state: Hashable, label: int) -> Hashable:
-    if constraint is None or label not in DIGIT_CLASSES:
-        return state
-    following = constraint.step(state, label - DIGIT_CLASSES.start)
-    return _DEAD if following is None else following
-
-
-def _most_probable(
-    beams: dict[tuple[int, ...], tuple[float, float]], most: int
-) -> dict[tuple[int, ...], tuple[float, float]]:
-    if len(beams) == 1:
-        return beams
-    totals = {labels: ends + goes for labels, (ends, goes) in beams.items()}
-    least = _LEAST_BEAM * max(totals.values())
-    order = sorted((labels for labels in beams if totals[labels] >= least), key=totals.__getitem__)
-    return {labels: beams[labels] for labels in order[-most:]}
-
-
-def align(probabilities: npt.NDArray[np.float32], labels: tuple[int, ...]) -> list[Run]:
-    """Finds the columns of each symbol of a reading, on the most probable of its paths.
-
-    Viterbi's algorithm over the labels with blanks between them (Graves et al. 2006).
+def decode(
+    probabilities: Probabilities, constraint: Constraint | None = None, count: int = 4
+) -> Decoding:
+    """Finds the most probable numbers of a line.
 
     Args:
         probabilities: float32 ``[T, C]``.
-        labels: of the reading; a path of T columns must have room for them.
+        constraint: on the digits alone; None = any number.
+        count: hypotheses to return at most.
     """
-    if not labels:
-        return []
-    runs = best_path(probabilities)
-    if [run.label for run in runs] == list(labels):
-        return runs
-    places = [BLANK]
-    for label in labels:
-        places += [label, BLANK]
-    path = np.array(places)
-    levels = np.log(np.maximum(probabilities[:, path], 1e-30))
-    columns, count = levels.shape
-    may_skip = np.zeros(count, bool)
-    may_skip[3::2] = path[3::2] != path[1:-2:2]
-    score = np.full(count, -np.inf)
-    score[:2] = levels[0, :2]
-    came = np.zeros((columns, count), np.int64)
-    for column in range(1, columns):
-        step = np.concatenate([[-np.inf], score[:-1]])
-        skip = np.where(may_skip, np.concatenate([[-np.inf, -np.inf], score[:-2]]), -np.inf)
-        options = np.stack([score, step, skip])
-        came[column] = options.argmax(axis=0)
-        score = options.max(axis=0) + levels[column]
-    place = count - 1 if score[-1] >= score[-2] else count - 2
-    visited = np.zeros(columns, np.int64)
-    for column in range(columns - 1, -1, -1):
-        visited[column] = place
-        place -= int(came[column, place])
-    found = []
-    for number, label in enumerate(labels):
-        where = np.flatnonzero(visited == 2 * number + 1)
-        if len(where):
-            first, last = int(where[0]), int(where[-1]) + 1
-            found.append(Run(label, first, last, float(probabilities[first:last, label].max())))
-    return found
+    limits = _FREE if constraint is None else _CONSTRAINED
+    root = _Prefix(None, BLANK, None if constraint is None else constraint.start)
+    root.after_blank = 1.0
+    beam, log_scale, last = [root], 0.0, -1
+    blanks, columns = _columns(probabilities, limits.floor)
+    for column, blank, classes in columns:
+        if column > last + 1:
+            for prefix in beam:
+                prefix.end_symbol()
+        last = column
+        beam, total = _extended(beam, column, blank, classes, constraint)
+        if total <= 0:
+            return Decoding((), 0.0)
+        log_scale += math.log(total)
+        if len(beam) > 1:
+            beam = _pruned(beam, limits)
+    return _collected(beam, math.exp(blanks + log_scale), probabilities, constraint, count)
+
+
+class _Prefix:
+    """A reading of the columns so far, and the probability of the paths that give it.
+
+    Attributes:
+        parent: without its last symbol.
+        kind: class of its last symbol; blank = there is none.
+        state: of the constraint.
+        after_blank, after_symbol: probability of its paths that end with a blank, with the symbol.
+        next_blank, next_symbol: the same after the column that is being looked at.
+        column: where the last symbol is most probable; `peak` is how much, among all readings.
+        children: prefixes that are longer by one symbol, by its class; None = impossible.
+        is_touched: it is in the next beam.
+    """
+
+    __slots__ = (
+        "after_blank",
+        "after_symbol",
+        "children",
+        "column",
+        "is_touched",
+        "kind",
+        "next_blank",
+        "next_symbol",
+        "parent",
+        "peak",
+        "state",
+    )
+
+    def __init__(self, parent: _Prefix | None, kind: int, state: Hashable) -> None:
+        self.parent, self.kind, self.state = parent, kind, state
+        self.after_blank = self.after_symbol = self.next_blank = self.next_symbol = self.peak = 0.0
+        self.column = -1
+        self.children: dict[int, _Prefix | None] = {}
+        self.is_touched = False
+
+    @property
+    def mass(self) -> float:
+        """Probability of all its paths."""
+        return self.after_blank + self.after_symbol
+
+    def end_symbol(self) -> None:
+        """Follows columns that are surely blank: the next symbol is a new one, even if the same."""
+        self.after_blank += self.after_symbol
+        self.after_symbol = 0.0
+
+    def child(self, kind: int, constraint: Constraint | None) -> _Prefix | None:
+        """The prefix with one more symbol; None where the constraint allows none."""
+        if kind in self.children:
+            return self.children[kind]
+        state: Hashable | None = self.state
+        if constraint is not None and _FIRST_DIGIT <= kind <= _LAST_DIGIT:
+            state = constraint.step(state, kind - _FIRST_DIGIT)
+        impossible = constraint is not None and state is None
+        child = None if impossible else _Prefix(self, kind, state)
+        self.children[kind] = child
+        return child
+
+
+_Column = tuple[int, float, list[tuple[int, float]]]
+"""Its index, the probability of blank, and the classes that are worth it with theirs."""
+
+
+def _columns(probabilities: Probabilities, floor: float) -> tuple[float, list[_Column]]:
+    """The columns that are not surely blank; and the logarithm of the others' probability."""
+    is_worth_it = probabilities >= floor
+    is_worth_it[:, BLANK] = False
+    is_active = is_worth_it.any(axis=1)
+    blank = probabilities[:, BLANK]
+    skipped = float(np.log(np.maximum(blank[~is_active], 1e-30)).sum())
+    active = np.flatnonzero(is_active)
+    values = probabilities[active]
+    columns: dict[int, _Column] = {
+        place: (column, sure, [])
+        for place, (column, sure) in enumerate(
+            zip(active.tolist(), values[:, BLANK].tolist(), strict=True)
+        )
+    }
+    rows, kinds = np.nonzero(is_worth_it[active])
+    for row, kind, value in zip(
+        rows.tolist(), kinds.tolist(), values[rows, kinds].tolist(), strict=True
+    ):
+        columns[row][2].append((kind, value))
+    return skipped, [*columns.values()]
+
+
+def _extended(
+    beam: list[_Prefix],
+    column: int,
+    blank: float,
+    classes: list[tuple[int, float]],
+    constraint: Constraint | None,
+) -> tuple[list[_Prefix], float]:
+    """Follows all prefixes through a column.
+
+    Returns:
+        the prefixes, whose probabilities sum to 1; and what they did sum to.
+    """
+    touched = []
+    for prefix in beam:
+        mass = prefix.after_blank + prefix.after_symbol
+        prefix.next_blank += mass * blank
+        if not prefix.is_touched:
+            prefix.is_touched = True
+            touched.append(prefix)
+        for kind, value in classes:
+            if kind == prefix.kind:
+                prefix.next_symbol += prefix.after_symbol * value
+                added = prefix.after_blank * value
+            else:
+                added = mass * value
+            if not added:
+                continue
+            child = prefix.child(kind, constraint)
+            if child is None:
+                continue
+            child.next_symbol += added
+            if not child.is_touched:
+                child.is_touched = True
+                touched.append(child)
+    total = sum(prefix.next_blank + prefix.next_symbol for prefix in touched)
+    for prefix in touched:
+        if total > 0:
+            prefix.after_blank = prefix.next_blank / total
+            prefix.after_symbol = prefix.next_symbol / total
+        if prefix.after_symbol > prefix.peak:
+            prefix.peak, prefix.column = prefix.after_symbol, column
+        prefix.next_blank = prefix.next_symbol = 0.0
+        prefix.is_touched = False
+    return touched, total
+
+
+def _pruned(beam: list[_Prefix], limits: _Limits) -> list[_Prefix]:
+    """The prefixes that are worth following; what is dropped begins anew if it is met again."""
+    least = limits.kept * max(prefix.mass for prefix in beam)
+    kept = [prefix for prefix in beam if prefix.mass >= least]
+    if len(kept) > limits.beam:
+        kept.sort(key=lambda prefix: -prefix.mass)
+        del kept[limits.beam :]
+    return kept
+
+
+def _collected(
+    beam: list[_Prefix],
+    scale: float,
+    probabilities: Probabilities,
+    constraint: Constraint | None,
+    count: int,
+) -> Decoding:
+    """Sums the prefixes of the same digits, and takes the best."""
+    masses: dict[str, float] = {}
+    best: dict[str, _Prefix] = {}
+    for prefix in beam:
+        if constraint is None or constraint.accepts(prefix.state):
+            text = "".join(
+                str(link.kind - _FIRST_DIGIT)
+                for link in _links(prefix)
+                if _FIRST_DIGIT <= link.kind <= _LAST_DIGIT
+            )
+            masses[text] = masses.get(text, 0.0) + prefix.mass
+            if text not in best or prefix.mass > best[text].mass:
+                best[text] = prefix
+    accepted = sum(masses.values())
+    if accepted <= 0:
+        return Decoding((), 0.0)
+    shares = {
+        text: mass / accepted for text, mass in sorted(masses.items(), key=lambda entry: -entry[1])
+    }
+    hypotheses = tuple(
+        Hypothesis(text, share, _symbols(text, best[text], shares, probabilities))
+        for text, share in itertools.islice(shares.items(), count)
+    )
+    return Decoding(hypotheses, min(1.0, accepted * scale))
+
+
+def _links(prefix: _Prefix) -> list[_Prefix]:
+    """A prefix and all that it continues, the first symbol first."""
+    links = []
+    link: _Prefix | None = prefix
+    while link is not None and link.kind != BLANK:
+        links.append(link)
+        link = link.parent
+    return links[::-1]
+
+
+def _symbols(
+    text: str, prefix: _Prefix, shares: dict[str, float], probabilities: Probabilities
+) -> tuple[Symbol, ...]:
+    symbols = []
+    digits = 0
+    for link in _links(prefix):
+        if _FIRST_DIGIT <= link.kind <= _LAST_DIGIT:
+            confidence = _agreeing(text, digits, shares)
+            digits += 1
+        else:
+            confidence = float(probabilities[link.column, link.kind])
+        symbols.append(Symbol(link.kind, link.column, min(1.0, confidence)))
+    return tuple(symbols)
+
+
+def _agreeing(text: str, place: int, shares: dict[str, float]) -> float:
+    """Probability of the readings that have the same digit at a place, counted from either end."""
+    before, after = text[: place + 1], text[place:]
+    return sum(
+        share
+        for other, share in shares.items()
+        if (len(other) == len(text) and other[place] == text[place])
+        or other.startswith(before)
+        or other.endswith(after)
+    )

@@ -1,70 +1,104 @@
-"""What a picture's lines say: digits with boxes, gathered into numbers, in reading order."""
+"""What a network saw on the lines of a picture -> numbers, with boxes in pixels of the picture.
+
+::
+
+    columns -> symbols -> groups at gaps -> search -> boxes -> rows
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.numbers.alphabet import DIGIT_CLASSES, OTHER, SEPARATORS
+from mnist_edge.numbers.alphabet import SEPARATORS
 from mnist_edge.numbers.constraints import Constraint
-from mnist_edge.numbers.ctc import Decoded, Run, align, best_path, search
-from mnist_edge.numbers.line_model import LineOutput
-from mnist_edge.numbers.text_line import LINE_HEIGHT, TextLine
+from mnist_edge.numbers.ctc import Decoding, Hypothesis, Symbol
+from mnist_edge.numbers.grouping import LineSymbols, search_line
+from mnist_edge.numbers.rows import rows_of
+from mnist_edge.numbers.text_line import TextLine
 
-__all__ = ["Alternative", "Box", "Number", "ReadDigit", "Separator", "numbers_of"]
+__all__ = ["Alternative", "Box", "LineColumns", "Number", "ReadDigit", "Rules", "Separator", "read"]
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, in pixels of the picture after its EXIF orientation."""
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, pixels of the upright picture; the corner of the picture is (0, 0)."""
 
-_COLUMN = 2
-_GAP = 1.25
-"""Digits farther apart than this, of their height, are two numbers."""
+_DOUBT = 1e-3
+"""Prior probability that the number on the picture is none of those that a constraint allows."""
 
-_SHARED = 0.4
-"""Numbers of a row share at least this part of the lower one's height with the row's first."""
+_LEAST, _MOST = 1e-6, 1 - 1e-6
+"""Probabilities nearer to 0 or 1 are not told apart."""
 
-_LIKELY = 0.01
-"""Readings that fit a constraint and are less probable in all make the best of them less sure."""
 
-_INSIDE = 0.5
-"""Columns of a symbol at this part of its highest probability say where its box is."""
+class LineColumns(Protocol):
+    """What the network of lines says of one line.
+
+    Attributes:
+        probabilities: float32 ``[T, 17]``: of each class in each column of 2 pixels.
+        boxes: float32 ``[T, 4]``: of the symbol at each column, units of 32 pixels: its left edge
+            to the left of the column's middle, its top, its right edge to the right, its bottom.
+    """
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """As above."""
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float32]:
+        """As above."""
 
 
 @dataclass(frozen=True)
 class ReadDigit:
-    """A digit of a number.
+    """One digit of a number.
 
     Attributes:
-        digit: 0 to 9; None = below the threshold, ``?`` in the text.
-        confidence: 0..1.
-        box: its box in the picture.
+        digit: 0 to 9; None = below the threshold, ``?`` in the number's text.
+        confidence: calibrated probability that it is right, 0..1.
+        box: left, top, right, bottom, in pixels of the picture after EXIF orientation.
     """
 
     digit: int | None
     confidence: float
     box: Box
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: ``digit``, ``confidence``, ``box``."""
+        return {
+            "digit": self.digit,
+            "confidence": round(self.confidence, 6),
+            "box": [*self.box],
+        }
+
 
 @dataclass(frozen=True)
 class Separator:
-    """A mark between digits.
+    """A mark within a number, or beside it, that is no digit of it.
 
     Attributes:
-        text: one of ``.,-/:``.
-        confidence: 0..1.
-        box: its box in the picture.
-        after: digits of the number that stand before it.
+        text: ``.``, ``,``, ``-``, ``/`` or ``:``.
+        confidence: probability of the mark, 0..1.
+        box: as in `ReadDigit`.
+        after: digits of the number before it.
     """
 
     text: str
     confidence: float
     box: Box
     after: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: ``text``, ``confidence``, ``box``, ``after``."""
+        return {
+            "text": self.text,
+            "confidence": round(self.confidence, 6),
+            "box": [*self.box],
+            "after": self.after,
+        }
 
 
 @dataclass(frozen=True)
@@ -73,25 +107,30 @@ class Alternative:
 
     Attributes:
         text: its digits.
-        confidence: 0..1.
+        confidence: probability that it is the right one, 0..1.
     """
 
     text: str
     confidence: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: ``text``, ``confidence``."""
+        return {"text": self.text, "confidence": round(self.confidence, 6)}
+
 
 @dataclass(frozen=True)
 class Number:
-    """A number in a picture.
+    """One number of a picture.
 
     Attributes:
-        text: its digits, leading zeros kept; ``?`` for a digit below the threshold.
-        confidence: that all of it is right, 0..1, calibrated.
-        box: round its digits, in the picture.
-        row: 0 for the first row of numbers, and so on downwards.
+        text: its digits, leading zeros too; ``?`` for one that is not certain enough.
+        confidence: calibrated probability that all of its digits are right, 0..1.
+        box: around its digits: left, top, right, bottom, in pixels of the picture after EXIF
+            orientation.
+        row: rows are counted from 0, from the top.
         digits: from left to right.
-        separators: marks between them, which are not part of the text.
-        alternatives: other readings, the most probable first.
+        alternatives: the next best readings, the best first.
+        separators: marks between its digits, from left to right.
     """
 
     text: str
@@ -99,274 +138,168 @@ class Number:
     box: Box
     row: int
     digits: tuple[ReadDigit, ...]
-    separators: tuple[Separator, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    separators: tuple[Separator, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form: every attribute by its name."""
         return {
             "text": self.text,
             "confidence": round(self.confidence, 6),
-            "box": _rounded(self.box),
+            "box": [*self.box],
             "row": self.row,
-            "digits": [
-                {
-                    "digit": digit.digit,
-                    "confidence": round(digit.confidence, 6),
-                    "box": _rounded(digit.box),
-                }
-                for digit in self.digits
-            ],
-            "separators": [
-                {
-                    "text": mark.text,
-                    "confidence": round(mark.confidence, 6),
-                    "box": _rounded(mark.box),
-                    "after": mark.after,
-                }
-                for mark in self.separators
-            ],
-            "alternatives": [
-                {"text": other.text, "confidence": round(other.confidence, 6)}
-                for other in self.alternatives
-            ],
+            "digits": [digit.to_dict() for digit in self.digits],
+            "alternatives": [alternative.to_dict() for alternative in self.alternatives],
+            "separators": [separator.to_dict() for separator in self.separators],
         }
 
 
-def _rounded(box: Box) -> list[float]:
-    return [round(side, 1) for side in box]
+@dataclass(frozen=True)
+class Rules:
+    """How numbers are made of what the network saw.
+
+    Attributes:
+        constraint: that a number must meet; None = any number.
+        min_confidence: a digit below it is ``?``, 0..1.
+        alternatives: further readings of each number, at most.
+        calibration: a and b of a confidence, sigmoid(a * logit(probability) + b).
+    """
+
+    constraint: Constraint | None = None
+    min_confidence: float = 0.0
+    alternatives: int = 3
+    calibration: tuple[float, float] = (1.0, 0.0)
+
+    def calibrated(self, probability: float) -> float:
+        """The confidence that a probability deserves (Platt scaling: Platt 1999)."""
+        probability = min(max(probability, _LEAST), _MOST)
+        slope, offset = self.calibration
+        logit = slope * math.log(probability / (1 - probability)) + offset
+        return 1 / (1 + math.exp(-min(max(logit, -30.0), 30.0)))
+
+
+def read(
+    lines: Sequence[TextLine],
+    columns: Sequence[LineColumns],
+    rules: Rules,
+    scale: tuple[float, float],
+    size: tuple[int, int],
+) -> tuple[list[Number], str]:
+    """Reads the numbers on the lines of one picture.
+
+    A number of which no digit is certain enough is none.
+
+    Args:
+        lines: of the picture, in any order.
+        columns: what the network said of each.
+        rules: how numbers are made.
+        scale: pixels of the original picture in one of the picture that the lines were found in,
+            horizontally and vertically.
+        size: width and height of the original picture, pixels.
+
+    Returns:
+        numbers by rows, then from left to right; and what the picture looks like where a constraint
+        allows none of its numbers, empty where it does not matter.
+    """
+    numbers: list[Number] = []
+    looks_like: list[str] = []
+    row = 0
+    for members in rows_of([line.to_picture for line in lines], [_width(line) for line in lines]):
+        found: list[Number] = []
+        for index in members:
+            symbols = LineSymbols.of(columns[index].probabilities, columns[index].boxes)
+            decodings, rejected = search_line(symbols, rules.constraint, rules.alternatives + 1)
+            looks_like += rejected
+            place = _Place(lines[index].to_picture, symbols, scale, size)
+            found += [
+                number
+                for decoding in decodings
+                if (number := _number(decoding, place, row, rules)) is not None
+            ]
+        numbers += found
+        row += bool(found)
+    return numbers, " ".join(looks_like)
+
+
+def _width(line: TextLine) -> int:
+    return int(line.image.shape[1])
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A number before its row is known.
+class _Place:
+    """Where a line's symbols are in the original picture."""
 
-    Attributes:
-        line: index of its line.
-        number: with row 0.
-    """
+    to_picture: npt.NDArray[np.float64]
+    symbols: LineSymbols
+    scale: tuple[float, float]
+    size: tuple[int, int]
 
-    line: int
-    number: Number
+    def box(self, column: int) -> Box:
+        """The box of a column's symbol.
 
-
-def numbers_of(
-    lines: Sequence[TextLine],
-    outputs: Sequence[LineOutput],
-    size: tuple[int, int],
-    *,
-    constraint: Constraint | None = None,
-    calibration: tuple[float, float] = (1.0, 0.0),
-    min_confidence: float = 0.5,
-    alternatives: int = 3,
-) -> list[Number]:
-    """Gathers what the lines of one picture say.
-
-    Args:
-        lines: of the picture.
-        outputs: what the network says of each.
-        size: width and height of the picture, pixels.
-        constraint: on the digits of each number.
-        calibration: see `mnist_edge.numbers.line_model.LineModel.calibration`.
-        min_confidence: a less certain digit is ``?``.
-        alternatives: other readings of each number, at most.
-
-    Returns:
-        the numbers, row by row, from left to right.
-    """
-    found = [
-        _Found(index, number)
-        for index, (line, output) in enumerate(zip(lines, outputs, strict=True))
-        for number in _LineReading(
-            line, output, size, constraint, calibration, min_confidence, alternatives
-        ).numbers()
-    ]
-    rows = _rows([(lines[item.line], item.number) for item in found])
-    order = sorted(
-        range(len(found)), key=lambda i: (rows[i], found[i].number.box[0] + found[i].number.box[2])
-    )
-    return [_in_row(found[i].number, rows[i]) for i in order]
+        Of a slanted line it is that of the ellipse within the slanted box: the upright box around
+        all corners would reach far into the neighbours.
+        """
+        left, top, right, bottom = self.symbols.box(column)
+        matrix = self.to_picture
+        x, y = matrix @ ((left + right) / 2, (top + bottom) / 2, 1.0)
+        half = (right - left) / 2, (bottom - top) / 2
+        wide, tall = (math.hypot(row[0] * half[0], row[1] * half[1]) for row in matrix)
+        across, down = self.scale
+        width, height = self.size
+        x0 = min(max(round((x - wide) * across), 0), width - 1)
+        y0 = min(max(round((y - tall) * down), 0), height - 1)
+        x1 = min(max(round((x + wide) * across), x0 + 1), width)
+        y1 = min(max(round((y + tall) * down), y0 + 1), height)
+        return x0, y0, x1, y1
 
 
-def _in_row(number: Number, row: int) -> Number:
-    return Number(**{**vars(number), "row": row})
-
-
-def _rows(found: Sequence[tuple[TextLine, Number]]) -> list[int]:
-    """The row of each number: those that overlap in height are of one, whatever lies between."""
-    if not found:
-        return []
-    # Slanted as the lines are, so that a row is level.
-    angle = float(np.median([math.atan2(*line.to_picture[::-1, 0]) for line, _ in found]))
-    cos, sin = math.cos(angle), math.sin(angle)
-    spans = []
-    for line, number in found:
-        height = LINE_HEIGHT * 0.75 * math.hypot(*line.to_picture[:, 0])
-        left, top, right, bottom = number.box
-        middle = (top + bottom) / 2 * cos - (left + right) / 2 * sin
-        spans.append((middle - height / 2, middle + height / 2))
-    rows = [0] * len(spans)
-    row, current = -1, (-math.inf, -math.inf)
-    for i in sorted(range(len(spans)), key=lambda i: sum(spans[i])):
-        top, bottom = spans[i]
-        shared = min(bottom, current[1]) - max(top, current[0])
-        if shared < _SHARED * min(bottom - top, current[1] - current[0]):
-            row, current = row + 1, (top, bottom)
-        rows[i] = row
-    return rows
-
-
-class _LineReading:
-    """One line: its symbols, cut into numbers, each searched for its best readings."""
-
-    def __init__(
-        self,
-        line: TextLine,
-        output: LineOutput,
-        size: tuple[int, int],
-        constraint: Constraint | None,
-        calibration: tuple[float, float],
-        min_confidence: float,
-        alternatives: int,
-    ) -> None:
-        self._line, self._output, self._size = line, output, size
-        self._constraint, self._calibration = constraint, calibration
-        self._min_confidence, self._alternatives = min_confidence, alternatives
-
-    def numbers(self) -> list[Number]:
-        """From left to right."""
-        numbers = []
-        for first, last in self._parts(best_path(self._output.probabilities)):
-            probabilities = self._without_others(self._output.probabilities[first:last])
-            readings = search(probabilities, self._constraint, self._alternatives + 4)
-            number = self._number(probabilities, readings, first)
-            if number is not None:
-                numbers.append(number)
-        return numbers
-
-    def _parts(self, runs: list[Run]) -> list[tuple[int, int]]:
-        """Columns of each number: lines are cut where another symbol stands, and at wide gaps."""
-        parts: list[list[Run]] = [[]]
-        for run in runs:
-            if run.label == OTHER:
-                parts.append([])
-                continue
-            if parts[-1] and self._are_apart(parts[-1][-1], run):
-                parts.append([])
-            parts[-1].append(run)
-        kept = [part for part in parts if any(run.label in DIGIT_CLASSES for run in part)]
-        # Up to the middle between neighbours: a faint symbol may stand there.
-        others = [(run.first, run.last) for run in runs if run.label == OTHER]
-        spans = sorted([(part[0].first, part[-1].last) for part in kept] + others)
-        columns = len(self._output.probabilities)
-        cut: list[tuple[int, int]] = []
-        for number, (first, last) in enumerate(spans):
-            before = spans[number - 1][1] if number else -first
-            after = spans[number + 1][0] if number + 1 < len(spans) else 2 * columns - last
-            if (first, last) not in others:
-                cut.append((-((-first - before) // 2), (last + after) // 2))
-        return cut
-
-    def _are_apart(self, left: Run, right: Run) -> bool:
-        one, other = self._strip_box(left), self._strip_box(right)
-        tall = max(one[3] - one[1], other[3] - other[1], LINE_HEIGHT * 0.4)
-        return other[0] - one[2] > _GAP * tall
-
-    def _without_others(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """What is not a digit, a separator or a blank is a blank here."""
-        mixed = probabilities.copy()
-        mixed[:, 0] += mixed[:, OTHER]
-        mixed[:, OTHER] = 0
-        return mixed
-
-    def _number(
-        self, probabilities: npt.NDArray[np.float32], readings: list[Decoded], first: int
-    ) -> Number | None:
-        texts = _by_text(readings)
-        if not texts or not next(iter(texts)):
-            return None
-        total = sum(texts.values())
-        # Normalized over the constraint; a set of unlikely readings makes none of them certain.
-        doubt = 1.0 if self._constraint is None else min(1.0, math.sqrt(total / _LIKELY))
-        norm = 1.0 if self._constraint is None else total
-        ranked = sorted(texts.items(), key=lambda item: -item[1])
-        best = next(r for r in readings if _digits(r) == ranked[0][0])
-        runs = align(probabilities, best.labels)
-        digits, marks = self._symbols(runs, first)
-        if not digits:
-            return None
-        others = [
-            Alternative(text, self._calibrated(p / norm) * doubt)
-            for text, p in ranked[1 : self._alternatives + 1]
-            if text
-        ]
-        boxes = np.array([digit.box for digit in digits])
-        low, high = boxes.min(axis=0).tolist(), boxes.max(axis=0).tolist()
-        text = "".join("?" if d.digit is None else str(d.digit) for d in digits)
-        confidence = self._calibrated(ranked[0][1] / norm) * doubt
-        return Number(
-            text,
-            confidence,
-            (low[0], low[1], high[2], high[3]),
-            0,
-            tuple(digits),
-            tuple(marks),
-            tuple(others),
-        )
-
-    def _symbols(self, runs: list[Run], first: int) -> tuple[list[ReadDigit], list[Separator]]:
-        digits: list[ReadDigit] = []
-        marks: list[Separator] = []
-        for run in runs:
-            shifted = run._replace(first=run.first + first, last=run.last + first)
-            box = self._box(shifted)
-            if run.label in DIGIT_CLASSES:
-                digit = run.label - DIGIT_CLASSES.start
-                is_sure = run.probability >= self._min_confidence
-                digits.append(ReadDigit(digit if is_sure else None, run.probability, box))
-            else:
-                marks.append(Separator(SEPARATORS[run.label], run.probability, box, len(digits)))
-        return digits, marks
-
-    def _strip_box(self, run: Run) -> Box:
-        """A symbol's box in the line's image: the mean of what its columns say."""
-        levels = self._output.probabilities[run.first : run.last, run.label]
-        weights = np.where(levels >= _INSIDE * levels.max(), levels, 0)
-        left, top, right, bottom = (
-            weights @ self._output.boxes[run.first : run.last] / weights.sum() * LINE_HEIGHT
-        ).tolist()
-        middle = (weights @ (np.arange(run.first, run.last) + 0.5)) / weights.sum() * _COLUMN
-        return middle - left, top, middle + right, bottom
-
-    def _box(self, run: Run) -> Box:
-        left, top, right, bottom = self._strip_box(run)
-        corners = np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
-        xs, ys = self._line.to_picture @ corners
-        width, height = self._size
-        return (
-            float(np.clip(xs.min(), 0, width)),
-            float(np.clip(ys.min(), 0, height)),
-            float(np.clip(xs.max(), 0, width)),
-            float(np.clip(ys.max(), 0, height)),
-        )
-
-    def _calibrated(self, probability: float) -> float:
-        """Platt's sigmoid on the log-odds."""
-        a, b = self._calibration
-        p = min(max(probability, 1e-9), 1 - 1e-9)
-        return 1 / (1 + math.exp(-a * math.log(p / (1 - p)) - b))
-
-
-def _digits(reading: Decoded) -> str:
-    return "".join(
-        str(label - DIGIT_CLASSES.start) for label in reading.labels if label in DIGIT_CLASSES
+def _number(decoding: Decoding, place: _Place, row: int, rules: Rules) -> Number | None:
+    """The number of the best hypothesis; None where no digit of it is certain enough."""
+    best, *others = decoding.hypotheses
+    # A constraint that hardly anything on the picture meets is a wrong one.
+    belief = decoding.accepted / (decoding.accepted + _DOUBT * (1 - decoding.accepted))
+    if rules.constraint is None:
+        belief = 1.0
+    confidence = rules.calibrated(best.probability * belief)
+    digits, separators = _digits_and_separators(best, place, belief, rules)
+    text = "".join("?" if digit.digit is None else str(digit.digit) for digit in digits)
+    if not text.strip("?"):
+        return None
+    boxes = [digit.box for digit in digits]
+    left, top, right, bottom = zip(*boxes, strict=True)
+    rest = (1 - confidence) / max(1 - best.probability * belief, _LEAST)
+    return Number(
+        text,
+        confidence,
+        (min(left), min(top), max(right), max(bottom)),
+        row,
+        digits,
+        tuple(
+            Alternative(other.text, min(1.0, other.probability * belief * rest))
+            for other in others
+            if other.text
+        ),
+        separators,
     )
 
 
-def _by_text(readings: Sequence[Decoded]) -> dict[str, float]:
-    """Probability of each sequence of digits, whatever the marks between them."""
-    texts: dict[str, float] = {}
-    for reading in readings:
-        text = _digits(reading)
-        texts[text] = texts.get(text, 0.0) + reading.probability
-    return texts
+def _digits_and_separators(
+    best: Hypothesis, place: _Place, belief: float, rules: Rules
+) -> tuple[tuple[ReadDigit, ...], tuple[Separator, ...]]:
+    digits: list[ReadDigit] = []
+    separators: list[Separator] = []
+    for symbol in best.symbols:
+        if (digit := symbol.digit) is not None:
+            confidence = rules.calibrated(symbol.confidence * belief)
+            is_certain = confidence >= rules.min_confidence
+            digits.append(
+                ReadDigit(digit if is_certain else None, confidence, place.box(symbol.column))
+            )
+        elif symbol.kind in SEPARATORS:
+            separators.append(_separator(symbol, place, len(digits)))
+    return tuple(digits), tuple(separators)
+
+
+def _separator(symbol: Symbol, place: _Place, after: int) -> Separator:
+    return Separator(SEPARATORS[symbol.kind], symbol.confidence, place.box(symbol.column), after)
