@@ -36,7 +36,13 @@ def annotated(path: Path, reader: NumberReader) -> Image.Image:
     for digit in (digit for number in numbers for digit in number.digits):
         x0, y0, x1, y1 = (side * scale for side in digit.box)
         draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_ACCENT)
-        draw.text(((x0 + x1) / 2, y0 - 3), str(digit.digit), _ACCENT, font, "ms")
+        draw.text(
+            ((x0 + x1) / 2, y0 - 3),
+            "?" if digit.digit is None else str(digit.digit),
+            _ACCENT,
+            font,
+            "ms",
+        )
     return picture.quantize(_PALETTE)
 
 
