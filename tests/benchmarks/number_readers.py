@@ -35,7 +35,7 @@ class NumberReaderKind:
         install: the command that installs it.
     """
 
-    make: Callable[[], ReadFunction]
+    make: Callable[..., ReadFunction]
     version: Callable[[], str]
     install: str
 

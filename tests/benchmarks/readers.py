@@ -115,12 +115,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT / "samples", help="MNIST's folder")
     parser.add_argument("--writers", type=Path, help="QMNIST's file of the writers, or its folder")
     parser.add_argument("--only", nargs="+", choices=READERS, default=list(READERS))
+    parser.add_argument("--model", help="our line reader's .onnx file, instead of the bundled one")
+    parser.add_argument("--finder", help="our line finder's")
     options = parser.parse_args()
     readers = {}
     for name in options.only:
         if READERS[name].version():
             print(f"{name} {READERS[name].version()}", file=sys.stderr)
-            readers[name] = READERS[name].make()
+            ours = (options.model, options.finder) if name == "mnist-edge" else ()
+            readers[name] = READERS[name].make(*ours)
         else:
             print(f"{name}: not installed: {READERS[name].install}", file=sys.stderr)
     hands = load_hands(
