@@ -24,8 +24,8 @@ from mnist_edge_trainer.numbers.test_sets.records import (
 
 __all__ = ["row_of_marks", "side_by_side", "spaced", "touching"]
 
-_CONTACT = 0.4
-"""Coverage from which ink counts where two digits meet."""
+_CONTACT = 0.05
+"""Coverage from which ink counts where two digits meet: their faint edges meet first."""
 
 
 def side_by_side(hand: Hand, length: int, rng: Rng) -> NumberPicture:
@@ -116,7 +116,7 @@ def _enlarged(image: Plane, scale: float) -> Plane:
 
 def _trimmed(ink: Plane) -> Plane:
     """Cuts away the empty rows and columns around the ink."""
-    is_inked = ink >= min(0.2, float(ink.max()) / 2)
+    is_inked = ink >= min(_CONTACT, float(ink.max()) / 2)
     rows, columns = np.flatnonzero(is_inked.any(axis=1)), np.flatnonzero(is_inked.any(axis=0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
