@@ -21,14 +21,24 @@ from mnist_edge.errors import (
     ModelError,
     NoDigitError,
     OutputError,
+    SeveralDigitsError,
     TrainingError,
     UsageError,
 )
 
 if TYPE_CHECKING:
     from mnist_edge.classifier import DigitClassifier, Prediction
+    from mnist_edge.reader import (
+        Alternative,
+        Number,
+        NumberReader,
+        ReadDigit,
+        Reading,
+        Separator,
+    )
 
 __all__ = [
+    "Alternative",
     "DatasetError",
     "DigitClassifier",
     "ExportError",
@@ -39,8 +49,14 @@ __all__ = [
     "MnistEdgeError",
     "ModelError",
     "NoDigitError",
+    "Number",
+    "NumberReader",
     "OutputError",
     "Prediction",
+    "ReadDigit",
+    "Reading",
+    "Separator",
+    "SeveralDigitsError",
     "TrainingError",
     "UsageError",
     "__version__",
@@ -61,4 +77,8 @@ def __getattr__(name: str) -> Any:
         from mnist_edge import classifier
 
         return getattr(classifier, name)
+    if name in ("Alternative", "Number", "NumberReader", "ReadDigit", "Reading", "Separator"):
+        from mnist_edge import reader
+
+        return getattr(reader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

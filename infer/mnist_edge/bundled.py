@@ -13,11 +13,20 @@ from mnist_edge.errors import ModelError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-__all__ = ["DEFAULT_MODEL", "bundled_models", "is_released", "read_model"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "bundled_models",
+    "bundled_number_models",
+    "is_released",
+    "read_model",
+]
 
 DEFAULT_MODEL = "mnist-edge-int8"
 
 _CHECKSUMS = "SHA256SUMS"
+
+_NUMBERS = "numbers"
+"""Folder of the two models that read numbers, inside that of the models, with its own checksums."""
 
 _LARGEST = 256 << 20
 """Bytes of a model file."""
@@ -32,9 +41,15 @@ def bundled_models() -> dict[str, Path]:
     return {name: Path(str(_bundled()[name])) for name in names}
 
 
+def bundled_number_models() -> dict[str, Path]:
+    """Paths of the released models that find and read lines of digits, by name."""
+    return {name: Path(str(file)) for name, file in sorted(_bundled(_NUMBERS).items())}
+
+
 def is_released(content: bytes) -> bool:
     """Whether a model file's bytes are those of a released model, by SHA-256."""
-    return hashlib.sha256(content).hexdigest() in _released_checksums().values()
+    checksum = hashlib.sha256(content).hexdigest()
+    return any(checksum in _released_checksums(part).values() for part in ("", _NUMBERS))
 
 
 def read_model(name: str) -> bytes:
@@ -44,14 +59,16 @@ def read_model(name: str) -> bytes:
         ModelError: there is no such file, it is empty, too large or no file, or a bundled file is
             not the released one.
     """
-    file = _bundled().get(name)
-    if file is None:
+    for part in ("", _NUMBERS):
+        if (file := _bundled(part).get(name)) is not None:
+            break
+    else:
         return _read_file(name)
     try:
         content = file.read_bytes()
     except OSError as error:
         raise ModelError(f"{file}: cannot be read ({error.strerror or error})") from error
-    if _released_checksums().get(file.name) != hashlib.sha256(content).hexdigest():
+    if _released_checksums(part).get(file.name) != hashlib.sha256(content).hexdigest():
         raise ModelError(
             f"{file}: not the released file (its SHA-256 is not the one in {_CHECKSUMS}); "
             "reinstall mnist-edge"
@@ -59,8 +76,9 @@ def read_model(name: str) -> bytes:
     return content
 
 
-def _bundled() -> dict[str, Traversable]:
-    folder = _models_folder()
+def _bundled(part: str = "") -> dict[str, Traversable]:
+    """Model files by name: of the classifiers, or of the part `_NUMBERS`."""
+    folder = _models_folder() / part if part else _models_folder()
     files = folder.iterdir() if folder.is_dir() else ()
     return {file.name.removesuffix(".onnx"): file for file in files if file.name.endswith(".onnx")}
 
@@ -76,10 +94,11 @@ def _models_folder() -> Traversable:
     return resources.files("mnist_edge") / "models"
 
 
-def _released_checksums() -> dict[str, str]:
+def _released_checksums(part: str = "") -> dict[str, str]:
     """SHA-256 of the released models, by the names of their files; empty without these."""
     try:
-        lines = (_models_folder() / _CHECKSUMS).read_text("ascii").splitlines()
+        folder = _models_folder() / part if part else _models_folder()
+        lines = (folder / _CHECKSUMS).read_text("ascii").splitlines()
     except (OSError, KeyError):  # KeyError: a zip archive without it
         return {}
     return {file: checksum for checksum, file in (line.split() for line in lines)}
@@ -108,5 +127,5 @@ def _missing(name: str) -> str:
     bundled = bundled_models()
     if not bundled and os.path.basename(name) == name and not name.endswith(".onnx"):
         return f"{name}: this installation has no bundled model; reinstall mnist-edge"
-    known = ", ".join(bundled) or "none"
+    known = ", ".join((*bundled, *bundled_number_models())) or "none"
     return f"{name}: no such model file; give a path or a bundled model's name ({known})"

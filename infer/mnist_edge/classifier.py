@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from mnist_edge.errors import ImageError
 from mnist_edge.inputs.decode import decode_all, source_name
 from mnist_edge.model import Model
 from mnist_edge.preprocess.preprocessor import preprocess, preprocess_one
-from mnist_edge.types import DIGITS, GrayImage, ImageSource
+from mnist_edge.types import DIGITS, GrayImage, ImageSource, Pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,10 +125,11 @@ class DigitClassifier:
         Raises:
             ImageReadError: it cannot be opened or decoded.
             NoDigitError: nothing in it stands out from the background.
+            SeveralDigitsError: it certainly shows a number, which `NumberReader` reads.
             ModelError: the model does not give probabilities for it.
         """
         name = source_name(source)
-        image = preprocess_one(source, name, self.model.preprocessing)
+        image = preprocess_one(source, name, self.model.preprocessing, self._number_on)
         return self._predictions([image], [name])[0]
 
     def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
@@ -149,8 +150,15 @@ class DigitClassifier:
             sources: the pictures; one that could not even be opened is its error.
             names: the `path` of each prediction.
         """
-        images = preprocess(decode_all(sources, names), names, self.model.preprocessing)
+        images = preprocess(
+            decode_all(sources, names), names, self.model.preprocessing, self._number_on
+        )
         return self._predictions(images, names)
+
+    @property
+    def _number_on(self) -> Callable[[Pixels], str | None] | None:
+        """What looks for a number where there may be one; None for other classes than digits."""
+        return _number_on if self.model.labels == DIGITS else None
 
     def _predictions(
         self, images: Sequence[GrayImage | ImageError], names: Sequence[str | None]
@@ -185,3 +193,10 @@ class DigitClassifier:
             )
             return Prediction(name, None, confidence, probabilities, error, image, labels)
         return Prediction(name, digit, confidence, probabilities, None, image, labels)
+
+
+def _number_on(picture: Pixels) -> str | None:
+    # Imported, and its networks loaded, for the first picture that may show several digits.
+    from mnist_edge.numbers.several import number_on
+
+    return number_on(picture)

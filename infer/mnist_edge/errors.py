@@ -7,7 +7,8 @@ Each message is one line: what was wrong, with which file, and what to do about 
     MnistEdgeError
     ├── ImageError               one picture has no prediction
     │   ├── ImageReadError       it could not be opened or decoded
-    │   └── NoDigitError         it was decoded, and no digit was found in it
+    │   ├── NoDigitError         it was decoded, and no digit was found in it
+    │   └── SeveralDigitsError   it shows a number, where one digit was asked for
     ├── ModelError               the model file cannot be used
     ├── DatasetError             the MNIST files are missing or damaged
     ├── UsageError               the request makes no sense as it stands
@@ -31,6 +32,7 @@ __all__ = [
     "ModelError",
     "NoDigitError",
     "OutputError",
+    "SeveralDigitsError",
     "TrainingError",
     "UsageError",
 ]
@@ -81,6 +83,10 @@ class ImageReadError(ImageError):
 
 class NoDigitError(ImageError):
     """The picture was decoded, but nothing in it stands out from the background."""
+
+
+class SeveralDigitsError(ImageError):
+    """The picture shows a number of several digits, where one digit was to be predicted."""
 
 
 class ModelError(MnistEdgeError):

@@ -23,7 +23,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 RUN = "from mnist_edge.cli.main import main; main()"
 
 SWITCHED_OFF = {
-    "fast parser": "import mnist_edge.cli.main as m; m.parse_predict = lambda arguments: None",
+    "fast parser": "import mnist_edge.cli.main as m; m.parse_plain = lambda arguments: None",
     "prefetch": (
         "import mnist_edge.inputs.prefetch as p; p.start = lambda folders, recursive: False"
     ),

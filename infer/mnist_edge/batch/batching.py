@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.classifier import DigitClassifier, Prediction
+from mnist_edge.batch.task import R, Task
 from mnist_edge.inputs.sources import Item
-from mnist_edge.outputs.formats import Formatter
 
 if TYPE_CHECKING:
-    from mnist_edge.batch.predict_options import PredictOptions
+    from mnist_edge.outputs.formats import Answer, Document
 
-__all__ = ["AdaptiveBatchSize", "BatchResult", "PackedBatch", "PredictJob", "pack", "unpack"]
+__all__ = ["AdaptiveBatchSize", "BatchResult", "Job", "PackedBatch", "pack", "unpack"]
 
 _LARGEST = 128
 _SLOW, _FAST = 0.1, 0.02
@@ -58,16 +57,16 @@ class AdaptiveBatchSize:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Predictions of a batch in a compact form, which a worker can send quickly.
+    """Results of a batch in a compact form, which a worker can send quickly.
 
     Attributes:
         text: rows of the output.
-        digits, confidences, errors: of each picture, as in `Prediction`.
+        answers, confidences, errors: of each picture, as in `Task` and `Result`.
         seconds: that it took.
     """
 
     text: str
-    digits: list[int | None]
+    answers: list[Answer]
     confidences: list[float | None]
     errors: list[str | None]
     seconds: float
@@ -95,55 +94,44 @@ def unpack(names: list[str], arrays: npt.NDArray[np.generic] | None) -> list[Ite
     return [*map(Item, names)] if arrays is None else [*map(Item, names, arrays)]
 
 
-class PredictJob:
-    """Predicts batches and formats their rows, in this process or, once sent there, in a worker.
+class Job(Generic[R]):
+    """Works on batches and formats their rows, in this process or, once sent there, in a worker.
 
     Args:
-        options: the model, its threads, the rejection threshold.
-        formatter: of the rows.
-        classifier: made from the options; None = made when it is first needed.
-        on_prediction: called in turn with every picture, before its row is formatted; the job can
-            then not be shared, and its batches are of one picture.
+        task: what is done with a picture.
+        document: formats the rows.
+        on_result: called in turn with every picture, before its row is formatted; the job can then
+            not be shared, and its batches are of one picture.
     """
 
     def __init__(
         self,
-        options: PredictOptions,
-        formatter: Formatter,
-        classifier: DigitClassifier | None = None,
-        on_prediction: Callable[[Item, Prediction], None] | None = None,
+        task: Task[R],
+        document: Document[R],
+        on_result: Callable[[Item, R], None] | None = None,
     ) -> None:
-        self._options = options
-        self._formatter = formatter
-        self._classifier = classifier
-        self._on_prediction = on_prediction
-        self.can_be_shared = on_prediction is None
+        self._task = task
+        self._document = document
+        self._on_result = on_result
+        self.can_be_shared = on_result is None
         self.largest_batch = _LARGEST if self.can_be_shared else 1
 
-    def for_worker(self) -> PredictJob:
-        """The same job without its session, which cannot be sent to another process."""
-        return PredictJob(self._options, self._formatter)
+    def for_worker(self) -> Job[R]:
+        """The same job without its sessions, which cannot be sent to another process."""
+        return Job(self._task.for_worker(), self._document)
 
     def __call__(self, batch: PackedBatch) -> BatchResult:
-        """Predicts one batch."""
+        """Works on one batch."""
         started = time.perf_counter()
-        if self._classifier is None:
-            self._classifier = DigitClassifier(
-                self._options.model,
-                threads=self._options.threads,
-                min_confidence=self._options.min_confidence,
-            )
         items = batch if isinstance(batch, list) else unpack(*batch)
-        predictions = self._classifier.predict_batch(
-            [item.source for item in items], [item.name for item in items]
-        )
-        if self._on_prediction is not None:
-            for item, prediction in zip(items, predictions, strict=True):
-                self._on_prediction(item, prediction)
+        results = self._task.run([item.source for item in items], [item.name for item in items])
+        if self._on_result is not None:
+            for item, result in zip(items, results, strict=True):
+                self._on_result(item, result)
         return BatchResult(
-            self._formatter.rows(predictions),
-            [prediction.digit for prediction in predictions],
-            [prediction.confidence for prediction in predictions],
-            [prediction.error for prediction in predictions],
+            self._document.rows(results),
+            [self._task.answer(result) for result in results],
+            [result.confidence for result in results],
+            [result.error for result in results],
             time.perf_counter() - started,
         )

@@ -1,4 +1,4 @@
-"""Refuses a `predict` that would write over a file that it reads, before it writes anything.
+"""Refuses a run that would write over a file that it reads, before it writes anything.
 
 Files are the same where their device and inode are: links and hard links count. Only a file that is
 there already can be lost, so a run that writes new files alone has nothing to compare.
@@ -20,7 +20,7 @@ from mnist_edge.outputs.atomic import FileId, file_id
 from mnist_edge.outputs.resumable import options_path, partial_path
 
 if TYPE_CHECKING:
-    from mnist_edge.batch.predict_options import PredictOptions
+    from mnist_edge.batch.shared_options import RunOptions
 
 __all__ = ["InputGuard"]
 
@@ -39,13 +39,13 @@ class InputGuard:
         UsageError: a file that the options name would be overwritten.
     """
 
-    def __init__(self, options: PredictOptions) -> None:
+    def __init__(self, options: RunOptions) -> None:
         self._options = options
         self._outputs = _existing(_outputs(options))
         self._previews = _existing(_files_in(options.save_preprocessed))
         self.inputs: set[FileId] = set()
         if self._outputs or self._previews:
-            for path in (*_models(options.model), *_lists(options)):
+            for path in (*_models(options.other_inputs), *_lists(options)):
                 self._check(path)
             for path in options.paths or ():
                 self._check_all(path, globs=True)
@@ -112,7 +112,7 @@ def _existing(paths: Iterable[Path]) -> set[FileId]:
     return {identity for path in paths if (identity := file_id(path)) is not None}
 
 
-def _outputs(options: PredictOptions) -> Sequence[Path]:
+def _outputs(options: RunOptions) -> Sequence[Path]:
     """Files that are written, or emptied, on the way to the output."""
     path = options.output
     return () if path is None else (path, partial_path(path), options_path(path))
@@ -123,16 +123,16 @@ def _files_in(folder: Path | None) -> Iterator[Path]:
         yield from folder.iterdir()
 
 
-def _models(model: str | None) -> Iterator[str]:
-    """The model's file, and the bundled ones."""
-    from mnist_edge.model import bundled_models
+def _models(named: Iterable[str]) -> Iterator[str]:
+    """The files that the options name, and the bundled models."""
+    from mnist_edge.bundled import bundled_models, bundled_number_models
 
-    if model is not None:
-        yield model
+    yield from named
     yield from map(str, bundled_models().values())
+    yield from map(str, bundled_number_models().values())
 
 
-def _lists(options: PredictOptions) -> Iterator[str | int]:
+def _lists(options: RunOptions) -> Iterator[str | int]:
     """The list of names; a file that is read as stdin by its descriptor."""
     if STDIN in (options.files_from, *(options.paths or ())) and sys.stdin is not None:
         yield sys.stdin.fileno()

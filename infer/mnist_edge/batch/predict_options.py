@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_edge.batch.shared_options import (
+    InputOptions,
+    OutputOptions,
+    SpeedOptions,
+    check_options,
+    has_previews,
+)
 from mnist_edge.errors import UsageError
-from mnist_edge.inputs.sources import STDIN
 from mnist_edge.options import option
 
 __all__ = ["PredictOptions"]
 
 
 @dataclass(frozen=True)
-class PredictOptions:
-    """Options of `predict`; each field's `Option` says what it means.
+class _PredictionOptions:
+    """Which model, and what it lists."""
 
-    Raises:
-        UsageError: the options contradict one another.
-    """
-
-    paths: list[str] | None = option(
-        None,
-        "Images, folders, globs, zip or tar archives, IDX or .npy arrays; - for one image on "
-        "stdin.",
-        metavar="PATH...",
-        is_argument=True,
-    )
-    recursive: bool = option(
-        False,
-        "Search folders inside folders.",
-        "--recursive/--no-recursive",
-        panel="Input",
-    )
-    files_from: str | None = option(
-        None, "Read image names from a file; - for stdin.", metavar="FILE", panel="Input"
-    )
-    null: bool = option(
-        False, "Names are separated by NUL bytes, not lines.", "--null", "-0", panel="Input"
-    )
     model: str | None = option(
         None,
         "An .onnx file, or the name of a bundled model.",
@@ -64,18 +48,12 @@ class PredictOptions:
         parse=int,
         panel="Prediction",
     )
-    format: str = option("table", "table, json, jsonl or csv.", metavar="FORMAT", panel="Output")
-    output: Path | None = option(
-        None,
-        "Write to this file; it appears when it is complete.",
-        metavar="FILE",
-        parse=Path,
-        panel="Output",
-    )
-    resume: bool = option(
-        False, "Continue an interrupted --output (jsonl, csv).", "--resume", panel="Output"
-    )
-    summary: bool = option(False, "Print a summary to stderr.", "--summary", panel="Output")
+
+
+@dataclass(frozen=True)
+class _PictureOptions:
+    """What is done with each picture."""
+
     sort_into: Path | None = option(
         None,
         "Copy each image into DIR/CLASS, or DIR/unsure.",
@@ -96,39 +74,29 @@ class PredictOptions:
         parse=Path,
         panel="Output",
     )
-    workers: int | None = option(
-        None,
-        "Processes that share the work.",
-        metavar="N",
-        minimum=1,
-        maximum=256,
-        shown_default="one per core",
-        parse=int,
-        panel="Speed",
-    )
-    threads: int = option(
-        1,
-        "CPU threads for the network, in each process.",
-        metavar="N",
-        minimum=1,
-        maximum=256,
-        parse=int,
-        panel="Speed",
-    )
+
+
+@dataclass(frozen=True)
+class PredictOptions(
+    SpeedOptions, _PictureOptions, OutputOptions, _PredictionOptions, InputOptions
+):
+    """Options of `predict`; each field's `Option` says what it means.
+
+    Raises:
+        UsageError: the options contradict one another.
+    """
 
     def __post_init__(self) -> None:
-        if self.resume and (self.output is None or self.format not in ("jsonl", "csv")):
-            raise UsageError("--resume: needs --output FILE and --format jsonl or csv")
         if self.link and self.sort_into is None:
             raise UsageError("--link: needs --sort-into DIR")
-        if self.resume and self.has_previews:
-            raise UsageError("--resume: cannot be combined with --show or --save-preprocessed")
-        if self.output is not None and self.output.is_dir():
-            raise UsageError(f"--output {self.output}: is a folder; give the name of a file in it")
-        if self.files_from == STDIN and STDIN in (self.paths or ()):
-            raise UsageError("--files-from -: stdin cannot be both a list of names and a picture")
+        check_options(self)
 
     @property
     def has_previews(self) -> bool:
         """Whether what the network sees is shown or saved."""
-        return self.show or self.save_preprocessed is not None
+        return has_previews(self)
+
+    @property
+    def other_inputs(self) -> Sequence[str]:
+        """Files that are read beside the pictures: the model."""
+        return () if self.model is None else (self.model,)

@@ -1,7 +1,8 @@
-"""The main path of `mnist-edge predict`: sources -> predictions -> output, in one loop.
+"""The main path of `mnist-edge predict` and `read`: sources -> results -> output, in one loop.
 
-`PredictJob` decodes, preprocesses, predicts and formats a batch: the first ones in this process,
-and where that takes a while, the others in worker processes.
+`Job` decodes, preprocesses, predicts and formats a batch: the first ones in this process, and where
+that takes a while, the others in worker processes. A `Task` is what the two commands do
+differently.
 """
 
 from __future__ import annotations
@@ -14,29 +15,27 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from mnist_edge.batch.batching import AdaptiveBatchSize, BatchResult, PackedBatch, PredictJob, pack
+from mnist_edge.batch.batching import AdaptiveBatchSize, BatchResult, Job, PackedBatch, pack
 from mnist_edge.batch.overwriting import InputGuard
+from mnist_edge.batch.shared_options import RunOptions
+from mnist_edge.batch.task import PictureSorter, R, Task
 from mnist_edge.batch.worker_pool import WorkerPool, available_cores
-from mnist_edge.classifier import DigitClassifier
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs import prefetch
 from mnist_edge.inputs.sources import Item, count, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk
-from mnist_edge.outputs.formats import Format, Formatter, parse_format
-from mnist_edge.outputs.resumable import Settings, completed_rows, is_complete, open_output
+from mnist_edge.outputs.formats import Document, parse_format
+from mnist_edge.outputs.resumable import completed_rows, is_complete, open_output
 from mnist_edge.outputs.summary import Summary
-from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION
-from mnist_edge.types import Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mnist_edge.batch.predict_options import PredictOptions
+    from mnist_edge.batch.read_options import ReadOptions
     from mnist_edge.outputs.completed_rows import CompletedRow
-    from mnist_edge.outputs.preview import Previews
-    from mnist_edge.outputs.sort_by_class import Sorter
 
-__all__ = ["predict"]
+__all__ = ["predict", "read", "run"]
 
 Batches = Iterator[list[Item]]
 
@@ -45,46 +44,61 @@ _ALONE = 0.03
 
 
 def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
-    """Predicts every picture that the options name, and writes a row for each.
+    """Predicts every picture that the options name, and writes a row for each (see `run`)."""
+    from mnist_edge.batch.predict_task import PredictTask
+
+    return run(PredictTask(options), log)
+
+
+def read(options: ReadOptions, log: Callable[[str], None]) -> Summary:
+    """Reads every picture that the options name, and writes a row for each (see `run`)."""
+    from mnist_edge.batch.read_task import ReadTask
+
+    return run(ReadTask(options), log)
+
+
+def run(task: Task[R], log: Callable[[str], None]) -> Summary:
+    """Works on every picture that a task's options name, and writes a row for each.
 
     Args:
-        options: which pictures, with which model, to where.
-        log: called with one line for each picture that has no prediction.
+        task: which pictures, with which model, to where.
+        log: called with one line for each picture that has no answer.
 
     Returns:
-        what it came to; `Summary.errors` counts the pictures without a prediction.
+        what it came to; `Summary.errors` counts the pictures without an answer.
 
     Raises:
         MnistEdgeError: the command cannot be carried out.
     """
-    kind, walk = parse_format(options.format), FolderWalk(options.recursive)
+    options = task.options
+    parse_format(options.format)  # an unknown one is an error before anything is read
+    walk = FolderWalk(options.recursive)
     if options.resume and options.output is not None and is_complete(options.output):
-        return _completed(options, options.output, log)
+        return _completed(task, options.output, log)
     guard = InputGuard(options)
     batches = _sources(options, walk, guard)
     # A command line that names no picture fails before anything is loaded, or written.
     # (`chain` holds what it is given, an iterator that has ended holds nothing.)
     batches = itertools.chain(iter([next(batches)]), batches)
     prefetch.finish()
-    classifier = _classifier(options)
-    formatter = _formatter(options, kind, classifier)
-    summary = Summary(classifier.model.labels)
-    previews = _previews(options, guard, classifier.model.preprocessing)
-    job = PredictJob(options, formatter, classifier, previews)
-    sort = _sorter(options, formatter.labels, log)
-    settings = _settings(options, classifier)
+    task.load()
+    document, summary = _document(task), task.summary()
+    job = Job(task, document, task.previews(guard.inputs))
+    sort = task.sorter(log)
     with (
-        open_output(options.output, formatter, settings=settings, resume=options.resume) as output,
-        _progress(options) as advance,
+        open_output(
+            options.output, document, settings=task.settings(), resume=options.resume
+        ) as output,
+        _progress(task) as advance,
     ):
         batches = _skip_completed(options, output.completed, batches, summary, sort)
         for batch, result in _results(batches, job, options.workers or available_cores()):
             output.write(result.text)
-            summary.add(result.digits, result.confidences)
+            summary.add(result.answers, result.confidences)
             for error in filter(None, result.errors):
                 log(error)
             if sort is not None:
-                sort(batch, result.digits)
+                sort(batch, result.answers)
             advance(len(batch), summary.errors)
             del batch  # the next pictures are read once these are gone
     summary.skipped = walk.skipped
@@ -92,7 +106,7 @@ def predict(options: PredictOptions, log: Callable[[str], None]) -> Summary:
     return summary
 
 
-def _sources(options: PredictOptions, walk: FolderWalk, guard: InputGuard) -> Batches:
+def _sources(options: RunOptions, walk: FolderWalk, guard: InputGuard) -> Batches:
     """The pictures that the options name."""
     batches: Batches = iter(())
     if options.paths:
@@ -104,39 +118,22 @@ def _sources(options: PredictOptions, walk: FolderWalk, guard: InputGuard) -> Ba
     return batches
 
 
-def _classifier(options: PredictOptions) -> DigitClassifier:
-    return DigitClassifier(
-        options.model, threads=options.threads, min_confidence=options.min_confidence
+def _document(task: Task[R]) -> Document[R]:
+    path = task.options.output
+    # A device is a terminal, or takes anything.
+    return task.document(
+        for_terminal=sys.stdout.isatty() if path is None else path.is_char_device()
     )
 
 
-def _formatter(options: PredictOptions, kind: Format, classifier: DigitClassifier) -> Formatter:
-    path = options.output
-    # A device is a terminal, or takes anything.
-    for_terminal = sys.stdout.isatty() if path is None else path.is_char_device()
-    return Formatter(kind, options.top_k, classifier.model.labels, for_terminal)
-
-
-def _settings(options: PredictOptions, classifier: DigitClassifier) -> Settings:
-    """What the rows depend on: those of a resumed run must be of the same."""
-    return {
-        "--format": options.format,
-        "--model": classifier.model.sha256,
-        "--min-confidence": classifier.min_confidence,
-        "--top-k": options.top_k,
-        "preprocessing": PREPROCESSING_REVISION,
-    }
-
-
-def _completed(options: PredictOptions, path: Path, log: Callable[[str], None]) -> Summary:
+def _completed(task: Task[R], path: Path, log: Callable[[str], None]) -> Summary:
     """Counts the rows of an output that is complete."""
     prefetch.finish()
-    classifier = _classifier(options)
-    formatter = _formatter(options, parse_format(options.format), classifier)
-    summary = Summary(classifier.model.labels)
-    end = len(formatter.header)
-    for row in completed_rows(path, formatter, _settings(options, classifier)):
-        summary.add([row.digit], [row.confidence])
+    task.load()
+    document, summary = _document(task), task.summary()
+    end = len(document.header)
+    for row in completed_rows(path, document, task.settings()):
+        summary.add([row.answer], [row.confidence])
         summary.resumed += 1
         end = row.end
     if end != path.stat().st_size:
@@ -146,7 +143,7 @@ def _completed(options: PredictOptions, path: Path, log: Callable[[str], None]) 
 
 
 def _results(
-    batches: Batches, job: PredictJob, workers: int
+    batches: Batches, job: Job[R], workers: int
 ) -> Iterator[tuple[list[Item], BatchResult]]:
     """Batches cut to size, with their results, in order; memory does not grow with their number."""
     size = AdaptiveBatchSize(largest=job.largest_batch)
@@ -157,7 +154,7 @@ def _results(
         result = job(batch)
         size.update(result.seconds)
         yield batch, result
-        del batch  # as in `predict`
+        del batch  # as in `run`
         if takes_long and workers > 1 and job.can_be_shared:
             break
     else:
@@ -169,7 +166,7 @@ def _results(
             if batch:
                 waiting.append(batch)
             yield pack(batch) if batch else None
-            del batch  # as in `predict`
+            del batch  # as in `run`
 
     with WorkerPool(job.for_worker(), workers, start_method="fork") as pool:
         for result in pool.map(packed()):
@@ -177,37 +174,12 @@ def _results(
             yield waiting.popleft(), result
 
 
-def _previews(
-    options: PredictOptions, guard: InputGuard, preprocessing: Preprocessing
-) -> Previews | None:
-    if not options.has_previews:
-        return None
-    from mnist_edge.outputs.preview import Previews
-
-    return Previews(
-        terminal=sys.stderr if options.show else None,
-        folder=options.save_preprocessed,
-        inputs=guard.inputs,
-        is_ink=preprocessing is Preprocessing.DIGIT,
-    )
-
-
-def _sorter(
-    options: PredictOptions, labels: tuple[str, ...], log: Callable[[str], None]
-) -> Sorter | None:
-    if options.sort_into is None:
-        return None
-    from mnist_edge.outputs.sort_by_class import Sorter
-
-    return Sorter(options.sort_into, labels, log, link=options.link)
-
-
 def _skip_completed(
-    options: PredictOptions,
+    options: RunOptions,
     rows: Iterator[CompletedRow],
     batches: Batches,
     summary: Summary,
-    sort: Sorter | None,
+    sort: PictureSorter | None,
 ) -> Batches:
     """Drops the pictures whose rows are in the partial file, and counts these."""
     batch: list[Item] = []
@@ -220,17 +192,18 @@ def _skip_completed(
                 f"--resume: {options.output} was started with other pictures ({row.path}, where "
                 f"there is {found} now); leave out --resume to start again"
             )
-        summary.add([row.digit], [row.confidence])
+        summary.add([row.answer], [row.confidence])
         summary.resumed += 1
         if sort is not None:
             # The row was written, but does not say whether the picture was sorted too.
-            sort(batch[:1], [row.digit])
+            sort(batch[:1], [row.answer])
         batch = batch[1:]
     return itertools.chain(iter([batch]), batches)
 
 
-def _progress(options: PredictOptions) -> AbstractContextManager[Callable[[int, int], None]]:
+def _progress(task: Task[R]) -> AbstractContextManager[Callable[[int, int], None]]:
     """A progress bar on stderr, if that is a terminal and nothing else is printed there."""
+    options = task.options
     rows_to_terminal = options.output is None and sys.stdout.isatty()
     if options.show or rows_to_terminal or sys.stderr is None or not sys.stderr.isatty():
         return nullcontext(lambda *_: None)
@@ -238,4 +211,4 @@ def _progress(options: PredictOptions) -> AbstractContextManager[Callable[[int, 
 
     listed = options.files_from is None
     total = count(options.paths or (), recursive=options.recursive) if listed else None
-    return progress_bar(total)
+    return progress_bar(total, task.verb, task.missing)

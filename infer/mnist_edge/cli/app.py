@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from mnist_edge import __version__
 from mnist_edge.batch.predict_options import PredictOptions
+from mnist_edge.batch.read_options import ReadOptions
 from mnist_edge.bench.bench_options import BenchOptions
 from mnist_edge.cli.console import interruptible_imports
 from mnist_edge.cli.exit_codes import exit_code_of
@@ -113,6 +114,39 @@ def predict(options: PredictOptions) -> None:
     """
     with interruptible_imports():
         from mnist_edge.cli.predict import run
+
+    if code := run(options):
+        raise typer.Exit(code)
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge read envelope.jpg`
+
+`mnist-edge read forms/ --length 5 --format csv --output postcodes.csv`
+
+`mnist-edge read exams/*.jpg --choices students.txt --format jsonl`
+
+`mnist-edge read meters/ --pattern '0\\d{4,5}' --min-confidence 0.9`
+
+`mnist-edge read scans.zip --format jsonl --output numbers.jsonl --resume`
+
+`mnist-edge read receipt.jpg --show`
+
+`mnist-edge read forms/ --save-preprocessed boxes`
+"""
+)
+@with_options(ReadOptions)
+def read(options: ReadOptions) -> None:
+    """Read every number in each image: all digits, in order, with boxes.
+
+    Exits with 0 when a number was found in every image, 1 when some have none (each is named on
+    stderr and has its error in the output), 2 for wrong usage, or nothing to do.
+    """
+    with interruptible_imports():
+        from mnist_edge.cli.read import run
 
     if code := run(options):
         raise typer.Exit(code)

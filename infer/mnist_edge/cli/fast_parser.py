@@ -1,24 +1,27 @@
-"""Parses a plain `mnist-edge predict`, in a fraction of the time that Typer takes to be imported.
+"""Parses a plain `predict` or `read`, in a fraction of the time that Typer takes to be imported.
 
 A picture is predicted in a fifth of a second; Typer would double that (see
-``docs/optimisations.md``). This reads the same `PredictOptions`, and leaves everything that is not
-plain to Typer: help, mistakes, other commands.
+``docs/optimisations.md``). This reads the same options, and leaves everything that is not plain to
+Typer: help, mistakes, other commands.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.options import Option
 
-__all__ = ["parse_predict"]
+if TYPE_CHECKING:
+    from mnist_edge.batch.read_options import ReadOptions
+
+__all__ = ["parse_plain"]
 
 
-def parse_predict(arguments: Sequence[str]) -> PredictOptions | None:
-    """The options of a plain `predict`.
+def parse_plain(arguments: Sequence[str]) -> PredictOptions | ReadOptions | None:
+    """The options of a plain `predict` or `read`.
 
     Args:
         arguments: of the program, beginning with the command.
@@ -29,9 +32,16 @@ def parse_predict(arguments: Sequence[str]) -> PredictOptions | None:
     Raises:
         UsageError: the options contradict one another.
     """
-    if not arguments or arguments[0] != "predict":
+    kind: type[PredictOptions] | type[ReadOptions]
+    if arguments[:1] == ["predict"]:
+        kind = PredictOptions
+    elif arguments[:1] == ["read"]:
+        from mnist_edge.batch.read_options import ReadOptions
+
+        kind = ReadOptions
+    else:
         return None
-    fields, switches = _flags()
+    fields, switches = _flags(kind)
     values: dict[str, Any] = {}
     paths: list[str] = []
     remaining = iter(arguments[1:])
@@ -50,14 +60,16 @@ def parse_predict(arguments: Sequence[str]) -> PredictOptions | None:
             values[fields[flag].name] = parsed
         else:
             return None
-    return PredictOptions(paths=paths or None, **values)
+    return kind(paths=paths or None, **values)
 
 
-def _flags() -> tuple[dict[str, dataclasses.Field[Any]], dict[str, tuple[str, bool]]]:
+def _flags(
+    kind: type[PredictOptions] | type[ReadOptions],
+) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, tuple[str, bool]]]:
     """Fields by the flags that take a value; names and values by the flags that take none."""
     fields: dict[str, dataclasses.Field[Any]] = {}
     switches: dict[str, tuple[str, bool]] = {}
-    for field in dataclasses.fields(PredictOptions):
+    for field in dataclasses.fields(kind):
         option: Option = field.metadata["option"]
         for flags in option.flags or (f"--{field.name.replace('_', '-')}",):
             on, _, off = flags.partition("/")

@@ -1,7 +1,7 @@
 """The program from its start to its exit code.
 
-A plain `mnist-edge predict` is read by `mnist_edge.cli.fast_parser`, everything else by Typer, in
-`mnist_edge.cli.app`.
+A plain `mnist-edge predict` or `read` is parsed by `mnist_edge.cli.fast_parser`, everything else by
+Typer, in `mnist_edge.cli.app`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import io
 import os
 import sys
 
+from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.cli.console import discard_stdout, interruptible_imports, log_error
 from mnist_edge.cli.exit_codes import ExitCode, exit_code_of
-from mnist_edge.cli.fast_parser import parse_predict
+from mnist_edge.cli.fast_parser import parse_plain
 from mnist_edge.inputs import prefetch
 from mnist_edge.outputs import interrupts, stderr
 
@@ -23,11 +24,11 @@ def main() -> None:
     """Runs the program. Whatever happens to its streams, it ends with one line and an exit code."""
     stderr.take_over()
     _prepare_stdout()
-    if sys.argv[1:2] == ["predict"]:
+    if sys.argv[1:2] in (["predict"], ["read"]):
         # Numpy would start threads for a kind of work that is not done here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        code = exit_code_of(_fast_predict)
+        code = exit_code_of(_run_plain)
         if code is not None:
             # Skips the interpreter's clean-up: taking numpy and onnxruntime apart is 6 % of a run.
             if sys.stderr is not None:
@@ -51,11 +52,16 @@ def main() -> None:
         sys.exit(ExitCode.SOME_FAILED)
 
 
-def _fast_predict() -> int | None:
-    """Runs a plain `predict`; None where it is something else."""
-    options = parse_predict(sys.argv[1:])
+def _run_plain() -> int | None:
+    """Runs a plain `predict` or `read`; None where it is something else."""
+    options = parse_plain(sys.argv[1:])
     if options is None:
         return None
+    if not isinstance(options, PredictOptions):
+        with interruptible_imports():
+            from mnist_edge.cli import read
+
+        return read.run(options)
     if options.paths and options.workers != 1 and not (options.files_from or options.has_previews):
         prefetch.start(options.paths, recursive=options.recursive)
     with interruptible_imports():

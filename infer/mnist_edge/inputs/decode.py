@@ -26,7 +26,14 @@ from mnist_edge.types import ImageSource, Pixels
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["LONGER_SIDE", "decode", "decode_all", "open_picture", "source_name"]
+__all__ = [
+    "LONGER_SIDE",
+    "decode",
+    "decode_all",
+    "decode_with_size",
+    "open_picture",
+    "source_name",
+]
 
 _Content = bytes | npt.NDArray[np.generic]
 
@@ -78,16 +85,24 @@ def decode(source: ImageSource, name: str | None = None) -> Pixels:
         ImageReadError: missing, unreadable, in none of the formats that are read, truncated, or too
             large (see `mnist_edge.inputs.limits`).
     """
+    return decode_with_size(source, name)[0]
+
+
+def decode_with_size(
+    source: ImageSource, name: str | None = None
+) -> tuple[Pixels, tuple[int, int]]:
+    """`decode`, and the width and height of the upright picture before it was reduced, pixels."""
     name = name or source_name(source) or "image"
     try:
         content = _read(source, name)
         small = decode_small_png(content) if isinstance(content, bytes) else _small_array(content)
         if small is not None:
-            return small
-        from mnist_edge.inputs.pixels import to_pixels
+            return small, (small.shape[1], small.shape[0])
+        from mnist_edge.inputs.pixels import is_sideways, to_pixels
 
         with _silent_libraries():
-            return to_pixels(_load(content, name, LONGER_SIDE))
+            image, size = _load(content, name, LONGER_SIDE)
+            return to_pixels(image), size[::-1] if is_sideways(image) else size
     except ImageReadError:
         raise
     except OSError as error:
@@ -118,7 +133,7 @@ def open_picture(source: ImageSource, longer_side: int = LONGER_SIDE) -> Image.I
         from mnist_edge.inputs.pixels import displayable
 
         with _silent_libraries():
-            return displayable(_load(_read(source, "image"), "image", longer_side))
+            return displayable(_load(_read(source, "image"), "image", longer_side)[0])
     except Exception:  # as in `decode`; the prediction's own error says what it was
         return None
 
@@ -203,7 +218,11 @@ def _small_array(content: object) -> Pixels | None:
     return np.ascontiguousarray(content) if is_small else None
 
 
-def _load(content: _Content | Image.Image, name: str, longer_side: int) -> Image.Image:
+_Loaded = tuple["Image.Image", tuple[int, int]]
+"""A loaded picture, which may have been reduced, and its width and height before that."""
+
+
+def _load(content: _Content | Image.Image, name: str, longer_side: int) -> _Loaded:
     """Opens and loads a picture, with at least `longer_side` pixels if it has them.
 
     Raises:
@@ -219,11 +238,12 @@ def _load(content: _Content | Image.Image, name: str, longer_side: int) -> Image
     refuse_other_programs(content, name)
     check_area(content.size, name)
     check_memory(decoding_memory(content) + pixel_memory(content), name, content.size)
+    size = content.size
     content.load()
-    return content
+    return content, size
 
 
-def _load_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
+def _load_array(array: npt.NDArray[np.generic], name: str) -> _Loaded:
     from PIL import Image
 
     from mnist_edge.inputs.arrays import to_uint8
@@ -231,10 +251,10 @@ def _load_array(array: npt.NDArray[np.generic], name: str) -> Image.Image:
 
     pixels = to_uint8(array, name)
     check_area((pixels.shape[1], pixels.shape[0]), name)
-    return Image.fromarray(pixels)
+    return Image.fromarray(pixels), (pixels.shape[1], pixels.shape[0])
 
 
-def _load_file(content: bytes, name: str, longer_side: int) -> Image.Image:
+def _load_file(content: bytes, name: str, longer_side: int) -> _Loaded:
     from mnist_edge.inputs.formats import identify
     from mnist_edge.inputs.headers import prepare
     from mnist_edge.inputs.memory import check_area, check_memory, decoding_memory, pixel_memory
@@ -260,4 +280,4 @@ def _load_file(content: bytes, name: str, longer_side: int) -> Image.Image:
     check_area((image.width >> halved, image.height >> halved), name)
     check_memory(needed + (pixel_memory(image) >> 2 * halved), name, (width, height))
     image.load()
-    return image
+    return image, (width, height)

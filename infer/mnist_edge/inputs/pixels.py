@@ -18,7 +18,7 @@ from mnist_edge.types import Pixels
 if TYPE_CHECKING:
     from PIL import Image, ImageCms
 
-__all__ = ["displayable", "to_pixels"]
+__all__ = ["displayable", "is_sideways", "to_pixels"]
 
 _SHORTER_SIDE = 64
 """Pixels that are kept along the shorter side of a strip at least, where there are as many."""
@@ -97,6 +97,11 @@ def _upright(image: Image.Image, factor: int) -> Image.Image:
             whole.paste(tile, (left // factor, top // factor))
     assert whole is not None
     return whole
+
+
+def is_sideways(image: Image.Image) -> bool:
+    """Whether rows and columns of a picture are exchanged when it is turned upright."""
+    return _orientation(image) >= 5
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,4 +1,4 @@
-"""Reads the rows of an output that was begun, and checks that they are what `predict` writes.
+"""Reads the rows of an output that was begun, and checks that they are what we write.
 
 A disk that was full, a crash, or an editor may have left anything. A row is believed where it is,
 byte for byte, what its own values are formatted to, and where these agree with one another.
@@ -22,7 +22,7 @@ import numpy as np
 
 from mnist_edge.classifier import Prediction
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.formats import Format, Formatter, csv_text
+from mnist_edge.outputs.formats import Answer, Document, Format, Formatter, csv_text
 
 __all__ = ["CompletedRow", "read_rows"]
 
@@ -35,19 +35,20 @@ class CompletedRow(NamedTuple):
     """What a row that was written says.
 
     Attributes:
-        path, digit, confidence, error: as in `Prediction`.
+        path, confidence, error: as in `Prediction` and `Reading`.
+        answer: the digit, or the text of the numbers.
         end: bytes of the file up to the end of the row.
     """
 
     path: str
-    digit: int | None
+    answer: Answer
     confidence: float | None
     error: str | None
     end: int
 
 
 def read_rows(
-    path: Path, formatter: Formatter, min_confidence: float | None = None
+    path: Path, formatter: Document[Any], min_confidence: float | None = None
 ) -> Iterator[CompletedRow]:
     """The complete rows of a file; a last one that breaks off is none of them.
 
@@ -72,19 +73,26 @@ def read_rows(
                 end = len(header)
             for row in rows:
                 end += len(row)
-                prediction = _parse(row, formatter)
-                _check(prediction, min_confidence)
-                yield CompletedRow(
-                    prediction.path or "",
-                    prediction.digit,
-                    prediction.confidence,
-                    prediction.error,
-                    end,
-                )
+                yield _completed(row, formatter, min_confidence, end)
         except _DAMAGE as error:
             raise UsageError(
                 f"{path}: not what this command writes; delete it, or leave out --resume"
             ) from error
+
+
+def _completed(
+    row: bytes, formatter: Document[Any], min_confidence: float | None, end: int
+) -> CompletedRow:
+    """What a row says; raises one of `_DAMAGE` where this command does not write it."""
+    if not isinstance(formatter, Formatter):
+        from mnist_edge.outputs.completed_readings import parse_reading
+
+        return CompletedRow(*parse_reading(row, formatter.kind), end)
+    prediction = _parse(row, formatter)
+    _check(prediction, min_confidence)
+    return CompletedRow(
+        prediction.path or "", prediction.digit, prediction.confidence, prediction.error, end
+    )
 
 
 def _complete(file: io.BufferedReader, kind: Format) -> Iterator[bytes]:

@@ -7,13 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Generic, TypeAlias, TypeVar
 
 from mnist_edge.classifier import Prediction
 from mnist_edge.errors import UsageError, one_line
 from mnist_edge.outputs.fast_json import json_row, number_text, probability_texts
 from mnist_edge.types import DIGITS
 
-__all__ = ["Format", "Formatter", "csv_text", "parse_format", "percent"]
+__all__ = ["Answer", "Document", "Format", "Formatter", "csv_text", "parse_format", "percent"]
+
+Answer: TypeAlias = int | str | None
+"""What a row says of a picture: the index of a class, or the text of its numbers; None = an error.
+"""
+
+R = TypeVar("R")
 
 
 class Format(StrEnum):
@@ -40,8 +47,52 @@ def parse_format(name: str) -> Format:
 
 
 @dataclass(frozen=True)
-class Formatter:
-    """Formats a document: `header`, then `rows` after `separator` any number of times, `footer`.
+class Document(Generic[R]):
+    """Formats results: `header`, then `rows` after `separator` any number of times, `footer`.
+
+    Attributes:
+        kind: of the document.
+    """
+
+    kind: Format
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of CSV."""
+        raise NotImplementedError
+
+    @property
+    def header(self) -> str:
+        """Text before the first row."""
+        if self.kind is Format.JSON:
+            return "["
+        if self.kind is Format.CSV:
+            return ",".join(self.columns) + "\n"
+        return self._title() if self.kind is Format.TABLE else ""
+
+    def _title(self) -> str:
+        """The first line of a table."""
+        raise NotImplementedError
+
+    def separator(self, *, is_first: bool) -> str:
+        """Text before some rows; `is_first`: there is no row before them."""
+        if self.kind is not Format.JSON:
+            return ""
+        return "\n" if is_first else ",\n"
+
+    @property
+    def footer(self) -> str:
+        """Text after the last row."""
+        return "\n]\n" if self.kind is Format.JSON else ""
+
+    def rows(self, results: Sequence[R]) -> str:
+        """Text of some results."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Formatter(Document[Prediction]):
+    """Formats predictions.
 
     Attributes:
         kind: of the document.
@@ -55,7 +106,6 @@ class Formatter:
         UsageError: the model has fewer classes than are to be listed.
     """
 
-    kind: Format
     top_k: int = 1
     labels: tuple[str, ...] = DIGITS
     for_terminal: bool = False
@@ -76,34 +126,15 @@ class Formatter:
         label = ["label"] if self.is_named else []
         return ["path", "digit", "confidence", *probabilities, "error", *top, *label]
 
-    @property
-    def header(self) -> str:
-        """Text before the first row."""
-        if self.kind is Format.JSON:
-            return "["
-        if self.kind is Format.CSV:
-            return ",".join(self.columns) + "\n"
-        if self.kind is Format.TABLE:
-            title = "class" if self.is_named else "digit"
-            return self._table_row(title, "confidence", "next best", "image")
-        return ""
+    def _title(self) -> str:
+        title = "class" if self.is_named else "digit"
+        return self._table_row(title, "confidence", "next best", "image")
 
-    def separator(self, *, is_first: bool) -> str:
-        """Text before some rows; `is_first`: there is no row before them."""
-        if self.kind is not Format.JSON:
-            return ""
-        return "\n" if is_first else ",\n"
-
-    @property
-    def footer(self) -> str:
-        """Text after the last row."""
-        return "\n]\n" if self.kind is Format.JSON else ""
-
-    def rows(self, predictions: Sequence[Prediction]) -> str:
+    def rows(self, results: Sequence[Prediction]) -> str:
         """Text of some predictions."""
         if self.kind is Format.TABLE:
-            return "".join(map(self._table, predictions))
-        texts = zip(predictions, probability_texts(predictions), strict=True)
+            return "".join(map(self._table, results))
+        texts = zip(results, probability_texts(results), strict=True)
         if self.kind is Format.CSV:
             return csv_text(self._csv(*row) for row in texts)
         rows = (json_row(*row, self._more_fields(row[0])) for row in texts)

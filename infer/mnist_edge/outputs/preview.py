@@ -19,7 +19,16 @@ from mnist_edge.outputs.atomic import FileId, atomic_write, file_id, make_folder
 from mnist_edge.outputs.formats import percent
 from mnist_edge.types import GrayImage, Pixels
 
-__all__ = ["PreviewNames", "Previews", "side_by_side", "terminal_lines", "wants_colour"]
+__all__ = [
+    "PreviewNames",
+    "Previews",
+    "characters",
+    "fill_transparent",
+    "half_blocks",
+    "side_by_side",
+    "terminal_lines",
+    "wants_colour",
+]
 
 _PANEL, _MARGIN, _TEXT = 280, 10, 14
 """Pixels of a preview: a panel's side, what is left around it, the caption's height."""
@@ -192,7 +201,7 @@ def terminal_lines(
     )
     ground = _GROUND if colour else _WHITE
     left, right = (np.asarray(_panel(panel, _CELLS, ground)) for panel in (picture, seen))
-    draw, between = (_half_blocks, "  ") if colour else (_characters, " | ")
+    draw, between = (half_blocks, "  ") if colour else (characters, " | ")
     return [between.join(row) for row in zip(draw(left), draw(right), strict=True)]
 
 
@@ -206,7 +215,7 @@ def wants_colour(terminal: TextIO) -> bool:
     )
 
 
-def _half_blocks(pixels: Pixels) -> list[str]:
+def half_blocks(pixels: Pixels) -> list[str]:
     """uint8 ``[H, W, 3]`` -> H / 2 lines; each cell has a pixel above another."""
     return [
         "".join(
@@ -218,7 +227,7 @@ def _half_blocks(pixels: Pixels) -> list[str]:
     ]
 
 
-def _characters(pixels: Pixels) -> list[str]:
+def characters(pixels: Pixels) -> list[str]:
     """uint8 ``[H, W, 3]`` -> H / 2 lines; dark = dense."""
     darkness = 255 - pixels.astype(np.uint16).mean(axis=2)
     cells = (darkness[::2] + darkness[1::2]) / 2
@@ -234,11 +243,17 @@ def _panel(picture: Image.Image | None, side: int, ground: int) -> Image.Image:
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     # What is enlarged keeps its pixels visible, since they are all that there is.
     method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
-    fitted = picture.resize(size, method, reducing_gap=3.0)
-    if fitted.mode == "RGBA":
-        fitted = Image.alpha_composite(Image.new("RGBA", size, _grey(_BEHIND)), fitted)
+    fitted = fill_transparent(picture.resize(size, method, reducing_gap=3.0))
     panel.paste(fitted, ((side - size[0]) // 2, (side - size[1]) // 2))
     return panel
+
+
+def fill_transparent(picture: Image.Image) -> Image.Image:
+    """A picture, RGB or RGBA, as RGB: grey shows where it is transparent."""
+    if picture.mode == "RGBA":
+        behind = Image.new("RGBA", picture.size, _grey(_BEHIND))
+        picture = Image.alpha_composite(behind, picture)
+    return picture.convert("RGB")
 
 
 def _grey(level: int) -> tuple[int, int, int]:

@@ -12,11 +12,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import IO, TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from mnist_edge.errors import OutputError, UsageError
 from mnist_edge.outputs.atomic import atomic_write, beside, remove_left_behind
-from mnist_edge.outputs.formats import Formatter
+from mnist_edge.outputs.formats import Document
 from mnist_edge.outputs.interrupts import whole_rows
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class RowWriter:
     def __init__(
         self,
         file: TextIO,
-        formatter: Formatter,
+        formatter: Document[Any],
         completed: Iterator[CompletedRow] | None = None,
     ) -> None:
         self._file = file
@@ -76,7 +76,7 @@ class RowWriter:
 @contextlib.contextmanager
 def open_output(
     path: Path | None,
-    formatter: Formatter,
+    formatter: Document[Any],
     *,
     settings: Settings | None = None,
     resume: bool = False,
@@ -148,7 +148,7 @@ def _open(path: Path, mode: str) -> TextIO:
 
 
 @contextlib.contextmanager
-def _document(file: TextIO, formatter: Formatter) -> Iterator[RowWriter]:
+def _document(file: TextIO, formatter: Document[Any]) -> Iterator[RowWriter]:
     try:
         with whole_rows():
             file.write(formatter.header)
@@ -217,7 +217,7 @@ def _discarded_unless_complete(path: Path, file: TextIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _resumable(
-    path: Path, file: TextIO, formatter: Formatter, settings: Settings, resume: bool
+    path: Path, file: TextIO, formatter: Document[Any], settings: Settings, resume: bool
 ) -> Iterator[RowWriter]:
     completed = _completed(path, file, formatter, settings, resume)
     yield RowWriter(file, formatter, completed)
@@ -226,7 +226,7 @@ def _resumable(
 
 
 def _completed(
-    path: Path, file: TextIO, formatter: Formatter, settings: Settings, resume: bool
+    path: Path, file: TextIO, formatter: Document[Any], settings: Settings, resume: bool
 ) -> Iterator[CompletedRow]:
     """The rows to keep; behind the last one, the file is made ready for the next."""
     end = 0
@@ -242,7 +242,9 @@ def _completed(
         file.write(formatter.header)
 
 
-def completed_rows(path: Path, formatter: Formatter, settings: Settings) -> Iterator[CompletedRow]:
+def completed_rows(
+    path: Path, formatter: Document[Any], settings: Settings
+) -> Iterator[CompletedRow]:
     """The complete rows of a file.
 
     Raises:

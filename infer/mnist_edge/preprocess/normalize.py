@@ -15,12 +15,13 @@ from PIL import Image
 from mnist_edge.preprocess.background import GrayPlane, to_gray
 from mnist_edge.preprocess.bitmask import BitMask
 from mnist_edge.preprocess.components import bounding_box
+from mnist_edge.preprocess.neighbors import may_be_several
 from mnist_edge.preprocess.order_statistics import percentile
 from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, find_digit
 from mnist_edge.preprocess.strokes import normalize_width
 from mnist_edge.types import BOX, CENTER, SIDE, FloatImage, GrayImage, Pixels
 
-__all__ = ["close_up", "crop_digit", "normalize"]
+__all__ = ["close_up", "crop_digit", "normalize", "normalize_and_look_round"]
 
 _CLOSE_UP = 80
 """Longer side of the digit in its close-up, pixels: four for each of the network's."""
@@ -83,13 +84,20 @@ def normalize(picture: Pixels) -> GrayImage | None:
     Returns:
         uint8 ``[28, 28]``, 0 = background, 255 = ink; None where there is no digit.
     """
+    return normalize_and_look_round(picture)[0]
+
+
+def normalize_and_look_round(picture: Pixels) -> tuple[GrayImage | None, bool]:
+    """`normalize`, and whether there may be more than one digit."""
     plane = to_gray(picture)
     proposal = find_digit(plane)
     if proposal is not None and proposal.is_small:
         plane, proposal = _look_closer(plane, proposal)
     elif proposal is not None and proposal.is_block and not proposal.is_dark:
         plane, proposal = _look_inside(plane, proposal)
-    return None if proposal is None else crop_digit(plane, proposal)
+    if proposal is None:
+        return None, False
+    return crop_digit(plane, proposal), may_be_several(proposal)
 
 
 def _look_inside(plane: GrayPlane, page: Proposal) -> tuple[GrayPlane, Proposal]:

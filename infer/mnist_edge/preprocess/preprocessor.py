@@ -15,11 +15,11 @@ of the two it needs (see `Preprocessing`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mnist_edge.errors import ImageError, NoDigitError
+from mnist_edge.errors import ImageError, NoDigitError, SeveralDigitsError
 from mnist_edge.inputs.decode import decode_all, source_name
 from mnist_edge.preprocess.mnist_form import is_mnist_form
 from mnist_edge.types import SIDE, GrayImage, ImageSource, Pixels, Preprocessing
@@ -35,6 +35,7 @@ def preprocess(
     pictures: Sequence[Pixels | ImageError],
     names: Sequence[str | None],
     kind: Preprocessing = Preprocessing.DIGIT,
+    number_on: Callable[[Pixels], str | None] | None = None,
 ) -> list[GrayImage | ImageError]:
     """Makes a network's input of each picture; an error takes the place of the picture it is about.
 
@@ -44,10 +45,12 @@ def preprocess(
         pictures: decoded, uint8 ``[H, W]`` or ``[H, W, 3]``; an error is passed on.
         names: what an error calls each; None = ``image``.
         kind: what the network was trained to see.
+        number_on: asked of pictures that may show more than one digit: the number, where it
+            certainly has several; None = it is not asked.
 
     Returns:
         for each picture uint8 ``[28, 28]``: 0 = background and 255 = ink for digits, 0 = black and
-        255 = white for anything else; or a `NoDigitError`.
+        255 = white for anything else; or a `NoDigitError`, or a `SeveralDigitsError`.
     """
     ready = _in_mnist_form(pictures) if kind is Preprocessing.DIGIT else {}
     images: list[GrayImage | ImageError] = []
@@ -57,12 +60,7 @@ def preprocess(
         elif i in ready:
             images.append(ready[i])
         elif kind is Preprocessing.DIGIT:
-            # Imported for the first photo: data sets have no use for it.
-            from mnist_edge.preprocess.normalize import normalize
-
-            image = normalize(picture)
-            message = "no digit found; nothing stands out from the background"
-            images.append(NoDigitError(f"{name or 'image'}: {message}") if image is None else image)
+            images.append(_digit(picture, name or "image", number_on))
         elif picture.shape == (SIDE, SIDE):
             images.append(picture)
         else:
@@ -72,8 +70,30 @@ def preprocess(
     return images
 
 
+def _digit(
+    picture: Pixels, name: str, number_on: Callable[[Pixels], str | None] | None
+) -> GrayImage | ImageError:
+    # Imported for the first photo: data sets have no use for it.
+    from mnist_edge.preprocess.normalize import normalize, normalize_and_look_round
+
+    if number_on is None:
+        image = normalize(picture)
+    else:
+        image, may_be_several = normalize_and_look_round(picture)
+        if may_be_several and (number := number_on(picture)) is not None:
+            return SeveralDigitsError(
+                f"{name}: several digits (looks like {number}); use `mnist-edge read`"
+            )
+    if image is None:
+        return NoDigitError(f"{name}: no digit found; nothing stands out from the background")
+    return image
+
+
 def preprocess_one(
-    source: ImageSource, name: str | None = None, kind: Preprocessing = Preprocessing.DIGIT
+    source: ImageSource,
+    name: str | None = None,
+    kind: Preprocessing = Preprocessing.DIGIT,
+    number_on: Callable[[Pixels], str | None] | None = None,
 ) -> GrayImage:
     """Decodes and preprocesses one picture: a batch of one.
 
@@ -81,6 +101,7 @@ def preprocess_one(
         source: path, encoded bytes, open binary file, PIL image, or array (see `ImageSource`).
         name: what errors call it; None = its path, where it has one.
         kind: what the network was trained to see.
+        number_on: as in `preprocess`.
 
     Returns:
         uint8 ``[28, 28]``, as `preprocess`.
@@ -88,9 +109,10 @@ def preprocess_one(
     Raises:
         ImageReadError: it cannot be opened or decoded.
         NoDigitError: nothing in it stands out from the background.
+        SeveralDigitsError: it shows a number.
     """
     names = [name or source_name(source)]
-    (image,) = preprocess(decode_all([source], names), names, kind)
+    (image,) = preprocess(decode_all([source], names), names, kind, number_on)
     if isinstance(image, ImageError):
         raise image
     return image

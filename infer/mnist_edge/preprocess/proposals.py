@@ -93,6 +93,7 @@ class Proposal:
 
     Attributes:
         digit: bool ``[H, W]`` on the overview, True = ink of the digit; at least one True.
+        ink: bool ``[H, W]``, all ink without the printed lines that were removed.
         box: bounding box of `digit`.
         size: longer side of `box`, pixels.
         is_dark: the ink is darker than its paper.
@@ -106,6 +107,7 @@ class Proposal:
     """
 
     digit: Mask
+    ink: Mask
     box: Box
     size: int
     is_dark: bool
@@ -242,6 +244,7 @@ def _make_proposal(
     is_small = features.size < _LIMITS.small
     return Proposal(
         digit=digit,
+        ink=ink,
         box=box,
         size=max(box.bottom - box.top, box.right - box.left),
         is_dark=reading.is_dark,

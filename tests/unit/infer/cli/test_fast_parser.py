@@ -14,7 +14,7 @@ import mnist_edge.cli.predict
 from mnist_edge import UsageError
 from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.cli.app import app
-from mnist_edge.cli.fast_parser import parse_predict
+from mnist_edge.cli.fast_parser import parse_plain
 
 VALUES = {
     "--model": st.sampled_from(["x.onnx", "mnist-edge-fp32"]),
@@ -66,7 +66,7 @@ def parse_with_typer(arguments: list[str]) -> PredictOptions | str:
 def test_both_parsers_give_the_same_options(arguments: list[str]) -> None:
     fast: PredictOptions | str | None
     try:
-        fast = parse_predict(["predict", *arguments])
+        fast = parse_plain(["predict", *arguments])
     except UsageError as error:
         fast = f"mnist-edge: {error}"
     assert fast is not None
@@ -104,7 +104,7 @@ def test_both_parsers_know_the_same_flags() -> None:
     ],
 )
 def test_other_command_lines_are_left_to_typer(arguments: list[str]) -> None:
-    assert parse_predict(arguments) is None
+    assert parse_plain(arguments) is None
 
 
 @pytest.mark.parametrize(

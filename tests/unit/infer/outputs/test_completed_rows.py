@@ -62,7 +62,7 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path, formatter: Formatter
     content = document(formatter, made)
     rows = read(tmp_path / "x", content, formatter)
     assert [row.path for row in rows] == [one.path for one in made]
-    assert [row.digit for row in rows] == [one.digit for one in made]
+    assert [row.answer for row in rows] == [one.digit for one in made]
     assert [row.error for row in rows] == [one.error for one in made]
     assert rows[-1].end == len(content)
     for row, one in zip(rows, made, strict=True):
@@ -267,5 +267,5 @@ def test_damage_anywhere_changes_no_digit(tmp_path: Path, formatter: Formatter) 
             continue
         for row, one in zip(rows, made, strict=False):
             if row.path == one.path:
-                assert (row.digit, row.error is None) == (one.digit, one.error is None)
+                assert (row.answer, row.error is None) == (one.digit, one.error is None)
     assert refused > 20

@@ -1,0 +1,140 @@
+"""Options that every command about pictures has, in groups; and what a run asks of all of them.
+
+A command's options inherit from the groups: `dataclasses` puts the fields of the last base first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mnist_edge.errors import UsageError
+from mnist_edge.inputs.sources import STDIN
+from mnist_edge.options import option
+
+__all__ = [
+    "InputOptions",
+    "OutputOptions",
+    "RunOptions",
+    "SpeedOptions",
+    "check_options",
+    "has_previews",
+]
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Which pictures."""
+
+    paths: list[str] | None = option(
+        None,
+        "Images, folders, globs, zip or tar archives, IDX or .npy arrays; - for one image on "
+        "stdin.",
+        metavar="PATH...",
+        is_argument=True,
+    )
+    recursive: bool = option(
+        False,
+        "Search folders inside folders.",
+        "--recursive/--no-recursive",
+        panel="Input",
+    )
+    files_from: str | None = option(
+        None, "Read image names from a file; - for stdin.", metavar="FILE", panel="Input"
+    )
+    null: bool = option(
+        False, "Names are separated by NUL bytes, not lines.", "--null", "-0", panel="Input"
+    )
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the rows go, and in which format."""
+
+    format: str = option("table", "table, json, jsonl or csv.", metavar="FORMAT", panel="Output")
+    output: Path | None = option(
+        None,
+        "Write to this file; it appears when it is complete.",
+        metavar="FILE",
+        parse=Path,
+        panel="Output",
+    )
+    resume: bool = option(
+        False, "Continue an interrupted --output (jsonl, csv).", "--resume", panel="Output"
+    )
+    summary: bool = option(False, "Print a summary to stderr.", "--summary", panel="Output")
+
+
+@dataclass(frozen=True)
+class SpeedOptions:
+    """How much of the machine."""
+
+    workers: int | None = option(
+        None,
+        "Processes that share the work.",
+        metavar="N",
+        minimum=1,
+        maximum=256,
+        shown_default="one per core",
+        parse=int,
+        panel="Speed",
+    )
+    threads: int = option(
+        1,
+        "CPU threads for the network, in each process.",
+        metavar="N",
+        minimum=1,
+        maximum=256,
+        parse=int,
+        panel="Speed",
+    )
+
+
+class RunOptions(Protocol):
+    """What a run over pictures asks of the options of its command."""
+
+    @property
+    def paths(self) -> list[str] | None: ...  # noqa: D102 - fields of the groups above
+    @property
+    def recursive(self) -> bool: ...  # noqa: D102
+    @property
+    def files_from(self) -> str | None: ...  # noqa: D102
+    @property
+    def null(self) -> bool: ...  # noqa: D102
+    @property
+    def format(self) -> str: ...  # noqa: D102
+    @property
+    def output(self) -> Path | None: ...  # noqa: D102
+    @property
+    def resume(self) -> bool: ...  # noqa: D102
+    @property
+    def summary(self) -> bool: ...  # noqa: D102
+    @property
+    def show(self) -> bool: ...  # noqa: D102
+    @property
+    def save_preprocessed(self) -> Path | None: ...  # noqa: D102
+    @property
+    def workers(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def other_inputs(self) -> Sequence[str]:
+        """Files that are read beside the pictures: models, lists."""
+
+
+def has_previews(options: RunOptions) -> bool:
+    """Whether pictures are shown or saved with what was found on them."""
+    return options.show or options.save_preprocessed is not None
+
+
+def check_options(options: RunOptions) -> None:
+    """Raises UsageError where options contradict one another."""
+    if options.resume and (options.output is None or options.format not in ("jsonl", "csv")):
+        raise UsageError("--resume: needs --output FILE and --format jsonl or csv")
+    if options.resume and has_previews(options):
+        raise UsageError("--resume: cannot be combined with --show or --save-preprocessed")
+    if options.output is not None and options.output.is_dir():
+        raise UsageError(f"--output {options.output}: is a folder; give the name of a file in it")
+    if options.files_from == STDIN and STDIN in (options.paths or ()):
+        raise UsageError("--files-from -: stdin cannot be both a list of names and a picture")
