@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import mnist_edge.cli.predict
 from mnist_edge import UsageError
 from mnist_edge.batch.predict_options import PredictOptions
+from mnist_edge.batch.read_options import ReadOptions
 from mnist_edge.cli.app import app
 from mnist_edge.cli.fast_parser import parse_plain
 
@@ -64,7 +65,7 @@ def parse_with_typer(arguments: list[str]) -> PredictOptions | str:
 @settings(deadline=None)
 @given(options())
 def test_both_parsers_give_the_same_options(arguments: list[str]) -> None:
-    fast: PredictOptions | str | None
+    fast: PredictOptions | ReadOptions | str | None
     try:
         fast = parse_plain(["predict", *arguments])
     except UsageError as error:
