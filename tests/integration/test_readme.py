@@ -29,6 +29,7 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     ROOT / "models" / "README.md",
     ROOT / "samples" / "README.md",
+    ROOT / "samples" / "numbers" / "README.md",
     ROOT / "tests" / "data" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
@@ -288,3 +289,17 @@ def test_samples_are_made_by_their_script(tmp_path: Path) -> None:
         )
         # JPEG encoders differ by a little from one version of the library to the next.
         assert np.abs(before - after).max() <= (0 if path.suffix == ".png" else 24)
+
+
+def test_number_pictures_are_made_by_their_script(tmp_path: Path) -> None:
+    kept = ROOT / "samples" / "numbers"
+    runpy.run_path(str(ROOT / "samples" / "make_numbers.py"))["main"](tmp_path)
+    assert (tmp_path / "truth.csv").read_text() == (kept / "truth.csv").read_text()
+    made = sorted(path.name for path in tmp_path.glob("*.jpg"))
+    assert made == sorted(path.name for path in kept.glob("*.jpg"))
+    for name in made:
+        with Image.open(kept / name) as before, Image.open(tmp_path / name) as after:
+            assert before.size == after.size
+            difference = np.asarray(before).astype(int) - np.asarray(after)
+        # JPEG encoders, and scipy's filters, differ by a little from one version to the next.
+        assert np.abs(difference).mean() < 2

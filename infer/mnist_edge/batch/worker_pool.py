@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pickle
@@ -85,6 +86,9 @@ class WorkerPool(Generic[T, R]):
                 stack.enter_context(stderr.lent_to_children())
             for _ in range(workers or available_cores()):
                 self._start(context)
+        # At its end, the interpreter waits for processes that it asked to terminate, which ours
+        # ignore. Functions that were registered later are called before it does.
+        atexit.register(self._kill)
 
     @property
     def size(self) -> int:
@@ -95,6 +99,10 @@ class WorkerPool(Generic[T, R]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        atexit.unregister(self._kill)
+        self._kill()
+
+    def _kill(self) -> None:
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():

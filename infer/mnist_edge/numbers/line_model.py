@@ -21,7 +21,7 @@ from mnist_edge.onnx_file import check_structure
 from mnist_edge.runtime import call_within, create_session, onnxruntime
 from mnist_edge.types import GrayImage
 
-__all__ = ["FINDER", "READER", "FinderModel", "LineMaps", "LineModel", "LineOutput"]
+__all__ = ["FINDER", "READER", "FinderModel", "LineMaps", "LineModel", "LineOutput", "padded_width"]
 
 READER, FINDER = "line-reader-int8", "line-finder-int8"
 """Names of the bundled files."""
@@ -29,10 +29,17 @@ READER, FINDER = "line-reader-int8", "line-finder-int8"
 _SECONDS = 10
 """That a model which is not ours may take for one line."""
 
-_STEP = 4
+_STEP, _MARGIN = 32, 8
+"""Lines are padded to multiples of the first, by the second at least, pixels."""
+
 _TOLERANCE = 1e-3
 _BATCH_COLUMNS = 8_192
 """Pixels of width that are read at once, over all lines of a batch."""
+
+
+def padded_width(width: int) -> int:
+    """Width that a line is padded to, pixels: the same whatever it is read together with."""
+    return -(-(width + _MARGIN) // _STEP) * _STEP
 
 
 class LineOutput(NamedTuple):
@@ -223,20 +230,22 @@ class LineModel(_NumberModel):
         Raises:
             ModelError: onnxruntime failed, or the results are not probabilities.
         """
-        order = sorted(range(len(lines)), key=lambda i: lines[i].shape[1])
+        groups: dict[int, list[int]] = {}
+        for number, line in enumerate(lines):
+            groups.setdefault(padded_width(line.shape[1]), []).append(number)
         results: dict[int, LineOutput] = {}
-        while order:
-            widest = max(1, lines[order[-1]].shape[1])
-            batch = order[-max(1, _BATCH_COLUMNS // widest) :]
-            del order[-len(batch) :]
-            results |= zip(batch, self._batch([lines[i] for i in batch]), strict=True)
-        return [results[i] for i in range(len(lines))]
+        for width, group in groups.items():
+            size = max(1, _BATCH_COLUMNS // width)
+            for start in range(0, len(group), size):
+                batch = group[start : start + size]
+                results |= zip(batch, self._batch([lines[i] for i in batch]), strict=True)
+        return [results[number] for number in range(len(lines))]
 
     def _batch(
         self, lines: list[GrayImage], options: onnxruntime.RunOptions | None = None
     ) -> list[LineOutput]:
         widths = [line.shape[1] for line in lines]
-        width = max(_STEP * 2, -(-max(widths) // _STEP) * _STEP)
+        width = padded_width(max(widths))
         images = np.zeros((len(lines), 1, LINE_HEIGHT, width), np.uint8)
         for image, line in zip(images, lines, strict=True):
             image[0, :, : line.shape[1]] = line

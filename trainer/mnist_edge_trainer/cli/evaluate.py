@@ -5,21 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mnist_edge.cli.console import log
 from mnist_edge.errors import UsageError
-from mnist_edge.options import option
-from mnist_edge_trainer.cli.common import (
-    DATA,
-    JSON_FLAGS,
-    NEGATED,
-    examples,
-    print_line,
-    training_packages,
-)
+from mnist_edge_trainer.cli.common import examples, print_line, training_packages
+from mnist_edge_trainer.cli.evaluate_numbers import measure_numbers
+from mnist_edge_trainer.cli.evaluate_options import PICTURES, EvaluateOptions
 
 if TYPE_CHECKING:
     from mnist_edge_trainer.evaluation.assessment import Assessment
@@ -36,75 +29,13 @@ EXAMPLES = examples(
     "mnist-edge evaluate mnist-edge-int8",
     "mnist-edge evaluate mnist-edge-int8 --robustness",
     "mnist-edge evaluate mnist-edge-int8 --rejection --output .",
+    "mnist-edge evaluate --numbers --writers qmnist-test-labels.tsv.gz",
 )
-
-_PICTURES = 500
-"""Digits in each cell of the table of robustness, by default."""
 
 _WIDEST_MATRIX = 80
 """Characters; a wider one would not fit a terminal."""
 
 _MOST_CONFUSED = 20
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """Options of `mnist-edge evaluate`.
-
-    Raises:
-        UsageError: the options contradict one another.
-    """
-
-    target: str | None = option(
-        None,
-        "A run's folder, an .onnx file, or a bundled model's name.",
-        metavar="RUN|MODEL",
-        shown_default="the latest run",
-        is_argument=True,
-    )
-    split: str = option(
-        "test", "test, or validation (the images that a run held out).", metavar="NAME"
-    )
-    data: Path | None = option(None, **DATA)
-    output: Path | None = option(
-        None,
-        "Folder for the JSON and the pictures.",
-        metavar="FOLDER",
-        shown_default="the run's folder",
-        hidden_flags=("--out",),
-    )
-    svg: bool = option(False, "Draw every picture as SVG too.", "--svg")
-    robustness: bool = option(
-        False,
-        "Evaluate on corrupted images instead: simulated photographs.",
-        "--robustness",
-        hidden_flags=(NEGATED.format("robustness"),),
-    )
-    pictures: int | None = option(
-        None,
-        "With --robustness: digits in each cell of the table.",
-        metavar="N",
-        minimum=1,
-        maximum=10_000,
-        shown_default=str(_PICTURES),
-    )
-    rejection: bool = option(
-        False,
-        "Show accuracy against rejection threshold instead.",
-        "--rejection",
-        hidden_flags=(NEGATED.format("rejection"),),
-    )
-    as_json: bool = option(False, *JSON_FLAGS)
-
-    def __post_init__(self) -> None:
-        if self.robustness and self.rejection:
-            raise UsageError("--robustness and --rejection: choose one")
-        if self.pictures is not None and not self.robustness:
-            raise UsageError("--pictures: needs --robustness")
-        if self.robustness and self.output is not None:
-            raise UsageError(
-                "--output: --robustness draws no picture; redirect its table or its --json"
-            )
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -113,7 +44,13 @@ def evaluate(options: EvaluateOptions) -> None:
     For a run, or with --output, the scores are written to evaluation-SPLIT.json, with pictures:
     the confusion matrix, the most confident mistakes, predictions beside the truth, the reliability
     diagram, the first layer's filters, and saliency maps.
+
+    With --numbers: whole numbers right, wrong digits, located digits and calibration of the number
+    reader, on test sets of handwritten, printed and seven-segment numbers.
     """
+    if options.numbers:
+        measure_numbers(options)
+        return
     with training_packages():
         from mnist_edge_trainer.evaluation.target import load_target
         from mnist_edge_trainer.training.device import limit_threads
@@ -161,7 +98,7 @@ def _measure_robustness(target: EvaluationTarget, options: EvaluateOptions) -> N
         from mnist_edge_trainer.evaluation.robustness import mean_accuracy, measure_robustness
         from mnist_edge_trainer.synthetic.scenes import SEVERITIES
 
-    digits = target.digits[: options.pictures or _PICTURES]
+    digits = target.digits[: options.pictures or PICTURES]
     log(
         f"{target.name}: {len(digits):,} digits of the {options.split} split, photographed in "
         "each cell"

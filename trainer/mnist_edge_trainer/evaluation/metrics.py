@@ -20,6 +20,7 @@ __all__ = [
     "Labels",
     "PredictFunction",
     "Probabilities",
+    "bin_by_confidence",
     "calibration_error",
     "class_scores",
     "confidence_bins",
@@ -140,12 +141,22 @@ def find_mistakes(probabilities: Probabilities, truth: Labels) -> Labels:
 
 
 def confidence_bins(probabilities: Probabilities, truth: Labels) -> list[ConfidenceBin]:
+    """Sorts predictions into bins by the probability of the most probable class."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    return bin_by_confidence(confidence, probabilities.argmax(axis=1) == truth)
+
+
+def bin_by_confidence(
+    confidence: npt.NDArray[np.float64], is_correct: npt.NDArray[np.bool_]
+) -> list[ConfidenceBin]:
     """Sorts predictions into `CONFIDENCE_BINS` bins by their confidence; empty bins are left out.
 
     scikit-learn's `calibration_curve` has the same bins but does not count what is in them.
+
+    Args:
+        confidence: float64 ``[N]``, 0..1.
+        is_correct: bool ``[N]``.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    is_correct = probabilities.argmax(axis=1) == truth
     edges = np.linspace(0, 1, CONFIDENCE_BINS + 1)
     bin_of = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, CONFIDENCE_BINS - 1)
     return [

@@ -25,6 +25,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from mnist_edge_trainer.evaluation.figures import BLUE, GRAY, GREEN, ORANGE, save_figure, shorten
 from mnist_edge_trainer.evaluation.metrics import (
     CONFIDENCE_BINS,
+    ConfidenceBin,
     Labels,
     Probabilities,
     calibration_error,
@@ -36,7 +37,13 @@ from mnist_edge_trainer.evaluation.rejection import RejectionPoint
 if TYPE_CHECKING:
     from mnist_edge_trainer.training.checkpoint import EpochRecord
 
-__all__ = ["draw_confusion_matrix", "draw_curves", "draw_rejection", "draw_reliability"]
+__all__ = [
+    "draw_confusion_matrix",
+    "draw_curves",
+    "draw_rejection",
+    "draw_reliability",
+    "draw_reliability_of",
+]
 
 _MARKED_EPOCHS = 20
 """Epochs up to which each has a marker: one epoch alone makes no line, many make a string of beads.
@@ -135,9 +142,7 @@ def draw_confusion_matrix(
 
 
 def draw_reliability(probabilities: Probabilities, truth: Labels, path: Path) -> None:
-    """Draws accuracy against confidence, above the number of images of each confidence.
-
-    The thin lines are 95 % Wilson intervals: with few images in a bin, its height says little.
+    """Draws the reliability diagram of predictions (see `draw_reliability_of`).
 
     Args:
         probabilities: float32 ``[N, C]``.
@@ -147,7 +152,22 @@ def draw_reliability(probabilities: Probabilities, truth: Labels, path: Path) ->
     Raises:
         OutputError: `path` cannot be written.
     """
-    bins = confidence_bins(probabilities, truth)
+    draw_reliability_of(confidence_bins(probabilities, truth), "images", path)
+
+
+def draw_reliability_of(bins: Sequence[ConfidenceBin], counted: str, path: Path) -> None:
+    """Draws accuracy against confidence, above the number of predictions of each confidence.
+
+    The thin lines are 95 % Wilson intervals: with few predictions in a bin, its height says little.
+
+    Args:
+        bins: at least one.
+        counted: what a prediction is of, in the plural.
+        path: file to write.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
     figure = Figure(figsize=(5.2, 6.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     left_edges = [bin_.lower for bin_ in bins]
@@ -173,7 +193,7 @@ def draw_reliability(probabilities: Probabilities, truth: Labels, path: Path) ->
     upper.tick_params(bottom=False)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     lower.bar(left_edges, [bin_.images for bin_ in bins], color=GRAY, **style)
-    lower.set(xlabel="confidence", ylabel="images", yscale="log", ylim=(0.5, None))
+    lower.set(xlabel="confidence", ylabel=counted, yscale="log", ylim=(0.5, None))
     lower.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (upper, lower):
         axes.set_axisbelow(True)

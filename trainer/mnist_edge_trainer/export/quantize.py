@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from mnist_edge_trainer.export.graph_passes import (
     quantized_operators,
 )
 
-__all__ = ["CALIBRATION_IMAGES", "SCHEME", "quantize"]
+__all__ = ["CALIBRATION_IMAGES", "SCHEME", "quantize", "quantize_on"]
 
 CALIBRATION_IMAGES = 1_000
 SCHEME = (
@@ -51,7 +51,9 @@ _OPERATORS = [
     "GlobalAveragePool",
     "ReduceMean",
     "MaxPool",
+    "Resize",
     "Reshape",
+    "Transpose",
     "Flatten",
 ]
 
@@ -59,11 +61,8 @@ _OPERATORS = [
 class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # has no types
     """Feeds calibration images to onnxruntime's quantizer, batch by batch."""
 
-    def __init__(self, name: str, images: npt.NDArray[np.uint8]) -> None:
-        self._batches: Iterator[npt.NDArray[np.uint8]] = iter(
-            np.split(images, range(_BATCH, len(images), _BATCH))
-        )
-        self._name = name
+    def __init__(self, name: str, batches: Iterable[npt.NDArray[np.uint8]]) -> None:
+        self._batches, self._name = iter(batches), name
 
     def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
         batch = next(self._batches, None)
@@ -71,11 +70,21 @@ class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # has no
 
 
 def quantize(model: ModelProto, calibration: npt.NDArray[np.uint8]) -> ModelProto:
+    """Quantizes every convolution and linear layer, as `quantize_on`.
+
+    Args:
+        model: as there.
+        calibration: training images uint8 ``[N, 1, 28, 28]``.
+    """
+    return quantize_on(model, np.split(calibration, range(_BATCH, len(calibration), _BATCH)))
+
+
+def quantize_on(model: ModelProto, calibration: Iterable[npt.NDArray[np.uint8]]) -> ModelProto:
     """Quantizes every convolution and linear layer.
 
     Args:
         model: fp32 graph that begins with the scaling of a uint8 image.
-        calibration: training images uint8 ``[N, 1, 28, 28]``, to measure the ranges of
+        calibration: batches of training images uint8 ``[N, 1, H, W]``, to measure the ranges of
             activations on.
 
     Returns:

@@ -76,14 +76,18 @@ class LineFinderNet(nn.Module):
         self.head.bias.data[0] = -2.0
 
     def forward(self, x: Tensor) -> LineMaps:
+        return LineMaps(*self.head(self.features(x)).unbind(dim=1))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer sees: float32 ``[N, C, H / 4, W / 4]``."""
         quarter = self.quarter(self.stem(x))
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
         up = _double(self.up_bottom(self.bottom(sixteenth)))
         up = self.merge_sixteenth(up + self.skip_sixteenth(sixteenth))
         up = self.merge_eighth(_double(up) + eighth)
-        up = self.merge_quarter(_double(self.up_eighth(up)) + quarter)
-        return LineMaps(*self.head(up).unbind(dim=1))
+        merged: Tensor = self.merge_quarter(_double(self.up_eighth(up)) + quarter)
+        return merged
 
 
 def _double(x: Tensor) -> Tensor:

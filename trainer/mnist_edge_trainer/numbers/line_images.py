@@ -27,6 +27,9 @@ LINE_STEP = 4
 _MOST = 512
 """Width of a line to train on at most, pixels."""
 
+_EMPTY, _SMALL = 0.04, 0.1
+"""Lines without a symbol, and lines whose symbols are small."""
+
 _CUT = 0.35
 """Part of a symbol that may be cut off, above which it is not there."""
 
@@ -46,11 +49,15 @@ class LineSample:
 
 def random_line(composer: Composer, rng: Rng, kind: str | None = None) -> LineSample:
     """Draws a line and wears it."""
-    if rng.random() < 0.015:
-        return worn_strip(Drawing(np.zeros((20, 20), np.float32), [], 24.0), rng)
+    if rng.random() < _EMPTY:
+        empty = np.zeros((20, int(rng.integers(4, 200))), np.float32)
+        return worn_strip(Drawing(empty, [], 24.0), rng)
     style = random_style(rng, kind)
     text = random_text(rng, style.kind)
     height = float(np.clip(rng.normal(23.5, 3.2), 13, 31))
+    if rng.random() < _SMALL or (style.pitch and rng.random() < 0.6):
+        # The finder took a form's box for the digit's height.
+        height = float(rng.uniform(12, 19))
     while True:
         drawing = composer.compose(text, style, rng, height)
         if drawing.ink.shape[1] < _MOST - 40:
@@ -192,7 +199,7 @@ def _cluttered(
         if rng.random() < 0.6:
             line(0, ceiling, columns, ceiling + slope, level, thick)
     elif choice < 0.72:  # fine print: waves, hatching, dots
-        _pattern(draw, columns, rows, rng, float(rng.uniform(0.08, 0.5)))
+        _pattern(draw, columns, rows, rng, float(rng.uniform(0.08, 0.5 if symbols else 1.0)))
     elif choice < 0.86:  # rests of the lines above or below, of strokes at the ends
         _rests(draw, columns, rows, rng)
     else:  # specks and strokes

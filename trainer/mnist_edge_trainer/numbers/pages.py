@@ -89,9 +89,53 @@ def random_page(composer: Composer, rng: Rng) -> Page:
             _line(page, composer, rng, angle, largest=False)
         if rng.random() < 0.7:
             _others(page, rng, composer, angle, int(rng.integers(1, 12)))
+    if rng.random() < 0.4:
+        _tilt(page, rng)
     _light(page, rng)
     _camera(page, rng)
     return page
+
+
+def _tilt(page: Page, rng: Rng) -> None:
+    """Looks at the page from one side: a homography, of which lines keep their ends."""
+    rows, columns = page.levels.shape
+    corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], float)
+    moved = corners + rng.uniform(-0.09, 0.09, (4, 2)) * (columns, rows)
+    forward, back = _homography(corners, moved), _homography(moved, corners)
+    paper = float(np.median(page.levels))
+    image = Image.fromarray(page.levels).transform(
+        (columns, rows),
+        Image.Transform.PERSPECTIVE,
+        (back / back[2, 2]).ravel()[:8].tolist(),
+        Image.Resampling.BILINEAR,
+        fillcolor=paper * float(rng.uniform(0.3, 1.2)),
+    )
+    page.levels = np.array(image, np.float32)
+    page.lines = [_moved(line, forward) for line in page.lines]
+
+
+def _homography(
+    source: np.typing.NDArray[np.float64], target: np.typing.NDArray[np.float64]
+) -> np.typing.NDArray[np.float64]:
+    """The projective map of four points to four others: float64 ``[3, 3]``."""
+    equations, values = [], []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        equations += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        values += [u, v]
+    return np.append(np.linalg.solve(np.array(equations), np.array(values)), 1.0).reshape(3, 3)
+
+
+def _moved(line: LineTruth, matrix: np.typing.NDArray[np.float64]) -> LineTruth:
+    def at(x: float, y: float) -> tuple[float, float]:
+        u, v, w = matrix @ (x, y, 1.0)
+        return float(u / w), float(v / w)
+
+    (x0, y0), (x1, y1) = line.start, line.end
+    length = max(1e-6, math.hypot(x1 - x0, y1 - y0))
+    down = (-(y1 - y0) / length * line.height / 2, (x1 - x0) / length * line.height / 2)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    height = math.dist(at(x - down[0], y - down[1]), at(x + down[0], y + down[1]))
+    return LineTruth(at(x0, y0), at(x1, y1), height, line.is_dark)
 
 
 def _paper(rng: Rng) -> Page:
@@ -202,6 +246,8 @@ def _line(page: Page, composer: Composer, rng: Rng, angle: float, *, largest: bo
     if largest and rng.random() < 0.12:
         angle += float(rng.uniform(-0.6, 0.6))
     style = random_style(rng)._replace(rotation=0.0)
+    if style.kind == "hand" and rng.random() < 0.12:
+        style = style._replace(pitch=float(rng.uniform(1.05, 2.0)))
     text = random_text(rng, style.kind)
     digits = sum(symbol.isdecimal() for symbol in text)
     share = float(rng.uniform(0.3, 0.98)) if largest else float(rng.uniform(0.08, 0.6))
@@ -216,8 +262,12 @@ def _line(page: Page, composer: Composer, rng: Rng, angle: float, *, largest: bo
     if not drawing.symbols or drawing.ink.shape[0] < 4:
         return
     margin = round(0.35 * height)
-    ink = np.pad(drawing.ink, margin)
+    # A form has more boxes than the number has digits.
+    empty = int(rng.integers(0, 4) * style.pitch * height) if style.pitch else 0
+    ink = np.pad(drawing.ink, ((margin, margin), (margin, margin + empty)))
     framed = _framed(ink, drawing, margin, rng, style.pitch, height)
+    if not style.pitch and rng.random() < 0.25:
+        framed = _labelled(framed, composer, rng, height)
     turned, w, h = _rotated(framed, angle)
     place = _room(page, rng, w - 2 * margin, h - 2 * margin)
     if place is None:
@@ -241,10 +291,29 @@ def _line(page: Page, composer: Composer, rng: Rng, angle: float, *, largest: bo
     middle = float(np.median((boxes[:, 1] + boxes[:, 3])[heights > 0.5 * heights.max()]) / 2)
     ends = []
     for x in (boxes[:, 0].min(), boxes[:, 2].max()):
-        dx, dy = x - framed.shape[1] / 2, middle - framed.shape[0] / 2
+        dx = x - framed.shape[1] / 2
+        dy = middle + (framed.shape[0] - ink.shape[0]) / 2 - framed.shape[0] / 2
         cos, sin = math.cos(angle), math.sin(angle)
         ends.append((left + w / 2 + cos * dx - sin * dy, top + h / 2 + sin * dx + cos * dy))
     page.lines.append(LineTruth(ends[0], ends[1], size, level < local))
+
+
+def _labelled(ink: FloatImage, composer: Composer, rng: Rng, height: float) -> FloatImage:
+    """Printed or written words at the right of a number, as of a form; the number's place stays."""
+    words = "".join(rng.choice(list(_LETTERS), size=int(rng.integers(2, 9))))
+    size = height * float(rng.uniform(0.4, 1.1))
+    style = random_style(rng, "print")._replace(rotation=0.0)
+    label = composer.compose(words, style, rng, size).ink
+    gap = round(float(rng.uniform(0.5, 2.0)) * height)
+    rows = max(ink.shape[0], label.shape[0])
+    if (rows - ink.shape[0]) % 2:
+        rows += 1
+    above = (rows - ink.shape[0]) // 2
+    tall = np.pad(ink, ((above, rows - ink.shape[0] - above), (0, gap)))
+    top = max(0, (rows - label.shape[0]) // 2)
+    return np.concatenate(
+        [tall, np.pad(label, ((top, rows - label.shape[0] - top), (0, 0)))], axis=1
+    )
 
 
 def _framed(
@@ -262,7 +331,7 @@ def _framed(
     fill = round(255 * float(rng.uniform(0.25, 1)))
     if pitch:
         first = (boxes[0][0] + boxes[0][2]) / 2 + margin
-        cells = math.ceil((columns - margin - first) / (pitch * height)) + 1
+        cells = max(1, math.ceil((columns - margin - first) / (pitch * height)))
         xs = [first + (n - 0.5) * pitch * height for n in range(cells + 1)]
         if rng.random() < 0.3:
             for x in xs[:-1]:

@@ -126,8 +126,8 @@ def random_style(rng: Rng, kind: str | None = None) -> Style:
             rotation=rotation,
         )
     spread = [(-0.13, 0.02), (-0.05, 0.15), (0.1, 0.45), (0.4, 1.2)]
-    chosen = int(rng.choice(4, p=(0.26, 0.26, 0.36, 0.12)))
-    pitch = float(rng.uniform(1.05, 2.2)) if rng.random() < 0.12 else 0.0
+    chosen = int(rng.choice(4, p=(0.36, 0.24, 0.3, 0.1)))
+    pitch = float(rng.uniform(1.05, 2.2)) if rng.random() < 0.17 else 0.0
     return Style(
         kind,
         *_spaces(rng, spread[chosen]),
@@ -159,8 +159,8 @@ def random_text(rng: Rng, kind: str, length: int | None = None) -> str:
     digits = "".join(map(str, rng.integers(10, size=length)))
     if rng.random() < 0.08:  # the same digit again and again, most of all the narrow 1
         digits = str(rng.choice(list("1112345678900"))) * length
-    elif rng.random() < 0.1:
-        digits = "".join(rng.choice(list("1117740"), size=length))
+    elif rng.random() < 0.18:
+        digits = "".join(rng.choice(list("11174490"), size=length))
     form = rng.random()
     if kind == "display":
         if form < 0.3 and length > 1:
@@ -180,11 +180,13 @@ def random_text(rng: Rng, kind: str, length: int | None = None) -> str:
         place = int(rng.integers(0, length + 1))
         digits = digits[:place] + str(rng.choice(list(".,-/:"))) + digits[place:]
     around = rng.random()
-    if around < 0.1:
+    if around < 0.07:
+        digits = str(rng.choice(list("$€£#*=")) if rng.random() < 0.6 else "Fr") + digits
+    elif around < 0.15:
         digits = _word(rng) + digits
-    elif around < 0.16:
+    elif around < 0.2:
         digits = digits + _word(rng)
-    elif around < 0.19:
+    elif around < 0.24:
         digits = _word(rng, 3, 9)
     return digits
 

@@ -122,6 +122,13 @@ def _draw(config: FinderConfig, number: int) -> list[Sample]:
     return [_sample(composer, rng) for _ in range(_CHUNK)]
 
 
+def training_pages(config: FinderConfig, count: int) -> list[Sample]:
+    """Pages like those that it is trained on: to measure ranges of activations."""
+    composer = _composer(config.data, config.writers, config.fonts, config.held_out, False)
+    rng = np.random.default_rng([config.seed, 14])
+    return [_sample(composer, rng) for _ in range(count)]
+
+
 def validation_pages(config: FinderConfig, count: int = 200) -> list[Sample]:
     """Pages with digits of writers that are held out."""
     composer = _composer(config.data, config.writers, config.fonts, config.held_out, True)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -135,6 +134,13 @@ def _draw(config: ReaderConfig, number: int) -> list[LineSample]:
     composer = _composer(config.data, config.writers, config.fonts, config.held_out, False)
     rng = np.random.default_rng([config.seed, 1, number])
     return [random_line(composer, rng) for _ in range(_CHUNK)]
+
+
+def training_lines(config: ReaderConfig, count: int) -> list[LineSample]:
+    """Lines like those that it is trained on: to measure ranges of activations."""
+    composer = _composer(config.data, config.writers, config.fonts, config.held_out, False)
+    rng = np.random.default_rng([config.seed, 4])
+    return [random_line(composer, rng) for _ in range(count)]
 
 
 def validation_lines(

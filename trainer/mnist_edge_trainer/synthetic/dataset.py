@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -25,10 +26,12 @@ import PIL
 import scipy
 from PIL import Image
 
+from mnist_edge.batch.worker_pool import WorkerPool
 from mnist_edge.errors import ImageError
 from mnist_edge.inputs.decode import decode
 from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION, preprocess
 from mnist_edge.types import SIDE, GrayImage
+from mnist_edge_trainer.ahead import Ahead
 from mnist_edge_trainer.cache import cache_folder, cached_arrays
 from mnist_edge_trainer.synthetic.camera import TRAINING_CAMERA
 from mnist_edge_trainer.synthetic.digit_variants import digit_variant
@@ -72,6 +75,9 @@ _PLAIN_SHARE = 0.5
 _BATCH = 50
 """Photographs that a worker renders at a time."""
 
+_AHEAD = 2 * CHUNK
+"""Photographs that are rendered ahead of their use at most."""
+
 _HELD_OUT = 1_000
 """Photographs to validate with, and as many of non-digits."""
 
@@ -109,6 +115,14 @@ class Photos:
     images: GrayImage
     labels: Labels
 
+    @classmethod
+    def join(cls, parts: Sequence[Photos]) -> Photos:
+        """Concatenates several, in order."""
+        return cls(
+            np.concatenate([part.images for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -144,21 +158,58 @@ class SyntheticDataset:
         Raises:
             OutputError: the cache cannot be written to.
         """
+        return _rendered(_mixed_photo, *self._part(number), number, self.cache)
+
+    def stream(self, count: int, workers: int = 1) -> Generator[Photos]:
+        """The first chunks, in order, rendered by so many processes ahead of their use.
+
+        Args:
+            count: chunks, `chunks` at most.
+            workers: processes; they end with the iterator, which is a generator.
+
+        Raises:
+            MnistEdgeError: a worker process died.
+        """
+        missing = [number for number in range(count) if not self._path(number).exists()]
+        with self._rendered_ahead(missing, workers) as rendered:
+            for number in range(count):
+                if number in missing:
+                    parts = list(itertools.islice(rendered, len(_batches(*self._part(number)))))
+                    yield _cached(self._path(number), functools.partial(Photos.join, parts))
+                else:
+                    yield self.chunk(number)
+
+    @contextlib.contextmanager
+    def _rendered_ahead(self, numbers: list[int], workers: int) -> Iterator[Iterator[Photos]]:
+        """The batches of some chunks."""
+        if not numbers:
+            yield iter(())
+            return
+        tasks = ((number, batch) for number in numbers for batch in _batches(*self._part(number)))
+        with _one_thread_each():
+            pool = WorkerPool(_render_task, workers)
+        with pool, contextlib.closing(Ahead(pool.map(tasks), _AHEAD // _BATCH)) as rendered:
+            yield rendered
+
+    def _part(self, number: int) -> tuple[GrayImage, Labels]:
         part = slice(number * CHUNK, (number + 1) * CHUNK)
-        return _cached(_mixed_photo, self.digits[part], self.labels[part], number, self.cache)
+        return self.digits[part], self.labels[part]
+
+    def _path(self, number: int) -> Path:
+        return _cache_path(_mixed_photo, *self._part(number), number, self.cache)
 
 
 def synthetic_photos(
     digits: GrayImage, labels: Labels, seed: int, cache: Path | None = None
 ) -> Photos:
     """Photographs of digits alone, one of each (arguments as `SyntheticDataset`'s)."""
-    return _cached(_digit_photo, digits, labels, seed, cache)
+    return _rendered(_digit_photo, digits, labels, seed, cache)
 
 
 def synthetic_negatives(digits: GrayImage, seed: int, cache: Path | None = None) -> Photos:
     """Photographs of non-digits alone, one for each digit given (see `sample_negative`)."""
     labels = np.full(len(digits), NEGATIVE)
-    return _cached(_negative_photo, digits, labels, seed, cache)
+    return _rendered(_negative_photo, digits, labels, seed, cache)
 
 
 def training_photos(training: Digits) -> SyntheticDataset:
@@ -185,6 +236,9 @@ def _as_digits(photos: Photos) -> Digits:
 
     return Digits.of(photos.images, photos.labels)
 
+
+_Batch: TypeAlias = tuple[int, GrayImage, Labels]
+"""Position of the first digit in its chunk, digits, labels."""
 
 _Sampler: TypeAlias = Callable[[GrayImage, int, GrayImage, Rng], tuple[Image.Image, int]]
 """Renders a picture and labels it, given a digit, its label, and digits to make non-digits of."""
@@ -220,29 +274,38 @@ def _mixed_photo(
     return _digit_photo(digit, label, digits, rng)
 
 
-def _cached(
+def _rendered(
     sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int, cache: Path | None
 ) -> Photos:
-    """Photographs from the cache, or rendered now."""
+    """Photographs from the cache, or rendered now, on all cores."""
+    path = _cache_path(sampler, digits, labels, seed, cache)
+    return _cached(path, lambda: _render_all(sampler, digits, labels, seed))
+
+
+def _cache_path(
+    sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int, cache: Path | None
+) -> Path:
     digest = hashlib.sha256(f"{_VERSIONS} {sampler.__name__}".encode())
     digest.update(digits.tobytes() + labels.tobytes())
-    path = (cache or cache_folder("photos")) / f"{digest.hexdigest()[:16]}-{seed}.npz"
-    arrays = cached_arrays(path, lambda: vars(_render_all(sampler, digits, labels, seed)))
+    return (cache or cache_folder("photos")) / f"{digest.hexdigest()[:16]}-{seed}.npz"
+
+
+def _cached(path: Path, make: Callable[[], Photos]) -> Photos:
+    arrays = cached_arrays(path, lambda: vars(make()))
     return Photos(arrays["images"], arrays["labels"])
 
 
 def _render_all(sampler: _Sampler, digits: GrayImage, labels: Labels, seed: int) -> Photos:
     """Renders a photograph for every digit, on all cores, in order."""
-    batches = [
-        (start, digits[start : start + _BATCH], labels[start : start + _BATCH])
-        for start in range(0, len(digits), _BATCH)
-    ]
+    render_batch = functools.partial(_render_batch, sampler, seed)
     with _one_thread_each():
-        rendered = list(map_in_workers(functools.partial(_render_batch, sampler, seed), batches))
-    return Photos(
-        np.concatenate([images for images, _ in rendered]),
-        np.concatenate([labels for _, labels in rendered]),
-    )
+        return Photos.join(list(map_in_workers(render_batch, _batches(digits, labels))))
+
+
+def _batches(digits: GrayImage, labels: Labels) -> list[_Batch]:
+    """What a worker renders at a time."""
+    starts = range(0, len(digits), _BATCH)
+    return [(start, digits[start:][:_BATCH], labels[start:][:_BATCH]) for start in starts]
 
 
 @contextlib.contextmanager
@@ -262,9 +325,13 @@ def _one_thread_each() -> Iterator[None]:
             os.environ[_THREADS] = before
 
 
-def _render_batch(
-    sampler: _Sampler, seed: int, batch: tuple[int, GrayImage, Labels]
-) -> tuple[GrayImage, Labels]:
+def _render_task(task: tuple[int, _Batch]) -> Photos:
+    """A batch of a chunk of training photographs."""
+    number, batch = task
+    return _render_batch(_mixed_photo, number, batch)
+
+
+def _render_batch(sampler: _Sampler, seed: int, batch: _Batch) -> Photos:
     """Renders and preprocesses; the number of a photograph decides what it looks like."""
     start, digits, labels = batch
     images: list[GrayImage] = []
@@ -277,4 +344,4 @@ def _render_batch(
         if not isinstance(image, ImageError):
             images.append(image)
             kept.append(shown)
-    return np.array(images, np.uint8).reshape(-1, SIDE, SIDE), np.array(kept, np.int64)
+    return Photos(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), np.array(kept, np.int64))

@@ -42,28 +42,30 @@ class Augmentation:
     elastic: float = 0.6
     elastic_nodes: int = 6
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Distorts a batch.
 
         Args:
             images: float32 ``[B, 1, H, W]`` in 0..1, background 0.
+            generator: of the randomness; None = torch's global one.
 
         Returns:
-            float32 of the same shape and range. Randomness comes from torch's global generator.
+            float32 of the same shape and range.
         """
         size = images.shape[-1]
         # By sums of rows and columns: F.affine_grid's products of tiny matrices take longer.
-        across, down, shift = self._affine(images)[:, None, None].unbind(dim=-1)
+        across, down, shift = self._affine(images, generator)[:, None, None].unbind(dim=-1)
         centres = (2 * torch.arange(size, device=images.device) + 1) / size - 1
         grid = across * centres[:, None] + (down * centres[:, None, None] + shift)
-        grid = grid + self._displacement(images) * (2 / size)
+        grid = grid + self._displacement(images, generator) * (2 / size)
         return F.grid_sample(images, grid, align_corners=False)
 
-    def _affine(self, images: Tensor) -> Tensor:
+    def _affine(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """Inverse maps from output to input coordinates, ``[B, 2, 3]``."""
 
         def uniform(limit: float) -> Tensor:
-            return (torch.rand(len(images), device=images.device) * 2 - 1) * limit
+            drawn = torch.rand(len(images), device=images.device, generator=generator)
+            return (drawn * 2 - 1) * limit
 
         angle = uniform(math.radians(self.rotation))
         width, height = 1 + uniform(self.scale), 1 + uniform(self.scale)
@@ -74,11 +76,10 @@ class Augmentation:
         y = torch.stack([sin, cos / height, uniform(self.shift * to_unit)], dim=1)
         return torch.stack([x, y], dim=1)
 
-    def _displacement(self, images: Tensor) -> Tensor:
+    def _displacement(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """A smooth random field in pixels, ``[B, H, W, 2]``."""
-        nodes = torch.randn(
-            len(images), 2, self.elastic_nodes, self.elastic_nodes, device=images.device
-        )
+        size = (len(images), 2, self.elastic_nodes, self.elastic_nodes)
+        nodes = torch.randn(size, device=images.device, generator=generator)
         spread = _cubic(self.elastic_nodes, images.shape[-1]).to(images.device)
         field = spread @ (nodes * self.elastic) @ spread.T
         return field.permute(0, 2, 3, 1)

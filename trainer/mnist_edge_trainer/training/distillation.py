@@ -10,8 +10,9 @@ student's whole step, so they are kept, with the images, in the user's cache.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -80,14 +81,15 @@ class SoftLabelCache:
     views: int
     cache: Path | None = None
 
-    def view(self, number: int) -> SoftLabels:
+    def view(self, number: int, closed: threading.Event | None = None) -> SoftLabels:
         """Reads a view from the cache, or makes it.
 
         Args:
             number: 0 to `views` - 1.
+            closed: once it is set, in another thread, the view is not wanted any more.
 
         Raises:
-            OutputError: the cache cannot be written to.
+            CancelledError: `closed` was set.
             ModelError: the teacher failed.
         """
         generator = torch.Generator().manual_seed(number)
@@ -95,15 +97,18 @@ class SoftLabelCache:
         drawn = torch.randint(max(1, len(self.photos)), size, generator=generator)
         originals = Digits.join([self.digits, self.photos[drawn]])
         arrays = cached_arrays(
-            self._path(originals, number), lambda: self._make(originals.images, number)
+            self._path(originals, number),
+            lambda: self._make(originals.images, number, closed or threading.Event()),
         )
         images = torch.from_numpy(arrays["images"])
         log_probabilities = torch.from_numpy(arrays["log_probabilities"]).float()
         return SoftLabels(Digits(images, originals.labels), log_probabilities)
 
-    def _make(self, originals: Tensor, number: int) -> dict[str, npt.NDArray[Any]]:
+    def _make(
+        self, originals: Tensor, number: int, closed: threading.Event
+    ) -> dict[str, npt.NDArray[Any]]:
         images = self._distort(originals, number)
-        probabilities = torch.from_numpy(_predictions(self.teacher, images[:, 0].numpy()))
+        probabilities = torch.from_numpy(_predictions(self.teacher, images[:, 0].numpy(), closed))
         # float16: three digits of a logarithm are enough.
         log_probabilities = probabilities.clamp(min=_LOWEST_PROBABILITY).log().half()
         return {"images": images.numpy(), "log_probabilities": log_probabilities.numpy()}
@@ -111,14 +116,12 @@ class SoftLabelCache:
     def _distort(self, images: Tensor, number: int) -> Tensor:
         if self.augmentation is None:
             return images
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(number)
-            return torch.cat(
-                [
-                    (self.augmentation(to_unit_range(batch)) * 255).round().to(torch.uint8)
-                    for batch in images.split(_BATCH)
-                ]
-            )
+        # Not torch's global generator, which training draws from meanwhile.
+        generator = torch.Generator().manual_seed(number)
+        distorted = [
+            self.augmentation(to_unit_range(batch), generator) for batch in images.split(_BATCH)
+        ]
+        return torch.cat([(batch * 255).round().to(torch.uint8) for batch in distorted])
 
     def _path(self, originals: Digits, number: int) -> Path:
         digest = hashlib.sha256(f"{self.augmentation}{self.teacher.sha256}".encode())
@@ -127,15 +130,23 @@ class SoftLabelCache:
         return folder / f"{digest.hexdigest()[:16]}-{number}.npz"
 
 
-def _predictions(teacher: Model, images: npt.NDArray[np.uint8]) -> Probabilities:
+def _predictions(
+    teacher: Model, images: npt.NDArray[np.uint8], closed: threading.Event
+) -> Probabilities:
     """The teacher's probabilities, on as many cores as there are.
 
     Every thread predicts images of its own: none waits for another after each operator, which is
     slow on a busy machine.
     """
+
+    def predict(part: npt.NDArray[np.uint8]) -> Probabilities:
+        if closed.is_set():
+            raise CancelledError
+        return teacher.run(part)
+
     parts = np.split(images, range(_SHARE, len(images), _SHARE))
     with ThreadPoolExecutor(user_threads() or available_cores()) as threads:
-        return np.concatenate(list(threads.map(teacher.run, parts)))
+        return np.concatenate(list(threads.map(predict, parts)))
 
 
 def released_teachers() -> Mapping[str, Traversable]:

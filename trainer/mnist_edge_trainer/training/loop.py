@@ -7,6 +7,7 @@ the weights, which is validated and kept.
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -83,8 +84,9 @@ def train(
             "images"
         )
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    with torch_threads(config.threads):
-        trainer = Trainer(config, data, device)
+    # Nothing here reads memory before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    with torch_threads(config.threads), closing(Trainer(config, data, device)) as trainer:
         make_folder(run.path)
         best: Checkpoint | None = None
         if resume:

@@ -96,6 +96,10 @@ class Trainer:
         )
         self.history: list[EpochRecord] = []
 
+    def close(self) -> None:
+        """Ends what makes the images of the next epochs."""
+        self._sampler.close()
+
     @property
     def finished(self) -> bool:
         """All epochs are done, or the validation loss no longer improves."""

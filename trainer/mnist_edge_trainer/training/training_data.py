@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from mnist_edge.batch.worker_pool import available_cores
+from mnist_edge_trainer.ahead import Ahead
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.checkpoint import MNIST, DataFacts
 from mnist_edge_trainer.training.config import TrainConfig
-from mnist_edge_trainer.training.distillation import SoftLabelCache
+from mnist_edge_trainer.training.distillation import SoftLabelCache, SoftLabels
 
 if TYPE_CHECKING:
     # It imports the simulator, which a run without photographs does not need.
-    from mnist_edge_trainer.synthetic.dataset import SyntheticDataset
+    from mnist_edge_trainer.synthetic.dataset import Photos, SyntheticDataset
 
 __all__ = ["EpochImages", "EpochSampler", "PhotoSet", "TrainingData"]
 
@@ -80,6 +84,8 @@ class EpochImages:
 class EpochSampler:
     """Draws the images of each epoch, on the device.
 
+    Photographs and soft labels of the next epochs are made meanwhile, by other cores.
+
     Args:
         data: to draw from.
         config: the recipe.
@@ -93,7 +99,17 @@ class EpochSampler:
         self._soft_labels = data.soft_labels
         self._seed = config.seed
         self._device = device
+        self._threads, self._epochs = config.threads, config.epochs
         self._chunks: list[Digits] = []
+        self._next_chunks: Generator[Photos] | None = None
+        self._next_views: Ahead[SoftLabels] | None = None
+        self._next_epoch = 1
+
+    def close(self) -> None:
+        """Ends what makes the next epochs' images."""
+        for images in (self._next_chunks, self._next_views):
+            if images is not None:
+                images.close()
 
     def draw(self, epoch: int) -> EpochImages:
         """The images of epoch 1, 2, ...; uses torch's global generator for photographs."""
@@ -106,13 +122,31 @@ class EpochSampler:
 
     def _view(self, epoch: int, cache: SoftLabelCache) -> EpochImages:
         """The next of the views; runs of other seeds begin with another view."""
-        view = cache.view((epoch - 1 + self._seed * _SEED_STRIDE) % cache.views)
+        if self._next_views is None or epoch != self._next_epoch:
+            self.close()
+            first = epoch - 1 + self._seed * _SEED_STRIDE
+            numbers = (number % cache.views for number in range(first, first + self._epochs))
+            closed = threading.Event()
+            views = (cache.view(number, closed) for number in numbers)
+            # One: a view takes some 100 MB.
+            self._next_views = Ahead(views, 1, self._set_threads, closed)
+        self._next_epoch = epoch + 1
+        view = next(self._next_views)
         return EpochImages(view.digits.to(self._device), view.log_probabilities.to(self._device))
+
+    def _set_threads(self) -> None:
+        """In another thread: torch keeps a number for each."""
+        if self._threads:
+            torch.set_num_threads(self._threads)
 
     def _draw_photos(self, epoch: int, dataset: SyntheticDataset) -> Digits:
         """Photographs from the chunks so far: each epoch adds one, so that none waits for all."""
-        for number in range(len(self._chunks), min(epoch, dataset.chunks)):
-            chunk = dataset.chunk(number)
+        count = min(self._epochs, dataset.chunks)
+        if self._next_chunks is None:
+            spare = available_cores() - max(1, self._threads)
+            self._next_chunks = dataset.stream(count, max(1, spare))
+        while len(self._chunks) < min(epoch, count):
+            chunk = next(self._next_chunks)
             self._chunks.append(Digits.of(chunk.images, chunk.labels).to(self._device))
         photos = Digits.join(self._chunks)
         return photos[torch.randint(len(photos), (self._photos_per_epoch,), device=self._device)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +116,33 @@ def test_number_of_workers_does_not_change_the_photographs(
         rendered.append(SyntheticDataset(digits, labels, tmp_path / str(workers)).chunk(0))
     np.testing.assert_array_equal(rendered[0].images, rendered[1].images)
     np.testing.assert_array_equal(rendered[0].labels, rendered[1].labels)
+
+
+def test_chunks_rendered_ahead_are_the_same_and_cached(
+    tmp_path: Path, train_digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "CHUNK", 70)
+    digits, labels = train_digits[0][:210], train_digits[1][:210].astype(np.int64)
+    alone = SyntheticDataset(digits, labels, tmp_path / "alone")
+    expected = [alone.chunk(number) for number in range(3)]
+    ahead = SyntheticDataset(digits, labels, tmp_path / "ahead")
+    ahead.chunk(1)
+    for stored in (1, 3):  # in the cache before, and after
+        assert len(list((tmp_path / "ahead").glob("*.npz"))) == stored
+        with contextlib.closing(ahead.stream(3, workers=2)) as chunks:
+            for chunk, photos in zip(chunks, expected, strict=True):
+                np.testing.assert_array_equal(chunk.images, photos.images)
+                np.testing.assert_array_equal(chunk.labels, photos.labels)
+
+
+@needs_proc
+def test_workers_ahead_end_with_the_stream(tmp_path: Path, train_digits: Digits) -> None:
+    digits, labels = train_digits[0][:3_000], train_digits[1][:3_000].astype(np.int64)
+    before = set(children(os.getpid()))
+    chunks = SyntheticDataset(digits, labels, tmp_path).stream(3, workers=2)
+    first = next(chunks)
+    assert len(first) > 800
+    started = set(children(os.getpid())) - before
+    assert started
+    chunks.close()
+    assert not started & set(children(os.getpid()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,9 @@ class WhiteBars(SyntheticDataset):
         images = np.zeros((40, 28, 28), np.uint8)
         images[:20, 10:18] = 255
         return Photos(images, np.repeat([0, NEGATIVE], 20))
+
+    def stream(self, count: int, workers: int = 1) -> Generator[Photos]:  # noqa: ARG002
+        yield from map(self.chunk, range(count))
 
 
 def test_photographs_are_learned_and_negatives_get_a_low_confidence(

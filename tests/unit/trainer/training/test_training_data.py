@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, cast
 
@@ -24,6 +27,9 @@ class NumberedChunks(SyntheticDataset):
     def chunk(self, number: int) -> Photos:
         images = np.full((CHUNK, 28, 28), 100 + number, np.uint8)
         return Photos(images, np.zeros(CHUNK, np.int64))
+
+    def stream(self, count: int, workers: int = 1) -> Generator[Photos]:  # noqa: ARG002
+        yield from map(self.chunk, range(count))
 
 
 def numbered_chunks() -> SyntheticDataset:
@@ -67,7 +73,7 @@ class NumberedViews:
     def __init__(self) -> None:
         self.read: list[int] = []
 
-    def view(self, number: int) -> SoftLabels:
+    def view(self, number: int, closed: threading.Event | None = None) -> SoftLabels:  # noqa: ARG002
         self.read.append(number)
         digits = Digits(torch.zeros(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
         return SoftLabels(digits, torch.full((2, 10), float(number)))
@@ -81,9 +87,9 @@ def test_epochs_take_the_views_in_turn_and_each_seed_begins_with_another(
 ) -> None:
     cache: Any = NumberedViews()
     data = replace(mnist_subset, soft_labels=cast("SoftLabelCache", cache))
-    sampler = EpochSampler(data, TrainConfig(seed=seed), CPU)
-    for epoch, view in zip((1, 2, 24, 25), views, strict=True):
-        soft_labels = sampler.draw(epoch).soft_labels
-        assert soft_labels is not None
-        assert set(soft_labels.flatten().tolist()) == {view}
-    assert cache.read == views
+    with closing(EpochSampler(data, TrainConfig(seed=seed), CPU)) as sampler:
+        for epoch, view in zip((1, 2, 24, 25), views, strict=True):
+            soft_labels = sampler.draw(epoch).soft_labels
+            assert soft_labels is not None
+            assert set(soft_labels.flatten().tolist()) == {view}
+    assert set(views) <= set(cache.read)
