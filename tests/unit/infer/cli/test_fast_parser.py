@@ -11,6 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import mnist_edge.cli.predict
+import mnist_edge.cli.read
 from mnist_edge import UsageError
 from mnist_edge.batch.predict_options import PredictOptions
 from mnist_edge.batch.read_options import ReadOptions
@@ -123,3 +124,13 @@ def test_options_that_contradict_one_another_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=reason):
         PredictOptions(**values)  # type: ignore[arg-type]
+
+
+def test_a_plain_read_is_parsed_like_typer_does() -> None:
+    arguments = ["a.png", "--length", "2-8", "--pattern=\\d+", "--alternatives", "0", "--show"]
+    called: list[ReadOptions] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist_edge.cli.read, "run", called.append)
+        CliRunner().invoke(app, ["read", *arguments])
+    assert called == [parse_plain(["read", *arguments])]
+    assert parse_plain(["read", "a.png", "--top-k", "2"]) is None
