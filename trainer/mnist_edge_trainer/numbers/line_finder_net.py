@@ -1,8 +1,8 @@
 """The network that finds lines of digits: a small U-Net over an overview of the picture.
 
 Ronneberger, Fischer and Brox 2015 (arXiv:1505.04597), with sums in place of concatenations. For
-each cell of 4 x 4 pixels it says whether the core of a line of digits lies there, how high the digits
-are, how the line is slanted, and whether its ink is dark.
+each cell of 4 x 4 pixels it says whether the core of a line of digits lies there, how high the
+digits are, how the line is slanted, and whether its ink is dark.
 """
 
 from __future__ import annotations

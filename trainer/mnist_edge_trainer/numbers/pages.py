@@ -380,7 +380,8 @@ def _patterns(page: Page, rng: Rng, angle: float) -> None:
 
 def _stripes(position: FloatImage, pitch: float, width: float) -> FloatImage:
     distance = np.abs((position + pitch / 2) % pitch - pitch / 2)
-    return np.clip(width / 2 + 0.5 - distance, 0, 1).astype(np.float32)
+    stripes: FloatImage = np.clip(width / 2 + 0.5 - distance, 0, 1).astype(np.float32)
+    return stripes
 
 
 def _others(page: Page, rng: Rng, composer: Composer, angle: float, count: int) -> None:
