@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ import numpy.typing as npt
 from mnist_edge.errors import ImageError
 from mnist_edge.inputs.decode import decode_all, source_name
 from mnist_edge.model import Model
-from mnist_edge.preprocess.preprocessor import preprocess, preprocess_one
+from mnist_edge.preprocess.preprocessor import NumberOn, preprocess, preprocess_one
 from mnist_edge.types import DIGITS, GrayImage, ImageSource, Pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mnist_edge.preprocess.neighbors import DigitRow
 
 __all__ = ["DigitClassifier", "Prediction"]
 
@@ -156,7 +158,7 @@ class DigitClassifier:
         return self._predictions(images, names)
 
     @property
-    def _number_on(self) -> Callable[[Pixels], str | None] | None:
+    def _number_on(self) -> NumberOn | None:
         """What looks for a number where there may be one; None for other classes than digits."""
         return _number_on if self.model.labels == DIGITS else None
 
@@ -195,8 +197,8 @@ class DigitClassifier:
         return Prediction(name, digit, confidence, probabilities, None, image, labels)
 
 
-def _number_on(picture: Pixels) -> str | None:
+def _number_on(picture: Pixels, row: DigitRow) -> str | None:
     # Imported, and its networks loaded, for the first picture that may show several digits.
     from mnist_edge.numbers.several import number_on
 
-    return number_on(picture)
+    return number_on(picture, row)

@@ -6,8 +6,11 @@ import functools
 
 from mnist_edge.errors import ModelError
 from mnist_edge.numbers.line_finder import LineFinder
+from mnist_edge.numbers.line_image import LinePlace, cut_line
 from mnist_edge.numbers.line_model import LineModel
 from mnist_edge.numbers.reading import Rules, read
+from mnist_edge.numbers.text_line import TextLine
+from mnist_edge.preprocess.neighbors import DigitRow
 from mnist_edge.types import Pixels
 
 __all__ = ["number_on"]
@@ -16,11 +19,14 @@ _CERTAIN = 0.8
 """Confidence of a number below which the picture gets the benefit of the doubt: it is one digit."""
 
 
-def number_on(picture: Pixels) -> str | None:
+def number_on(picture: Pixels, row: DigitRow) -> str | None:
     """The number on a picture, where it certainly has more than one digit.
+
+    What the finder of lines gives is read first, and then the row of ink itself.
 
     Args:
         picture: uint8 ``[H, W]`` gray, or ``[H, W, 3]`` RGB.
+        row: where the front end sees ink like a digit's side by side.
 
     Returns:
         its digits; None where it may be one digit, or the installation lacks the models of numbers.
@@ -29,12 +35,24 @@ def number_on(picture: Pixels) -> str | None:
     if models is None:
         return None
     finder, reader = models
-    lines = finder.find(picture)
     rules = Rules(calibration=reader.calibration, alternatives=0)
     size = picture.shape[1], picture.shape[0]
-    numbers, _ = read(lines, reader.run([line.image for line in lines]), rules, (1.0, 1.0), size)
-    certain = [number.text for number in numbers if number.confidence >= _CERTAIN]
-    return " ".join(certain) if sum(map(len, certain)) > 1 else None
+    for is_found in (True, False):
+        lines = finder.find(picture) if is_found else [_cut(row)]
+        columns = reader.run([line.image for line in lines])
+        numbers, _ = read(lines, columns, rules, (1.0, 1.0), size)
+        certain = [number.text for number in numbers if number.confidence >= _CERTAIN]
+        if sum(map(len, certain)) > 1:
+            return " ".join(certain)
+    return None
+
+
+def _cut(row: DigitRow) -> TextLine:
+    middle = (row.top + row.bottom) / 2
+    place = LinePlace(
+        (row.left, middle), (row.right, middle), row.bottom - row.top, is_dark=row.is_dark
+    )
+    return cut_line(row.plane, place)
 
 
 @functools.cache

@@ -7,15 +7,17 @@ drawing may look so too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from mnist_edge.preprocess.background import GrayPlane
 from mnist_edge.preprocess.bitmask import BitMask
-from mnist_edge.preprocess.components import Components
+from mnist_edge.preprocess.components import Box, Components
 from mnist_edge.preprocess.proposals import Proposal
 from mnist_edge.types import Mask
 
-__all__ = ["may_be_several"]
+__all__ = ["DigitRow", "row_of_digits"]
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,50 @@ class _Limits:
 _LIMITS = _Limits()
 
 
-def may_be_several(proposal: Proposal) -> bool:
-    """Whether what was taken for the digit may be a part of a number, or all of it.
+class DigitRow(NamedTuple):
+    """What may be a row of digits.
+
+    Attributes:
+        plane: the picture that it was found in, or a part of the picture.
+        left, top, right, bottom: around it, pixels of the plane.
+        is_dark: its ink is darker than its paper.
+    """
+
+    plane: GrayPlane
+    left: float
+    top: float
+    right: float
+    bottom: float
+    is_dark: bool
+
+
+def row_of_digits(plane: GrayPlane, proposal: Proposal) -> DigitRow | None:
+    """Where there may be a row of digits, of which one was taken for the only one.
 
     Args:
-        proposal: what was found.
+        plane: the picture that the proposal was found in.
+        proposal: what was taken for the digit.
+
+    Returns:
+        None where it stands alone and looks like one digit.
     """
     box = proposal.box
     tall, wide = box.bottom - box.top, box.right - box.left
-    if wide > _LIMITS.wide * tall:
-        return True
     digit = proposal.digit[box.top : box.bottom, box.left : box.right]
-    if _has_parts_side_by_side(digit):
-        return True
-    return proposal.features.part_of_ink < _LIMITS.alone and _has_neighbor(proposal, tall)
+    neighbors = proposal.features.part_of_ink < _LIMITS.alone and _neighbors(proposal, tall)
+    if not neighbors and wide <= _LIMITS.wide * tall and not _has_parts_side_by_side(digit):
+        return None
+    boxes = [box, *(neighbors or ())]
+    height, width = proposal.digit.shape
+    across, down = plane.pixels.shape[1] / width, plane.pixels.shape[0] / height
+    return DigitRow(
+        plane,
+        min(each.left for each in boxes) * across,
+        min(each.top for each in boxes) * down,
+        max(each.right for each in boxes) * across,
+        max(each.bottom for each in boxes) * down,
+        proposal.is_dark,
+    )
 
 
 def _has_parts_side_by_side(digit: Mask) -> bool:
@@ -72,12 +104,12 @@ def _height(mask: Mask) -> int:
     return int(rows[-1] - rows[0]) + 1 if len(rows) else 0
 
 
-def _has_neighbor(proposal: Proposal, tall: int) -> bool:
-    """Whether ink that is as tall stands on the same row, whole and near enough."""
+def _neighbors(proposal: Proposal, tall: int) -> list[Box]:
+    """Boxes of whole ink that is as tall and stands on the same row, near enough."""
     box = proposal.box
     others = proposal.ink & ~proposal.digit
     if not others.any():
-        return False
+        return []
     top, bottom, left, right = Components.of(BitMask.of(others)).sides()
     height, width = others.shape
     heights = bottom - top + 1
@@ -92,4 +124,7 @@ def _has_neighbor(proposal: Proposal, tall: int) -> bool:
         & (away <= _LIMITS.reach * tall)
         & ~on_edge
     )
-    return bool(is_like_it.any())
+    return [
+        Box(int(top[i]), int(bottom[i]) + 1, int(left[i]), int(right[i]) + 1)
+        for i in np.flatnonzero(is_like_it).tolist()
+    ]

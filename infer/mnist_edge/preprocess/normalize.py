@@ -15,7 +15,7 @@ from PIL import Image
 from mnist_edge.preprocess.background import GrayPlane, to_gray
 from mnist_edge.preprocess.bitmask import BitMask
 from mnist_edge.preprocess.components import bounding_box
-from mnist_edge.preprocess.neighbors import may_be_several
+from mnist_edge.preprocess.neighbors import DigitRow, row_of_digits
 from mnist_edge.preprocess.order_statistics import percentile
 from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, find_digit
 from mnist_edge.preprocess.strokes import normalize_width
@@ -87,8 +87,8 @@ def normalize(picture: Pixels) -> GrayImage | None:
     return normalize_and_look_round(picture)[0]
 
 
-def normalize_and_look_round(picture: Pixels) -> tuple[GrayImage | None, bool]:
-    """`normalize`, and whether there may be more than one digit."""
+def normalize_and_look_round(picture: Pixels) -> tuple[GrayImage | None, DigitRow | None]:
+    """`normalize`, and where there may be a row of digits; None = there is one at most."""
     plane = to_gray(picture)
     proposal = find_digit(plane)
     if proposal is not None and proposal.is_small:
@@ -96,8 +96,8 @@ def normalize_and_look_round(picture: Pixels) -> tuple[GrayImage | None, bool]:
     elif proposal is not None and proposal.is_block and not proposal.is_dark:
         plane, proposal = _look_inside(plane, proposal)
     if proposal is None:
-        return None, False
-    return crop_digit(plane, proposal), may_be_several(proposal)
+        return None, None
+    return crop_digit(plane, proposal), row_of_digits(plane, proposal)
 
 
 def _look_inside(plane: GrayPlane, page: Proposal) -> tuple[GrayPlane, Proposal]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -24,7 +25,13 @@ from mnist_edge.inputs.decode import decode_all, source_name
 from mnist_edge.preprocess.mnist_form import is_mnist_form
 from mnist_edge.types import SIDE, GrayImage, ImageSource, Pixels, Preprocessing
 
-__all__ = ["PREPROCESSING_REVISION", "preprocess", "preprocess_one"]
+if TYPE_CHECKING:
+    from mnist_edge.preprocess.neighbors import DigitRow
+
+__all__ = ["PREPROCESSING_REVISION", "NumberOn", "preprocess", "preprocess_one"]
+
+NumberOn: TypeAlias = "Callable[[Pixels, DigitRow], str | None]"
+"""The number on a picture that may show several digits, whose row is given; None = one digit."""
 
 PREPROCESSING_REVISION = f"{Preprocessing.DIGIT.value}.1"
 """To be raised by every change that makes another 28 x 28 of any picture, however slightly: what
@@ -35,7 +42,7 @@ def preprocess(
     pictures: Sequence[Pixels | ImageError],
     names: Sequence[str | None],
     kind: Preprocessing = Preprocessing.DIGIT,
-    number_on: Callable[[Pixels], str | None] | None = None,
+    number_on: NumberOn | None = None,
 ) -> list[GrayImage | ImageError]:
     """Makes a network's input of each picture; an error takes the place of the picture it is about.
 
@@ -70,17 +77,15 @@ def preprocess(
     return images
 
 
-def _digit(
-    picture: Pixels, name: str, number_on: Callable[[Pixels], str | None] | None
-) -> GrayImage | ImageError:
+def _digit(picture: Pixels, name: str, number_on: NumberOn | None) -> GrayImage | ImageError:
     # Imported for the first photo: data sets have no use for it.
     from mnist_edge.preprocess.normalize import normalize, normalize_and_look_round
 
     if number_on is None:
         image = normalize(picture)
     else:
-        image, may_be_several = normalize_and_look_round(picture)
-        if may_be_several and (number := number_on(picture)) is not None:
+        image, row = normalize_and_look_round(picture)
+        if row is not None and (number := number_on(picture, row)) is not None:
             return SeveralDigitsError(
                 f"{name}: several digits (looks like {number}); use `mnist-edge read`"
             )
@@ -93,7 +98,7 @@ def preprocess_one(
     source: ImageSource,
     name: str | None = None,
     kind: Preprocessing = Preprocessing.DIGIT,
-    number_on: Callable[[Pixels], str | None] | None = None,
+    number_on: NumberOn | None = None,
 ) -> GrayImage:
     """Decodes and preprocesses one picture: a batch of one.
 
