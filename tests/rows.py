@@ -1,4 +1,4 @@
-"""Rows that `mnist-edge predict` prints as JSON."""
+"""Rows that `mnist-edge predict` and `read` print as JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from typing import Any
 
 import jsonschema
 
-__all__ = ["VALIDATOR", "rows"]
+__all__ = ["READING_VALIDATOR", "VALIDATOR", "rows"]
 
-VALIDATOR = jsonschema.Draft202012Validator(
-    json.loads(files("mnist_edge.outputs").joinpath("prediction.schema.json").read_text("utf-8"))
-)
-"""Checks a row against the published schema."""
+
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    schema = files("mnist_edge.outputs").joinpath(name).read_text("utf-8")
+    return jsonschema.Draft202012Validator(json.loads(schema))
+
+
+VALIDATOR = _validator("prediction.schema.json")
+"""Checks a row of `predict` against the published schema."""
+
+READING_VALIDATOR = _validator("reading.schema.json")
+"""Checks a row of `read` against the published schema."""
 
 
 def rows(text: str) -> list[dict[str, Any]]:

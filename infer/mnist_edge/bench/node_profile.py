@@ -16,16 +16,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mnist_edge.bench.targets import BenchTarget
 from mnist_edge.errors import UsageError
 from mnist_edge.mnist import Bytes
-from mnist_edge.model import INPUT, OUTPUT, Model
+from mnist_edge.model import INPUT
 from mnist_edge.outputs.terminal_table import print_table
 from mnist_edge.runtime import create_session, onnxruntime
+from mnist_edge.types import SIDE
 
 __all__ = ["OUTSIDE", "NodeTime", "executed_nodes", "print_profile", "profile"]
 
@@ -113,14 +114,30 @@ def profile(target: BenchTarget, images: Bytes, runs: int = 200) -> list[NodeTim
     return [*rows, NodeTime(OUTSIDE, "", "", outside, outside / whole, None)]
 
 
-def executed_nodes(model: Model) -> dict[str, int]:
+class _Openable(Protocol):
+    """A model whose session can be opened again."""
+
+    def open_session(self, profile: str | None = None) -> onnxruntime.InferenceSession:
+        """Opens a session; with a profile, if its file's name is given."""
+
+
+def executed_nodes(
+    model: _Openable,
+    name: str = INPUT,
+    shape: tuple[int, ...] = (1, 1, SIDE, SIDE),
+) -> dict[str, int]:
     """Counts the operators that onnxruntime runs for one picture, after its own optimisation.
 
     The profiler lists them, so that no ONNX library is needed on the device.
+
+    Args:
+        model: to run.
+        name: of its input, which is uint8.
+        shape: of the input.
     """
 
     def run(session: onnxruntime.InferenceSession) -> None:
-        session.run([OUTPUT], {INPUT: np.zeros((1, 1, 28, 28), dtype=np.uint8)})
+        session.run(None, {name: np.zeros(shape, dtype=np.uint8)})
 
     events = _profiled_events(run, model.open_session)
     return Counter(event["args"]["op_name"] for event in events if _is_node(event))

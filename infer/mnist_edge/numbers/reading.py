@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ Box = tuple[int, int, int, int]
 
 _DOUBT = 1e-3
 """Prior probability that the number on the picture is none of those that a constraint allows."""
+
+_CERTAIN, _DOUBTFUL = 0.6, 0.2
+"""Beside a number of the first confidence, one below the second is none."""
 
 _LEAST, _MOST = 1e-6, 1 - 1e-6
 """Probabilities nearer to 0 or 1 are not told apart."""
@@ -218,7 +222,17 @@ def read(
             ]
         numbers += found
         row += bool(found)
-    return numbers, " ".join(looks_like)
+    return _without_doubtful(numbers), " ".join(looks_like)
+
+
+def _without_doubtful(numbers: list[Number]) -> list[Number]:
+    """Leaves out what is hardly a number beside one that is: printed words, the edge of a form."""
+    best = max((number.confidence for number in numbers), default=0.0)
+    if best < _CERTAIN:
+        return numbers
+    kept = [number for number in numbers if number.confidence >= _DOUBTFUL]
+    rows = {row: index for index, row in enumerate(sorted({number.row for number in kept}))}
+    return [dataclasses.replace(number, row=rows[number.row]) for number in kept]
 
 
 def _width(line: TextLine) -> int:

@@ -67,8 +67,8 @@ def hands(data: Path, split: Split, writers: Path | None = None) -> Hands:
     Raises:
         DatasetError: a file is missing, damaged, or not of these images.
     """
-    images, labels = load(MNIST, data, split)
-    labels = labels.astype(np.int64)
+    images, digits = load(MNIST, data, split)
+    labels = digits.astype(np.int64)
     path = find_writers(data, split) if writers is None else writers
     if path is not None and path.is_dir():
         path = find_writers(path, split)

@@ -11,8 +11,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import mnist_edge.cli.predict
+import mnist_edge.cli.read
 from mnist_edge import UsageError
 from mnist_edge.batch.predict_options import PredictOptions
+from mnist_edge.batch.read_options import ReadOptions
 from mnist_edge.cli.app import app
 from mnist_edge.cli.fast_parser import parse_plain
 
@@ -64,7 +66,7 @@ def parse_with_typer(arguments: list[str]) -> PredictOptions | str:
 @settings(deadline=None)
 @given(options())
 def test_both_parsers_give_the_same_options(arguments: list[str]) -> None:
-    fast: PredictOptions | str | None
+    fast: PredictOptions | ReadOptions | str | None
     try:
         fast = parse_plain(["predict", *arguments])
     except UsageError as error:
@@ -122,3 +124,13 @@ def test_options_that_contradict_one_another_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=reason):
         PredictOptions(**values)  # type: ignore[arg-type]
+
+
+def test_a_plain_read_is_parsed_like_typer_does() -> None:
+    arguments = ["a.png", "--length", "2-8", "--pattern=\\d+", "--alternatives", "0", "--show"]
+    called: list[ReadOptions] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist_edge.cli.read, "run", called.append)
+        CliRunner().invoke(app, ["read", *arguments])
+    assert called == [parse_plain(["read", *arguments])]
+    assert parse_plain(["read", "a.png", "--top-k", "2"]) is None
