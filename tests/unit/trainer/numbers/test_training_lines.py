@@ -17,15 +17,12 @@ from mnist_edge_trainer.numbers.clutter import cluttered
 from mnist_edge_trainer.numbers.line_images import clean_strip, random_line
 from mnist_edge_trainer.numbers.line_reader import LineReaderNet
 from mnist_edge_trainer.numbers.pages import random_page
-from mnist_edge_trainer.numbers.strings import KINDS, Composer, Style, random_style, random_text
+from mnist_edge_trainer.numbers.reader_batches import collate, loss_of, read_greedily
+from mnist_edge_trainer.numbers.strings import Composer
 from mnist_edge_trainer.numbers.train_finder import load_finder, target_of
-from mnist_edge_trainer.numbers.train_reader import (
-    collate,
-    load_reader,
-    loss_of,
-    read_greedily,
-)
+from mnist_edge_trainer.numbers.train_reader import load_reader
 from mnist_edge_trainer.numbers.writers import hands, split_hands
+from mnist_edge_trainer.numbers.writing import KINDS, Style, random_style, random_text
 from tests.conftest import SAMPLES, Digits
 
 
