@@ -19,6 +19,9 @@ __all__ = ["check_area", "check_memory", "decoding_memory", "pixel_memory"]
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1}
 """Bytes of a pixel to Pillow, where they are not 2 (16 bits) or 4 (all others)."""
 
+_ROW_ALIGNMENT, _ROW_POINTER = 4, 8
+"""Bytes that a row is filled up to a multiple of, and that its address takes."""
+
 _DECODER_BYTES = {"WEBP": 12, "AVIF": 16, "HEIF": 6, "ICO": 12}
 """Bytes per pixel that the decoder of a format keeps beside the pixels: WebP two canvases and a
 copy, AVIF planes of 16 bits and two copies, HEIF its planes."""
@@ -72,9 +75,10 @@ def check_area(size: tuple[int, int], name: str) -> None:
 
 
 def pixel_memory(image: Image.Image) -> int:
-    """Bytes of the pixels of a picture of this mode and size."""
+    """Bytes of the pixels of a picture of this mode and size, and of the addresses of its rows."""
     two = 2 if image.mode.startswith("I;16") else 4
-    return image.width * image.height * _MODE_BYTES.get(image.mode, two)
+    row = image.width * _MODE_BYTES.get(image.mode, two)
+    return image.height * (-(-row // _ROW_ALIGNMENT) * _ROW_ALIGNMENT + _ROW_POINTER)
 
 
 def decoding_memory(image: Image.Image) -> int:

@@ -148,12 +148,14 @@ def dataset_files(name: str, data: Path | None) -> Iterator[Path]:
         name: as in `load_dataset`; what that refuses has no files.
         data: as in `load_dataset`.
     """
-    published = PUBLISHED.get(name)
+    published, found = PUBLISHED.get(name), False
     if published is not None:
         directory = home(published) if data is None else data
-        yield from find(published, directory, "train")
-        yield from find(published, directory, "test")
-    if data is not None:
+        for split in ("train", "test"):
+            for file in find(published, directory, split):
+                found = True
+                yield file
+    if data is not None and not found:
         yield from map(Path, FolderWalk(recursive=True).pictures_in(str(data)))
 
 

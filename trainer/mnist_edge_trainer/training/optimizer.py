@@ -75,7 +75,9 @@ def restore_optimizer(optimizer: Optimizer, stored: Mapping[str, Any]) -> None:
         if state.keys() != names:
             raise ValueError("not the state of this optimizer")
         for value in state.values():
-            if value is not None and value.shape not in (parameter.shape, ()):
+            if value is None and isinstance(optimizer, SGD):
+                continue  # without momentum there is no buffer
+            if value.shape not in (parameter.shape, ()):
                 raise ValueError("not the state of this network")
 
 

@@ -136,10 +136,19 @@ def jpeg_2000_of_tiles(mode: str, tiles: int) -> bytes:
     return with_claimed_size(content, size + 12, ">I", 8 * tiles)
 
 
+def one_column() -> bytes:
+    """Seventy million rows of a byte, each of which Pillow keeps an address of."""
+    data = zlib.compress(bytes(2 * 70_000_000), 1)
+    header = struct.pack(">IIBBBBB", 1, 70_000_000, 8, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "strip": lambda: png(40, 1_048_616, 8, 6),
     "wide strip": lambda: png(1_048_616, 40, 8, 0),
     "one row": lambda: png(10_000_000, 1, 8, 0),
+    "one column": one_column,
     "gif": lambda: with_claimed_size(
         saved(Image.new("P", (8, 8)), "GIF"), 6, "<HH", 65_535, 65_535
     ),
