@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _ACCENT = "#d64545"
 _WIDTH = 300
-_PALETTE = 64
-"""Colours of a figure: fewer make smaller files."""
+_QUALITY = 80
+"""Of the JPEG files."""
 
 
 def annotated(path: Path, reader: NumberReader) -> Image.Image:
@@ -43,14 +43,14 @@ def annotated(path: Path, reader: NumberReader) -> Image.Image:
             font,
             "ms",
         )
-    return picture.quantize(_PALETTE)
+    return picture
 
 
 def main(folder: Path) -> None:
     """Draws every figure."""
     reader = NumberReader()
     for path in sorted((ROOT / "samples" / "numbers").glob("*.jpg")):
-        annotated(path, reader).save(folder / f"read-{path.stem}.png", optimize=True)
+        annotated(path, reader).save(folder / f"read-{path.stem}.jpg", quality=_QUALITY)
 
 
 if __name__ == "__main__":

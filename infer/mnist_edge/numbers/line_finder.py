@@ -32,7 +32,7 @@ _STEP = 32
 
 _CELL = 4
 
-_LIKELY, _LEAST_LIKELY = 0.5, 0.3
+_LIKELY, _LEAST_LIKELY = 0.5, 0.75
 """A cell is of a core from the first probability on; a core's mean must be above the second."""
 
 _FEWEST_CELLS = 2

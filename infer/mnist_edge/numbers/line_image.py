@@ -88,7 +88,7 @@ def cut_line(plane: GrayPlane, place: LinePlace) -> TextLine:
 def _straightened(
     pixels: GrayImage, to_picture: np.typing.NDArray[np.float64], width: int
 ) -> GrayImage:
-    """The line's part of a picture: uint8 ``[32, width]``; outside it is as at its border."""
+    """The line's part of a picture: uint8 ``[32, width]``; outside it is paper."""
     corners = to_picture @ np.array(
         [[0, width, 0, width], [0, 0, LINE_HEIGHT, LINE_HEIGHT], [1] * 4]
     )
@@ -106,7 +106,8 @@ def _straightened(
         (max(0, -first_x), max(0, last_x - columns)),
     )
     if any(map(any, outside)):
-        near = np.pad(near, outside, mode="edge")
+        # Not as at the border: ink that is cut off there would go on as a streak.
+        near = np.pad(near, outside, constant_values=int(np.median(near)))
     image = Image.fromarray(np.ascontiguousarray(near))
     if reduction > 1:
         image = image.reduce(reduction)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.numbers.alphabet import SEPARATORS
+from mnist_edge.numbers.alphabet import OTHER, SEPARATORS
 from mnist_edge.numbers.constraints import Constraint
 from mnist_edge.numbers.ctc import Decoding, Hypothesis, Symbol
 from mnist_edge.numbers.grouping import LineSymbols, search_line
@@ -29,6 +30,12 @@ Box = tuple[int, int, int, int]
 
 _DOUBT = 1e-3
 """Prior probability that the number on the picture is none of those that a constraint allows."""
+
+_CERTAIN, _DOUBTFUL = 0.6, 0.2
+"""Beside a number of the first confidence, one below the second is none."""
+
+_IN_WORD, _CLOSE = 2, 0.5
+"""So many digits at most, nearer to a letter than this part of their height, are letters too."""
 
 _LEAST, _MOST = 1e-6, 1 - 1e-6
 """Probabilities nearer to 0 or 1 are not told apart."""
@@ -202,6 +209,7 @@ def read(
         allows none of its numbers, empty where it does not matter.
     """
     numbers: list[Number] = []
+    in_words: list[Number] = []
     looks_like: list[str] = []
     row = 0
     for members in rows_of([line.to_picture for line in lines], [_width(line) for line in lines]):
@@ -211,14 +219,36 @@ def read(
             decodings, rejected = search_line(symbols, rules.constraint, rules.alternatives + 1)
             looks_like += rejected
             place = _Place(lines[index].to_picture, symbols, scale, size)
-            found += [
-                number
-                for decoding in decodings
-                if (number := _number(decoding, place, row, rules)) is not None
-            ]
+            for decoding in decodings:
+                number = _number(decoding, place, row, rules)
+                if number is not None:
+                    found.append(number)
+                    in_words += [number] if _is_in_word(decoding, symbols) else []
         numbers += found
         row += bool(found)
-    return numbers, " ".join(looks_like)
+    return _without_doubtful(numbers, in_words), " ".join(looks_like)
+
+
+def _is_in_word(decoding: Decoding, line: LineSymbols) -> bool:
+    """Whether a digit or two stand close beside letters: an o or l in a word looks like one."""
+    columns = [symbol.column for symbol in decoding.hypotheses[0].symbols]
+    if len(decoding.hypotheses[0].text) > _IN_WORD or not columns:
+        return False
+    left, top, _, bottom = line.box(columns[0])
+    right = line.box(columns[-1])[2]
+    others = [line.box(symbol.column) for symbol in line.symbols if symbol.kind == OTHER]
+    gaps = (max(box[0] - right, left - box[2]) for box in others)
+    return min(gaps, default=math.inf) < _CLOSE * (bottom - top)
+
+
+def _without_doubtful(numbers: list[Number], in_words: list[Number]) -> list[Number]:
+    """Leaves out what is hardly a number beside one that is: printed words, the edge of a form."""
+    kept = [number for number in numbers if number not in in_words] or numbers
+    best = max((number.confidence for number in kept), default=0.0)
+    if best >= _CERTAIN:
+        kept = [number for number in kept if number.confidence >= _DOUBTFUL]
+    rows = {row: index for index, row in enumerate(sorted({number.row for number in kept}))}
+    return [dataclasses.replace(number, row=rows[number.row]) for number in kept]
 
 
 def _width(line: TextLine) -> int:

@@ -291,8 +291,8 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
         overlaps[kind] = both / max(1, either)
     if overlaps["fp32"] - overlaps["int8"] > _CELLS_CHANGED:
         raise GateError(
-            f"int8: the overlap fell from {overlaps['fp32']:.3f} to {overlaps['int8']:.3f}, by more "
-            f"than {_CELLS_CHANGED}"
+            f"int8: the overlap fell from {overlaps['fp32']:.3f} to {overlaps['int8']:.3f}, "
+            f"by more than {_CELLS_CHANGED}"
         )
     set_metadata(quantized, metadata | {"validation_overlap": f"{overlaps['int8']:.4f}"})
     _write(quantized, output)

@@ -262,18 +262,14 @@ def _outlines(
     def across(y: float) -> list[tuple[float, float]]:
         a, b = t / 2 + g, width - t / 2 - g
         inner = t / 2 - c / 2
-        return [(a, y), (a + inner, y - t / 2), (b - inner, y - t / 2), (b, y)] + [
-            (b - inner, y + t / 2),
-            (a + inner, y + t / 2),
-        ]
+        top = [(a, y), (a + inner, y - t / 2), (b - inner, y - t / 2), (b, y)]
+        return [*top, (b - inner, y + t / 2), (a + inner, y + t / 2)]
 
     def down(x: float, top: float, bottom: float) -> list[tuple[float, float]]:
         a, b = top + g, bottom - g
         inner = t / 2 - c / 2
-        return [(x, a), (x + t / 2, a + inner), (x + t / 2, b - inner), (x, b)] + [
-            (x - t / 2, b - inner),
-            (x - t / 2, a + inner),
-        ]
+        side = [(x, a), (x + t / 2, a + inner), (x + t / 2, b - inner), (x, b)]
+        return [*side, (x - t / 2, b - inner), (x - t / 2, a + inner)]
 
     left, right = t / 2, width - t / 2
     top, bottom = t / 2, height - t / 2

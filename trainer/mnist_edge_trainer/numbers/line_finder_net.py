@@ -1,14 +1,15 @@
 """The network that finds lines of digits: a small U-Net over an overview of the picture.
 
-Ronneberger, Fischer and Brox 2015 (arXiv:1505.04597), with sums in place of concatenations. For each
-cell of 4 x 4 pixels it says whether the core of a line of digits lies there, how high the digits
-are, how the line is slanted, and whether its ink is dark.
+Ronneberger, Fischer and Brox 2015 (arXiv:1505.04597), with sums in place of concatenations. For
+each cell of 4 x 4 pixels it says whether the core of a line of digits lies there, how high the
+digits are, how the line is slanted, and whether its ink is dark.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -72,10 +73,12 @@ class LineFinderNet(nn.Module):
         self.up_eighth = _conv(c, b, kernel=1)
         self.merge_quarter = _Residual(b)
         self.head = nn.Conv2d(b, len(LineMaps._fields), 1)
-        nn.init.constant_(self.head.bias, 0.0)
-        self.head.bias.data[0] = -2.0
+        bias = torch.zeros(len(LineMaps._fields))
+        bias[0] = -2.0  # at first most cells are of no line
+        self.head.bias = nn.Parameter(bias)
 
     def forward(self, x: Tensor) -> LineMaps:
+        """The maps of each overview."""
         return LineMaps(*self.head(self.features(x)).unbind(dim=1))
 
     def features(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Drawings of lines -> what the line finder hands to the reader: strips of 32 pixels, worse for wear.
+"""Drawings of lines -> strips of 32 pixels, as the line finder hands them to the reader.
 
 A strip has been cut out of a picture, straightened, and freed of its background (see
 `mnist_edge.numbers.line_image`). Here is what such strips still show: cuts that are too tight or
@@ -8,14 +8,14 @@ too wide, rests of other lines, ruled lines, the edges of boxes, fine print, noi
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 from mnist_edge.numbers.text_line import LINE_HEIGHT
 from mnist_edge.types import FloatImage, GrayImage
+from mnist_edge_trainer.numbers.clutter import cluttered
 from mnist_edge_trainer.numbers.strings import Composer, Drawing, Symbol, random_style, random_text
 from mnist_edge_trainer.synthetic.scenes import Rng
 
@@ -83,25 +83,22 @@ def worn_strip(
         pitch: of a form's boxes, in heights; 0 = none.
         is_display: of segments, on which nobody rules lines.
     """
-    left, right = (int(round(abs(rng.normal(0, 9)))) - (rng.random() < 0.04) * 3 for _ in "lr")
+    left, right = (round(abs(rng.normal(0, 9))) - (rng.random() < 0.04) * 3 for _ in "lr")
     if rng.random() < 0.12:
         left, right = left + int(rng.integers(60)), right + int(rng.integers(60))
     rows = drawing.ink.shape[0]
     top = (LINE_HEIGHT - rows) / 2 + float(rng.normal(0, 1.6))
     sample = _placed(drawing, left, right, top)
-    ink = sample.image.astype(np.float32) / 255
-    if is_display:
-        rests = False
-    else:
-        rests = rng.random() < 0.5
+    ink: FloatImage = sample.image.astype(np.float32) / np.float32(255)
+    rests = not is_display and rng.random() < 0.5
     strength = float(rng.uniform(0.75, 1.0))
-    ink *= strength
+    ink = ink * np.float32(strength)
     if rng.random() < 0.15:
-        ink *= _uneven(ink.shape, rng, 0.4, 1.0)
+        ink = ink * _uneven(ink.shape, rng, 0.4, 1.0)
     if rng.random() < 0.06:
         ink = _broken(ink, rng)
     if rests:
-        ink = _cluttered(ink, sample.symbols, rng, drawing.height, pitch)
+        ink = cluttered(ink, sample.symbols, rng, drawing.height, pitch)
     ink = _captured(ink, rng)
     return LineSample(np.clip(np.rint(ink * 255), 0, 255).astype(np.uint8), sample.symbols)
 
@@ -139,119 +136,9 @@ def _broken(ink: FloatImage, rng: Rng) -> FloatImage:
     height, width = ink.shape
     grain = rng.random((height // 2, width // 2), np.float32)
     rough = Image.fromarray(grain).resize((width, height), Image.Resampling.BICUBIC)
-    kept = np.clip((np.asarray(rough, np.float32) - rng.uniform(0.1, 0.3)) * 5, 0, 1)
+    level = np.float32(rng.uniform(0.1, 0.3))
+    kept: FloatImage = np.clip((np.asarray(rough, np.float32) - level) * np.float32(5), 0, 1)
     return ink * kept
-
-
-def _cluttered(
-    ink: FloatImage, symbols: list[Symbol], rng: Rng, height: float, pitch: float
-) -> FloatImage:
-    """Adds lines, boxes, print and rests of other lines."""
-    rows, columns = ink.shape
-    image = Image.new("L", (columns * 2, rows * 2))
-    draw = ImageDraw.Draw(image)
-
-    def line(x0: float, y0: float, x1: float, y1: float, level: float, width: float) -> None:
-        draw.line(
-            [(2 * x0, 2 * y0), (2 * x1, 2 * y1)],
-            fill=round(255 * level),
-            width=max(1, round(2 * width)),
-        )
-
-    slope = float(rng.normal(0, 0.015)) * columns
-    level, thick = float(rng.uniform(0.12, 1.0)), float(rng.uniform(0.5, 2.2))
-    choice = rng.random()
-    if choice < 0.3:  # ruled: one line or several
-        step = float(rng.uniform(7, 40))
-        y = float(rng.uniform(-2, min(step, rows)))
-        while y < rows + 2:
-            line(0, y, columns, y + slope, level, thick)
-            y += step
-        if rng.random() < 0.35:  # squared
-            x = float(rng.uniform(0, step))
-            while x < columns:
-                line(x, 0, x + float(rng.normal(0, 0.5)), rows, level, thick)
-                x += step
-    elif choice < 0.5 or pitch:  # boxes of a form, or one round all
-        base, ceiling = float(rng.uniform(27, 33)), float(rng.uniform(-2, 4))
-        ends = [0.0, columns - 1.0]
-        if pitch and symbols:
-            first = symbols[0].box
-            x = (first[0] + first[2]) / 2 - pitch * height / 2
-            while x > 0:
-                x -= pitch * height
-            ends = []
-            while x < columns + 2:
-                ends.append(x)
-                x += pitch * height
-        elif symbols and rng.random() < 0.7:
-            a, b = symbols[0].box[0], symbols[-1].box[2]
-            ends = [a - float(rng.uniform(1, 10)), b + float(rng.uniform(1, 10))]
-            if rng.random() < 0.5:
-                for one, other in zip(symbols, symbols[1:], strict=False):
-                    if other.box[0] - one.box[2] > 3:
-                        ends.append((one.box[2] + other.box[0]) / 2)
-        for x in ends:
-            tilt = float(rng.normal(0, 0.6))
-            line(x + tilt, ceiling - 2, x - tilt, base + 2, level, thick)
-        if rng.random() < 0.6:
-            line(0, base, columns, base + slope, level, thick)
-        if rng.random() < 0.6:
-            line(0, ceiling, columns, ceiling + slope, level, thick)
-    elif choice < 0.72:  # fine print: waves, hatching, dots
-        _pattern(draw, columns, rows, rng, float(rng.uniform(0.08, 0.5 if symbols else 1.0)))
-    elif choice < 0.86:  # rests of the lines above or below, of strokes at the ends
-        _rests(draw, columns, rows, rng)
-    else:  # specks and strokes
-        for _ in range(int(rng.integers(1, 7))):
-            x, y, r = rng.uniform(0, columns), rng.uniform(0, rows), rng.uniform(0.3, 1.4)
-            draw.circle((2 * x, 2 * y), 2 * r, fill=round(255 * rng.uniform(0.2, 1)))
-    clutter = np.asarray(image.reduce(2), np.float32) / 255
-    return np.asarray(
-        np.maximum(ink, clutter) if rng.random() < 0.7 else 1 - (1 - ink) * (1 - clutter)
-    )
-
-
-def _pattern(draw: ImageDraw.ImageDraw, columns: int, rows: int, rng: Rng, level: float) -> None:
-    fill = round(255 * level)
-    kind = rng.random()
-    if kind < 0.5:
-        step, swing = rng.uniform(4, 14), rng.uniform(0, 8)
-        length, phase = rng.uniform(10, 60), rng.uniform(0, 9)
-        xs = np.arange(0, 2 * columns + 4, 4)
-        for number, y in enumerate(np.arange(-10, 2 * rows + 10, step)):
-            turn = number * rng.uniform(0, 1) if kind < 0.25 else 0.0
-            ys = y + swing * np.sin(xs / length + phase + turn)
-            draw.line(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=fill, width=1)
-    elif kind < 0.8:
-        step, lean = rng.uniform(4, 12), rng.uniform(-1.5, 1.5) * 2 * rows
-        for x in np.arange(-2 * rows - 40, 2 * columns + 2 * rows + 40, step):
-            draw.line([(x, 0), (x + lean, 2 * rows)], fill=fill, width=1)
-    else:
-        step = rng.uniform(5, 14)
-        for y in np.arange(0, 2 * rows, step):
-            for x in np.arange(0, 2 * columns, step):
-                draw.point((x, y), fill=fill)
-                draw.point((x + 1, y), fill=fill)
-
-
-def _rests(draw: ImageDraw.ImageDraw, columns: int, rows: int, rng: Rng) -> None:
-    """Strokes that come in from the strip's edges."""
-    for _ in range(int(rng.integers(1, 9))):
-        x = float(rng.uniform(0, 2 * columns))
-        reach = float(rng.uniform(1, 9))
-        y = -2.0 if rng.random() < 0.5 else 2.0 * rows + 2
-        inward = y + math.copysign(reach + 2, rows - y)
-        points = [(x, y), (x + float(rng.normal(0, 5)), inward)]
-        points.append((points[1][0] + float(rng.normal(0, 8)), y if rng.random() < 0.6 else inward))
-        draw.line(points, fill=round(255 * rng.uniform(0.4, 1)), width=int(rng.integers(2, 7)))
-    if rng.random() < 0.25:
-        x = float(rng.choice([rng.uniform(0, 5), 2 * columns - rng.uniform(0, 5)]))
-        draw.line(
-            [(x, 0), (x, 2 * rows)],
-            fill=round(255 * rng.uniform(0.4, 1)),
-            width=int(rng.integers(2, 8)),
-        )
 
 
 def _captured(ink: FloatImage, rng: Rng) -> FloatImage:
@@ -265,7 +152,9 @@ def _captured(ink: FloatImage, rng: Rng) -> FloatImage:
     if rng.random() < 0.45:
         levels = Image.fromarray(np.clip(ink * 255, 0, 255).astype(np.uint8))
         sigma = float(abs(rng.normal(0, 0.7)))
-        ink = np.asarray(levels.filter(ImageFilter.GaussianBlur(sigma)), np.float32) / 255
+        ink = np.asarray(levels.filter(ImageFilter.GaussianBlur(sigma)), np.float32) / np.float32(
+            255
+        )
     noise = float(
         rng.choice([0.0, rng.uniform(0, 0.06), rng.uniform(0.04, 0.2)], p=(0.4, 0.4, 0.2))
     )
@@ -282,7 +171,7 @@ def _captured(ink: FloatImage, rng: Rng) -> FloatImage:
         levels = Image.fromarray(np.clip(ink * 200 + 20, 0, 255).astype(np.uint8))
         file = io.BytesIO()
         levels.save(file, "JPEG", quality=int(rng.integers(15, 70)))
-        ink = (np.asarray(Image.open(file), np.float32) - 20) / 200
+        ink = (np.asarray(Image.open(file), np.float32) - np.float32(20)) / np.float32(200)
     # The front end stretches the ink to full contrast, more or less; a rest of the paper stays.
     if rng.random() < 0.6:
         gain, floor = float(rng.uniform(0.85, 1.8)), float(rng.uniform(0, 0.15))

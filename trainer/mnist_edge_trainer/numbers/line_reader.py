@@ -89,11 +89,12 @@ class LineReaderNet(nn.Module):
         self.classes = classes
         self.head = nn.Conv2d(f, _PER_POSITION * (classes + _BOX), 1)
         nn.init.normal_(self.head.weight, std=0.01)
-        with torch.no_grad():
-            self.head.bias.zero_()
-            self.head.bias.view(_PER_POSITION, -1)[:, BLANK] = _BLANK_BIAS
+        bias = torch.zeros(_PER_POSITION, classes + _BOX)
+        bias[:, BLANK] = _BLANK_BIAS
+        self.head.bias = nn.Parameter(bias.flatten())
 
     def forward(self, x: Tensor) -> LineScores:
+        """The scores of each column."""
         scores = self.head(self.features(x)).squeeze(2)  # [N, 2 * (C + 4), W/4]
         columns = scores.unflatten(1, (_PER_POSITION, self.classes + _BOX))
         # Positions side by side, and in each its columns: [N, W/4, 2, C + 4].

@@ -73,7 +73,6 @@ class Page:
 def random_page(composer: Composer, rng: Rng) -> Page:
     """Draws a page."""
     page = _paper(rng)
-    rows, columns = page.levels.shape
     angle = float(rng.choice([0.0, rng.normal(0, 0.06), rng.normal(0, 0.25)], p=(0.3, 0.5, 0.2)))
     if rng.random() < 0.4:
         _patterns(page, rng, angle)
@@ -178,13 +177,11 @@ def _desk(page: Page, rng: Rng) -> None:
         shift = rng.uniform(-0.15, 0.18, 2) * (columns, rows)
         corners.append((x * columns + (1 - 2 * x) * shift[0], y * rows + (1 - 2 * y) * shift[1]))
     ImageDraw.Draw(mask).polygon(corners, fill=255)
-    paper = np.asarray(mask, np.float32) / 255
+    paper = np.asarray(mask, np.float32) / np.float32(255)
     desk = np.float32(rng.uniform(0.0, 1.0))
     texture = _smooth((rows, columns), rng, 0.7, 1.2, int(rng.integers(3, 40)))
-    page.levels = paper * page.levels + (1 - paper) * desk * texture
-    inset = [abs(c - e) for c, e in zip(corners[0], (0, 0), strict=True)]
+    page.levels = (paper * page.levels + (1 - paper) * desk * texture).astype(np.float32)
     border = max(0.0, corners[0][0], corners[3][0]), max(0.0, corners[0][1], corners[1][1])
-    del inset
     page.taken += [
         (-9, -9, border[0], rows + 9),
         (-9, -9, columns + 9, border[1]),
@@ -350,7 +347,8 @@ def _framed(
         draw.line([0, 2 * bottom, 2 * columns, 2 * bottom], fill=fill, width=width)
     else:
         draw.rectangle([width, 2 * top, 2 * columns - width, 2 * bottom], outline=fill, width=width)
-    return np.maximum(ink, np.asarray(image.reduce(2), np.float32) / 255)
+    frame: FloatImage = np.asarray(image.reduce(2), np.float32) / np.float32(255)
+    return np.maximum(ink, frame)
 
 
 def _patterns(page: Page, rng: Rng, angle: float) -> None:
@@ -382,7 +380,8 @@ def _patterns(page: Page, rng: Rng, angle: float) -> None:
 
 def _stripes(position: FloatImage, pitch: float, width: float) -> FloatImage:
     distance = np.abs((position + pitch / 2) % pitch - pitch / 2)
-    return np.clip(width / 2 + 0.5 - distance, 0, 1).astype(np.float32)
+    stripes: FloatImage = np.clip(width / 2 + 0.5 - distance, 0, 1).astype(np.float32)
+    return stripes
 
 
 def _others(page: Page, rng: Rng, composer: Composer, angle: float, count: int) -> None:
@@ -445,7 +444,7 @@ def _stamp(page: Page, rng: Rng, image: Image.Image, spill: float = 0.3) -> None
     if place is None:
         return
     left, top = round(place[0]), round(place[1])
-    ink = np.asarray(image, np.float32) / 255
+    ink: FloatImage = np.asarray(image, np.float32) / np.float32(255)
     level = _ink(page, rng, float(np.median(page.levels)))
     _cover(page, ink, left, top, float(rng.uniform(0.4, 1.0)), level)
     page.taken.append((left, top, left + image.width, top + image.height))

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from mnist_edge.numbers.alphabet import OTHER, SEPARATORS
-from mnist_edge.types import FloatImage
+from mnist_edge.types import FloatImage, Mask
 from mnist_edge_trainer.numbers.glyphs import (
     OTHERS,
     Display,
@@ -43,6 +43,9 @@ _LENGTHS = (3, 7, 10, 13, 15, 13, 11, 8, 7, 6, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 
 _LEVEL = 0.25
 """Ink above this, of 1, belongs to a symbol's box."""
+
+
+Row = np.typing.NDArray[np.bool_]
 
 
 class Symbol(NamedTuple):
@@ -161,34 +164,48 @@ def random_text(rng: Rng, kind: str, length: int | None = None) -> str:
         digits = str(rng.choice(list("1112345678900"))) * length
     elif rng.random() < 0.18:
         digits = "".join(rng.choice(list("11174490"), size=length))
-    form = rng.random()
     if kind == "display":
-        if form < 0.3 and length > 1:
-            place = int(rng.integers(1, length))
-            digits = digits[:place] + (":" if form < 0.06 else ".") + digits[place:]
+        return _with_point(digits, rng)
+    return _among_others(_separated(digits, rng), rng)
+
+
+def _with_point(digits: str, rng: Rng) -> str:
+    """A display's point or colon, now and then."""
+    form = rng.random()
+    if form > 0.3 or len(digits) < 2:
         return digits
+    place = int(rng.integers(1, len(digits)))
+    return digits[:place] + (":" if form < 0.06 else ".") + digits[place:]
+
+
+def _separated(digits: str, rng: Rng) -> str:
+    """Marks of an amount or a date, now and then."""
+    form, length = rng.random(), len(digits)
     if form < 0.1 and length > 2:
         digits = digits[:-2] + str(rng.choice(list(".,,-:/"))) + digits[-2:]
         if rng.random() < 0.15:
             digits = digits[:-2] + str(rng.choice(["-", "--", "00"]))
     elif form < 0.16 and length > 3:
-        mark_ = str(rng.choice(list("./-/.:")))
-        digits = digits[:2] + mark_ + digits[2:4] + (mark_ if length > 4 else "") + digits[4:]
+        between = str(rng.choice(list("./-/.:")))
+        digits = digits[:2] + between + digits[2:4] + (between if length > 4 else "") + digits[4:]
     elif form < 0.2 and length > 4:
-        digits = digits[:-3] + str(rng.choice(list("., '"))).strip("' ") + digits[-3:]
+        digits = digits[:-3] + str(rng.choice([".", ",", ""])) + digits[-3:]
     elif form < 0.24 and length > 1:
         place = int(rng.integers(0, length + 1))
         digits = digits[:place] + str(rng.choice(list(".,-/:"))) + digits[place:]
+    return digits
+
+
+def _among_others(digits: str, rng: Rng) -> str:
+    """A currency mark or letters beside a number, or in its place."""
     around = rng.random()
     if around < 0.07:
-        digits = str(rng.choice(list("$€£#*=")) if rng.random() < 0.6 else "Fr") + digits
-    elif around < 0.15:
-        digits = _word(rng) + digits
-    elif around < 0.2:
-        digits = digits + _word(rng)
-    elif around < 0.24:
-        digits = _word(rng, 3, 9)
-    return digits
+        return str(rng.choice(list("$€£#*=")) if rng.random() < 0.6 else "Fr") + digits
+    if around < 0.15:
+        return _word(rng) + digits
+    if around < 0.2:
+        return digits + _word(rng)
+    return _word(rng, 3, 9) if around < 0.24 else digits
 
 
 def _word(rng: Rng, least: int = 1, most: int = 4) -> str:
@@ -337,9 +354,10 @@ class _Line:
             (*inverse[0].tolist(), start[0], *inverse[1].tolist(), start[1]),
             Image.Resampling.BICUBIC if scale > 0.7 else Image.Resampling.BILINEAR,
         )
-        ink = np.asarray(drawn, np.float32) / 255
-        inked = ink > _LEVEL
-        inked_columns, inked_rows = inked.any(axis=0), inked.any(axis=1)
+        ink: FloatImage = np.asarray(drawn, np.float32) / np.float32(255)
+        inked: Mask = ink > _LEVEL
+        inked_columns: Row = np.asarray(inked.any(axis=0))
+        inked_rows: Row = np.asarray(inked.any(axis=1))
         if not inked_columns.any():
             return None
         x0, x1 = int(inked_columns.argmax()), width - int(inked_columns[::-1].argmax())
@@ -357,10 +375,11 @@ class _Line:
         if style.pitch:
             self._cell += 1
             center = (self._cell + float(rng.normal(0, 0.07))) * style.pitch * self._height
-            return max(self._end - 2, round(center - patch.ink.shape[1] / 2))
+            return int(max(self._end - 2, round(center - patch.ink.shape[1] / 2)))
         gap = self._gap + (float(rng.normal(0, style.gap_spread)) if style.gap_spread else 0)
         if not style.by_profile:
-            return max(self._end + round(gap * self._height), self._end - patch.ink.shape[1] // 2)
+            beside = round(gap * self._height)
+            return int(self._end + max(beside, -(patch.ink.shape[1] // 2)))
         inked = patch.ink > _LEVEL
         lefts = inked.argmax(axis=1)[inked.any(axis=1)]
         rows = np.flatnonzero(inked.any(axis=1)) + patch.top
@@ -372,7 +391,8 @@ class _Line:
         least = self._symbols[-1].box[0] + 0.3 * self._height * 0.5
         if room < -100_000:
             room = self._end
-        return max(room + 1 + round(gap * self._height), int(least), self._end - patch.ink.shape[1])
+        beside = room + 1 + round(gap * self._height)
+        return int(max(beside, int(least), self._end - patch.ink.shape[1]))
 
     def _paste(self, patch: _Patch, left: int) -> None:
         rows, columns = patch.ink.shape
@@ -392,10 +412,6 @@ class _Line:
         )
         self._end = max(self._end, left + columns)
         box = (float(left), float(patch.top), float(left + columns), float(patch.top + rows))
-        if not self._symbols:
-            self._cell = 0
-            if self._style.pitch:
-                self._cell = 0
         if patch.label == OTHER and self._symbols and self._symbols[-1].label == OTHER:
             before = self._symbols.pop().box
             box = (
@@ -425,9 +441,7 @@ def _with_pen(ink: FloatImage, change: float, height: float) -> FloatImage:
     """Makes strokes thicker (> 0) or thinner (< 0), by about a pixel at 24."""
     image = Image.fromarray((ink * 255).astype(np.uint8))
     size = 3 if height < 40 else 5
-    from PIL import ImageFilter
-
     other = image.filter(ImageFilter.MaxFilter(size) if change > 0 else ImageFilter.MinFilter(size))
     part = np.float32(min(0.8, abs(change)) * (1.0 if change > 0 else 0.6))
-    mixed: FloatImage = ink + part * (np.asarray(other, np.float32) / 255 - ink)
+    mixed: FloatImage = ink + part * (np.asarray(other, np.float32) / np.float32(255) - ink)
     return mixed

@@ -7,7 +7,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,7 +148,7 @@ def collate(samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(targets))
 
 
-def _batches(config: FinderConfig, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(config: FinderConfig, first: int) -> Generator[tuple[Tensor, Tensor]]:
     pool = WorkerPool(functools.partial(_draw, config), config.workers)
     with pool, closing(Ahead(pool.map(range(first, _MOST_CHUNKS)), 2)) as chunks:
         recent: list[list[Sample]] = []

@@ -11,7 +11,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def validation_lines(
     return [random_line(composer, rng, kind) for _ in range(count)]
 
 
-def _batches(config: ReaderConfig, first: int) -> Iterator[Batch]:
+def _batches(config: ReaderConfig, first: int) -> Generator[Batch]:
     """Batches without an end, drawn ahead by other processes; each line comes `uses` times."""
     pool = WorkerPool(functools.partial(_draw, config), config.workers)
     with pool, closing(Ahead(pool.map(range(first, _MOST_CHUNKS)), 2)) as chunks:
@@ -198,7 +198,7 @@ def loss_of(scores: LineScores, batch: Batch, guidance: float) -> Tensor:
         zero_infinity=True,
     )
     x = (torch.arange(columns) + 0.5)[None, None] * COLUMN  # middles of the columns
-    left, top, right, bottom = (side[..., None] for side in batch.boxes.unbind(dim=2))
+    left, _, right, _ = (side[..., None] for side in batch.boxes.unbind(dim=2))
     width = (right - left).clamp(min=1)
     distance = (x - (left + right) / 2).abs() / width  # [N, S, T]; 0.5 at the box's sides
     nearest, symbol = distance.min(dim=1)

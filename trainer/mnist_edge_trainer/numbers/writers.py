@@ -7,6 +7,7 @@ files are not part of this project; they lie beside MNIST's files, or where the 
 from __future__ import annotations
 
 import gzip
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def hands(data: Path, split: Split, writers: Path | None = None) -> Hands:
     Raises:
         DatasetError: a file is missing, damaged, or not of these images.
     """
-    images, labels = load(MNIST, data, split)
-    labels = labels.astype(np.int64)
+    images, digits = load(MNIST, data, split)
+    labels = digits.astype(np.int64)
     path = find_writers(data, split) if writers is None else writers
     if path is not None and path.is_dir():
         path = find_writers(path, split)
@@ -108,12 +109,13 @@ def _by_digit(
 
 def _read(path: Path, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     try:
-        with gzip.open(path, "rt", encoding="ascii") as file:
+        with gzip.open(path, "rt", encoding="ascii") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, which is refused below
             table = np.loadtxt(file, np.int64, delimiter="\t", usecols=(0, _WRITER))
     except (OSError, EOFError, ValueError) as error:
         raise DatasetError(f"{path}: not QMNIST's table of labels ({error})") from error
     table = table[: len(labels)]
-    if len(table) < len(labels) or (table[:, 0] != labels).any():
+    if table.ndim != 2 or len(table) < len(labels) or (table[:, 0] != labels).any():
         raise DatasetError(f"{path}: not the labels of these images; is it of the other split?")
     writer: npt.NDArray[np.int64] = table[:, 1]
     return writer

@@ -52,7 +52,7 @@ def rendered(digits: Digits, count: int, seed: int) -> GrayImage:
     batches = [
         dataset._render_batch(
             dataset._mixed_photo, seed, (first, part[0][first:end], part[1][first:end])
-        )[0]
+        ).images
         for first, end in zip(range(0, count, 50), range(50, count + 50, 50), strict=True)
     ]
     return np.concatenate(batches)
