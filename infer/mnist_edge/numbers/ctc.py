@@ -41,7 +41,7 @@ class _Limits:
     """Prefixes that are less probable than this part of the best one."""
 
 
-_FREE = _Limits(floor=1e-3, beam=12, kept=1e-4)
+_FREE = _Limits(floor=2e-3, beam=12, kept=1e-3)
 _CONSTRAINED = _Limits(floor=1e-4, beam=32, kept=1e-7)
 """With a constraint, the reading that is sought may be an improbable one."""
 
@@ -263,8 +263,9 @@ def _extended(
 
 def _pruned(beam: list[_Prefix], least_part: float, most: int) -> list[_Prefix]:
     """The prefixes that are worth following; what is dropped begins anew if it is met again."""
-    least = least_part * max(prefix.mass for prefix in beam)
-    kept = [prefix for prefix in beam if prefix.mass >= least]
+    masses = [prefix.after_blank + prefix.after_symbol for prefix in beam]
+    least = least_part * max(masses)
+    kept = [prefix for prefix, mass in zip(beam, masses, strict=True) if mass >= least]
     if len(kept) > most:
         kept.sort(key=lambda prefix: -prefix.mass)
         del kept[most:]

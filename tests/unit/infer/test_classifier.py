@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_edge import DigitClassifier, ImageReadError, NoDigitError
+from mnist_edge import DigitClassifier, ImageReadError, NoDigitError, SeveralDigitsError
+from mnist_edge.bundled import bundled_number_models
 from mnist_edge.types import ImageSource
 from tests.conftest import Digits
 
@@ -119,3 +120,18 @@ def test_a_picture_without_pixels_fails_alone(test_digits: Digits) -> None:
     empty, digit = DigitClassifier().stream([Image.new("L", (0, 0)), test_digits[0][0]])
     assert "without pixels" in (empty.error or "")
     assert digit.digit == test_digits[1][0]
+
+
+@pytest.mark.skipif(not bundled_number_models(), reason="this checkout has no models/numbers")
+def test_a_number_is_an_error_that_says_it_and_one_digit_in_pieces_is_not(
+    classifier: DigitClassifier, train_digits: Digits
+) -> None:
+    page = np.full((200, 300), 255, np.uint8)
+    number = page.copy()
+    number[80:108, 80:192] -= np.concatenate(train_digits[0][:4], axis=1)
+    with pytest.raises(SeveralDigitsError, match=r"several digits \(looks like 5041\); use `mnist"):
+        classifier.predict(np.kron(number, np.ones((3, 3), np.uint8)))
+    pieces = page.copy()
+    pieces[80:108, 80:108] -= train_digits[0][0]
+    pieces[93:96] = 255
+    assert classifier.predict(np.kron(pieces, np.ones((3, 3), np.uint8))).error is None
