@@ -21,6 +21,9 @@ REQUIRED = {
     "mnist_edge/models/mnist-edge-nano-int8.onnx",
     "mnist_edge/models/SHA256SUMS",
     "mnist_edge/models/README.md",
+    "mnist_edge/models/numbers/line-finder-int8.onnx",
+    "mnist_edge/models/numbers/line-reader-int8.onnx",
+    "mnist_edge/models/numbers/SHA256SUMS",
     "mnist_edge/preprocess/proposal_weights.json",
     "mnist_edge_trainer/py.typed",
     "mnist_edge_trainer/teachers/SHA256SUMS",
@@ -52,10 +55,11 @@ def check_files(wheel: zipfile.ZipFile) -> None:
             assert name in names, f"not in the wheel: {name}"
             assert hashlib.sha256(wheel.read(name)).hexdigest() == checksum, f"{name}: damaged"
             listed.add(name)
+    folders = ("models", "numbers", "teachers")
     models = {
         name
         for name in names
-        if name.endswith(".onnx") and PurePosixPath(name).parent.name in ("models", "teachers")
+        if name.endswith(".onnx") and PurePosixPath(name).parent.name in folders
     }
     assert models == listed, f"without a checksum: {models - listed}"
 
