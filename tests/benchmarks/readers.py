@@ -32,7 +32,6 @@ from pathlib import Path
 from number_readers import READERS
 
 from mnist_edge_trainer.numbers.evaluation import available_sets
-from mnist_edge_trainer.numbers.hands import load_hands
 from mnist_edge_trainer.numbers.scoring import (
     NumberScores,
     ReadFunction,
@@ -40,6 +39,7 @@ from mnist_edge_trainer.numbers.scoring import (
     read_all,
     score,
 )
+from mnist_edge_trainer.numbers.test_sets.hands import load_hands
 from mnist_edge_trainer.numbers.test_sets.records import NumberPicture
 from mnist_edge_trainer.numbers.test_sets.sets import TEST_SETS, pictures
 

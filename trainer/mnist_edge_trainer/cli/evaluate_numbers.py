@@ -28,7 +28,7 @@ def measure_numbers(options: EvaluateOptions) -> None:
         from mnist_edge.outputs.atomic import refuse_if_input
         from mnist_edge_trainer.evaluation.target import SPLITS
         from mnist_edge_trainer.numbers import evaluation as numbers
-        from mnist_edge_trainer.numbers.hands import load_hands
+        from mnist_edge_trainer.numbers.test_sets.hands import load_hands
 
     model, split, output = options.target, options.split, options.output
     if split not in SPLITS:

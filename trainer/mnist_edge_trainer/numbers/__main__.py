@@ -11,8 +11,8 @@ import torch
 
 from mnist_edge.errors import MnistEdgeError
 from mnist_edge_trainer.numbers.export_numbers import export_finder, export_reader
-from mnist_edge_trainer.numbers.train_finder import FinderConfig, train_finder
-from mnist_edge_trainer.numbers.train_reader import ReaderConfig, train_reader
+from mnist_edge_trainer.numbers.train_finder import FinderRecipe, train_finder
+from mnist_edge_trainer.numbers.train_reader import ReaderRecipe, train_reader
 
 __all__ = ["main"]
 
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         command.add_argument("--data", default="samples", help="folder of MNIST's files")
         command.add_argument("--writers", default="", help="folder or file of QMNIST's labels")
         command.add_argument("--fonts", default="", help="folder of typefaces, beside matplotlib's")
+        command.add_argument("--init-from", default="", help="run whose weights to start from")
         command.add_argument("--minutes", type=float, default=60.0)
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--threads", type=int, default=1)
@@ -42,10 +43,10 @@ def main(arguments: list[str] | None = None) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if name == "train-reader":
         resume = chosen.pop("resume")
-        train_reader(ReaderConfig(**chosen), run, resume=resume, log=_log)
+        train_reader(ReaderRecipe(**chosen), run, resume=resume, log=_log)
     elif name == "train-finder":
         resume = chosen.pop("resume")
-        train_finder(FinderConfig(**chosen), run, resume=resume, log=_log)
+        train_finder(FinderRecipe(**chosen), run, resume=resume, log=_log)
     else:
         export = export_reader if name == "export-reader" else export_finder
         print(json.dumps(export(run, chosen["output"], chosen["validation"])))

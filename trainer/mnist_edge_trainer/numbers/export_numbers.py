@@ -31,18 +31,20 @@ from mnist_edge_trainer.export.export import OPSET
 from mnist_edge_trainer.export.gate import FP32_TOLERANCE
 from mnist_edge_trainer.export.graph_passes import check, clean, name_nodes, set_metadata
 from mnist_edge_trainer.export.quantize import SCHEME, quantize_on
-from mnist_edge_trainer.numbers import train_finder, train_reader
 from mnist_edge_trainer.numbers.line_finder_net import REFERENCE_HEIGHT, LineFinderNet
 from mnist_edge_trainer.numbers.line_images import LineSample
 from mnist_edge_trainer.numbers.line_reader import LineReaderNet
+from mnist_edge_trainer.numbers.reader_batches import collate
+from mnist_edge_trainer.numbers.train_finder import load_finder, page_source
+from mnist_edge_trainer.numbers.train_reader import line_source, load_reader
 
 __all__ = ["export_finder", "export_reader"]
 
 _LOST = 0.003
 """Whole lines that int8 may lose against torch, of all."""
 
-_CELLS_CHANGED = 0.005
-"""Cells whose answer int8 may change, of those that either says are of a line's core."""
+_OVERLAP_LOST = 0.005
+"""What int8 may lose of the overlap of the found cores with the true ones, 0..1."""
 
 _CALIBRATION_LINES, _CALIBRATION_PAGES = 1_500, 150
 
@@ -138,8 +140,8 @@ def export_reader(run: Path, output: Path, validation: int = 2_000) -> dict[str,
         TrainingError: there is no such run.
         GateError: the file does not read as torch does; nothing was written.
     """
-    config, network, steps = train_reader.load_reader(run)
-    lines = train_reader.validation_lines(config, validation)
+    config, network, steps = load_reader(run)
+    lines = line_source(config).validation(validation)
     graph = _to_onnx(
         _ReaderGraph(network),
         torch.zeros(2, 1, 32, 64, dtype=torch.uint8),
@@ -147,7 +149,7 @@ def export_reader(run: Path, output: Path, validation: int = 2_000) -> dict[str,
         ["probabilities", "boxes"],
         {0: torch.export.Dim("batch"), 3: 4 * torch.export.Dim("positions", min=2, max=4_096)},
     )
-    drawn = train_reader.training_lines(config, _CALIBRATION_LINES)
+    drawn = line_source(config).calibration(_CALIBRATION_LINES)
     quantized = quantize_on(graph, _line_batches(drawn))
     metadata = _metadata(network, asdict(config), config.seed, steps, "line-reader") | {
         "name": output.stem,
@@ -194,7 +196,7 @@ def export_reader(run: Path, output: Path, validation: int = 2_000) -> dict[str,
 def _line_batches(lines: Sequence[LineSample]) -> Iterable[npt.NDArray[np.uint8]]:
     order = sorted(lines, key=lambda line: line.image.shape[1])
     for start in range(0, len(order), 32):
-        yield train_reader.collate(order[start : start + 32]).images.numpy()
+        yield collate(order[start : start + 32]).images.numpy()
 
 
 @torch.inference_mode()
@@ -250,8 +252,8 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
         TrainingError: there is no such run.
         GateError: the file does not find what torch finds; nothing was written.
     """
-    config, network, steps = train_finder.load_finder(run)
-    pages = train_finder.validation_pages(config, validation)
+    config, network, steps = load_finder(run)
+    pages = page_source(config).validation(validation)
     graph = _to_onnx(
         _FinderGraph(network),
         torch.zeros(1, 1, 64, 96, dtype=torch.uint8),
@@ -262,7 +264,7 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
             3: 32 * torch.export.Dim("columns", min=1, max=64),
         },
     )
-    drawn = train_finder.training_pages(config, _CALIBRATION_PAGES)
+    drawn = page_source(config).calibration(_CALIBRATION_PAGES)
     quantized = quantize_on(graph, (page.image[None, None] for page in drawn))
     metadata = _metadata(network, asdict(config), config.seed, steps, "line-finder")
     metadata["name"] = output.stem
@@ -289,10 +291,10 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
             both += int(((core > 0.5) & wanted & counted).sum())
             either += int((((core > 0.5) | wanted) & counted).sum())
         overlaps[kind] = both / max(1, either)
-    if overlaps["fp32"] - overlaps["int8"] > _CELLS_CHANGED:
+    if overlaps["fp32"] - overlaps["int8"] > _OVERLAP_LOST:
         raise GateError(
             f"int8: the overlap fell from {overlaps['fp32']:.3f} to {overlaps['int8']:.3f}, "
-            f"by more than {_CELLS_CHANGED}"
+            f"by more than {_OVERLAP_LOST}"
         )
     set_metadata(quantized, metadata | {"validation_overlap": f"{overlaps['int8']:.4f}"})
     _write(quantized, output)
@@ -302,7 +304,12 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
 def _metadata(
     network: nn.Module, recipe: dict[str, Any], seed: int, steps: int, task: str
 ) -> dict[str, str]:
-    for folder in ("data", "writers", "fonts"):  # of the machine that it was trained on
+    for folder in (
+        "data",
+        "writers",
+        "fonts",
+        "init_from",
+    ):  # of the machine that it was trained on
         recipe.pop(folder)
     return {
         "task": task,

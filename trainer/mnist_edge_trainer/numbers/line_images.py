@@ -16,7 +16,8 @@ from PIL import Image, ImageFilter
 from mnist_edge.numbers.text_line import LINE_HEIGHT
 from mnist_edge.types import FloatImage, GrayImage
 from mnist_edge_trainer.numbers.clutter import cluttered
-from mnist_edge_trainer.numbers.strings import Composer, Drawing, Symbol, random_style, random_text
+from mnist_edge_trainer.numbers.strings import Composer, Drawing, Symbol
+from mnist_edge_trainer.numbers.writing import random_style, random_text
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["LINE_STEP", "LineSample", "clean_strip", "random_line", "worn_strip"]

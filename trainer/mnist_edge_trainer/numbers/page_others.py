@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 from mnist_edge.types import FloatImage
 from mnist_edge_trainer.numbers.glyphs import OTHERS
 from mnist_edge_trainer.numbers.page import Page, cover, find_room, ink_level, rotated, smooth_field
-from mnist_edge_trainer.numbers.strings import Composer, random_style
+from mnist_edge_trainer.numbers.strings import Composer
+from mnist_edge_trainer.numbers.writing import random_style
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["LETTERS", "add_others"]

@@ -27,10 +27,11 @@ from mnist_edge_trainer.numbers.page import (
 )
 from mnist_edge_trainer.numbers.page_camera import light, photograph, tilt
 from mnist_edge_trainer.numbers.page_others import LETTERS, add_others
-from mnist_edge_trainer.numbers.strings import Composer, Drawing, random_style, random_text
+from mnist_edge_trainer.numbers.strings import Composer, Drawing
+from mnist_edge_trainer.numbers.writing import random_style, random_text
 from mnist_edge_trainer.synthetic.scenes import Rng
 
-__all__ = ["OVERVIEW", "LineTruth", "Page", "random_page"]
+__all__ = ["random_page"]
 
 
 def random_page(composer: Composer, rng: Rng) -> Page:

@@ -29,10 +29,10 @@ from mnist_edge_trainer.numbers.glyphs import (
     variants,
 )
 from mnist_edge_trainer.numbers.writers import Hands
-from mnist_edge_trainer.numbers.writing import KINDS, Style, random_style, random_text
+from mnist_edge_trainer.numbers.writing import Style
 from mnist_edge_trainer.synthetic.scenes import Rng
 
-__all__ = ["KINDS", "Composer", "Drawing", "Style", "Symbol", "random_style", "random_text"]
+__all__ = ["Composer", "Drawing", "Symbol"]
 
 _LEVEL = 0.25
 """Ink above this, of 1, belongs to a symbol's box."""
@@ -134,14 +134,8 @@ class Composer:
         if foreign and others:
             return digit_glyph(others[int(rng.integers(len(others)))], digit)
         own = writer[digit]
-        if not len(own):  # this hand wrote none: one of any other
-            own = np.concatenate(
-                [
-                    self._hands.writers[int(rng.integers(len(self._hands.writers)))][digit]
-                    for _ in "12"
-                ]
-                + [np.flatnonzero(self._hands.labels == digit)[:1]]
-            )
+        while not len(own):  # this hand wrote none: one of another
+            own = self._hands.writers[int(rng.integers(len(self._hands.writers)))][digit]
         return digit_glyph(self._hands.images[own[int(rng.integers(len(own)))]], digit)
 
     def _face(self, rng: Rng) -> dict[str, Glyph]:

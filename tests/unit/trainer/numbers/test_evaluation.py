@@ -39,7 +39,7 @@ def reader() -> ReadFunction:
 @pytest.fixture
 def _our_reader(monkeypatch: pytest.MonkeyPatch, hand: Hand, reader: ReadFunction) -> None:
     monkeypatch.setattr(numbers, "our_reader", lambda *_: reader)
-    monkeypatch.setattr("mnist_edge_trainer.numbers.hands.load_hands", lambda *_: [hand])
+    monkeypatch.setattr("mnist_edge_trainer.numbers.test_sets.hands.load_hands", lambda *_: [hand])
 
 
 @pytest.mark.usefixtures("_our_reader")

@@ -14,12 +14,13 @@ from mnist_edge.numbers.alphabet import NAMES, OTHER
 from mnist_edge.numbers.line_model import FinderModel, LineModel
 from mnist_edge_trainer.numbers import __main__ as program
 from mnist_edge_trainer.numbers.clutter import cluttered
+from mnist_edge_trainer.numbers.finder_batches import target_of
 from mnist_edge_trainer.numbers.line_images import clean_strip, random_line
 from mnist_edge_trainer.numbers.line_reader import LineReaderNet
 from mnist_edge_trainer.numbers.pages import random_page
 from mnist_edge_trainer.numbers.reader_batches import collate, loss_of, read_greedily
 from mnist_edge_trainer.numbers.strings import Composer
-from mnist_edge_trainer.numbers.train_finder import load_finder, target_of
+from mnist_edge_trainer.numbers.train_finder import load_finder
 from mnist_edge_trainer.numbers.train_reader import load_reader
 from mnist_edge_trainer.numbers.writers import hands, split_hands
 from mnist_edge_trainer.numbers.writing import KINDS, Style, random_style, random_text

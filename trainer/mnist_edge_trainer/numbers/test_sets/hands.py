@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_edge_trainer.data.registry import MNIST, home
+from mnist_edge_trainer.numbers.sample_source import HELD_OUT
 from mnist_edge_trainer.numbers.test_sets.records import Hand
 from mnist_edge_trainer.numbers.writers import hands, split_hands
 
@@ -23,7 +24,7 @@ def load_hands(
         split: ``test``, or ``validation``: the writers of training images that training held out.
         data: MNIST's folder; None = its default place.
         writers: QMNIST's file, or its folder; None = searched for near MNIST.
-        log: is told where the writers are not known, so that numbers mix hands.
+        log: called where the writers are not known, so that numbers mix hands.
 
     Raises:
         DatasetError: a file is missing, damaged, or of other images.
@@ -35,10 +36,7 @@ def load_hands(
             "name their file with --writers"
         )
     if split == "validation":
-        # Here, for it imports torch.
-        from mnist_edge_trainer.numbers.train_reader import ReaderConfig
-
-        grouped = split_hands(grouped, ReaderConfig.held_out)[1]
+        grouped = split_hands(grouped, HELD_OUT)[1]
     positions = [np.concatenate(digits) for digits in grouped.writers]
     return [
         Hand(grouped.images[chosen], grouped.labels[chosen].astype(np.uint8))
