@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
     "bundled_models",
     "create_session",
     "load_session",
+    "stated_threshold",
 ]
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -197,19 +199,33 @@ class Model:
         Raises:
             ModelError: the file's value is not such a number.
         """
-        stated = self.metadata.get("min_confidence", "0")
-        try:
-            value = float(stated)
-        except ValueError:
-            value = math.nan
-        if not 0 <= value <= 1:
-            raise ModelError(f"{self.name}: its min_confidence, {stated!r}, is not in 0..1")
-        return value
+        return stated_threshold(self.metadata, self.name)
 
     @cached_property
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
+
+
+def stated_threshold(metadata: Mapping[str, str], name: str, default: str = "0") -> float:
+    """The rejection threshold that a file's metadata states, 0..1.
+
+    Args:
+        metadata: of the file.
+        name: what an error calls the file.
+        default: where it states none.
+
+    Raises:
+        ModelError: the value is not such a number.
+    """
+    stated = metadata.get("min_confidence", default)
+    try:
+        value = float(stated)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise ModelError(f"{name}: its min_confidence, {stated!r}, is not in 0..1")
+    return value
 
 
 def _labels(stated: str | None, classes: int, name: str) -> tuple[str, ...]:

@@ -263,7 +263,7 @@ def _serve(connection: Connection, work: Callable[[T], R], inherited: list[Conne
         try:
             content = connection.recv_bytes()
         except (EOFError, OSError, MemoryError):
-            return  # the parent is gone, or must be told
+            return  # the parent is gone, or has to notice
         result: R | MnistEdgeError
         try:
             task = pickle.loads(content)

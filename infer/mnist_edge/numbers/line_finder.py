@@ -51,7 +51,7 @@ _MOST_LINES = 64
 _STRIP = (20, 64)
 """Heights of a clean strip, pixels."""
 
-_STRIP_ASPECT = 1.4
+_STRIP_ASPECT = 0.8
 _CLEAR = 0.85
 """Part of a clean strip's pixels that are near its paper's level, or its ink's."""
 
@@ -79,9 +79,9 @@ class LineFinder:
         Returns:
             the lines, straightened; none where there is no digit.
         """
-        if picture.ndim == 2 and (strip := clean_strip(picture)) is not None:
-            return [strip]
         plane = to_gray(picture)
+        if (strip := clean_strip(plane.pixels)) is not None:
+            return [strip]
         places = self._places(plane)
         return [cut_line(plane, place) for place in places]
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mnist_edge.bundled import is_released, read_model
 from mnist_edge.errors import ModelError, one_line
+from mnist_edge.model import stated_threshold
 from mnist_edge.numbers.alphabet import CLASSES, NAMES
 from mnist_edge.numbers.text_line import LINE_HEIGHT
 from mnist_edge.onnx_file import check_structure
@@ -212,14 +213,7 @@ class LineModel(_NumberModel):
         Raises:
             ModelError: the file's value is not such a number.
         """
-        stated = self.metadata.get("min_confidence", "0.5")
-        try:
-            value = float(stated)
-        except ValueError:
-            value = math.nan
-        if not 0 <= value <= 1:
-            raise self._wrong(f"its min_confidence, {stated!r}, is not in 0..1")
-        return value
+        return stated_threshold(self.metadata, self.name, "0.5")
 
     def run(self, lines: list[GrayImage]) -> list[LineOutput]:
         """Reads any number of lines, those of similar width at once.

@@ -38,7 +38,7 @@ _IN_WORD, _CLOSE = 2, 0.5
 """So many digits at most, nearer to a letter than this part of their height, are letters too."""
 
 _LEAST, _MOST = 1e-6, 1 - 1e-6
-"""Probabilities nearer to 0 or 1 are not told apart."""
+"""Probabilities nearer to 0 or 1 count as these."""
 
 
 class LineColumns(Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 
-from mnist_edge.errors import ModelError
+from mnist_edge.bundled import bundled_number_models
 from mnist_edge.numbers.line_finder import LineFinder
 from mnist_edge.numbers.line_image import LinePlace, cut_line
-from mnist_edge.numbers.line_model import LineModel
+from mnist_edge.numbers.line_model import FINDER, READER, LineModel
 from mnist_edge.numbers.reading import Rules, read
 from mnist_edge.numbers.text_line import TextLine
 from mnist_edge.preprocess.neighbors import DigitRow
@@ -30,6 +30,9 @@ def number_on(picture: Pixels, row: DigitRow) -> str | None:
 
     Returns:
         its digits; None where it may be one digit, or the installation lacks the models of numbers.
+
+    Raises:
+        ModelError: a model of numbers is not the released one.
     """
     models = _models()
     if models is None:
@@ -57,7 +60,6 @@ def _cut(row: DigitRow) -> TextLine:
 
 @functools.cache
 def _models() -> tuple[LineFinder, LineModel] | None:
-    try:
-        return LineFinder(), LineModel.load()
-    except ModelError:
+    if not {FINDER, READER} <= bundled_number_models().keys():
         return None
+    return LineFinder(), LineModel.load()

@@ -181,7 +181,7 @@ def our_reader(model: str | Path | None = None, finder: str | Path | None = None
 
 
 def available_sets(log: Callable[[str], None]) -> list[str]:
-    """Names of `TEST_SETS` whose pictures can be made; `log` is told why one cannot."""
+    """Names of `TEST_SETS` whose pictures can be made; `log` gets the reason where one cannot."""
     missing = missing_typefaces()
     if missing:
         log(

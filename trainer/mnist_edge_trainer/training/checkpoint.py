@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from mnist_edge.errors import TrainingError, UsageError
+from mnist_edge.errors import TrainingError, UsageError, one_line
 from mnist_edge.outputs.atomic import atomic_write
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.data.facts import MNIST_FACTS as MNIST
@@ -105,8 +105,8 @@ class Checkpoint:
             network.load_state_dict(self.weights)
         except (UsageError, RuntimeError, TypeError) as error:
             raise TrainingError(
-                f"the checkpoint's weights are not of its architecture, {self.config.arch}; "
-                "use another run"
+                "the checkpoint's weights are not of its architecture, "
+                f"{one_line(self.config.arch)}; use another run"
             ) from error
         return network.eval()
 
@@ -128,7 +128,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise TrainingError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:
         # A file of arbitrary bytes fails in arbitrary ways on its way through pickle and zip.
-        reason = f" ({error})" if type(error) in (ValueError, UsageError) else ""
+        reason = f" ({one_line(str(error))})" if type(error) in (ValueError, UsageError) else ""
         raise TrainingError(
             f"{path}: damaged, or not a checkpoint of mnist-edge{reason}; use another run"
         ) from error
