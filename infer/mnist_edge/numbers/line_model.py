@@ -111,6 +111,7 @@ class _NumberModel:
         """Like `load`, from a file's bytes; `name` stands for the file in error messages."""
         model = cls(name, content, threads)
         if is_released(content):
+            model.open()
             return model
         check_structure(content, name)
         try:
@@ -132,6 +133,10 @@ class _NumberModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_bytes, (self.content, self.name, self.threads)
+
+    def open(self) -> None:
+        """Opens the session, unless it is open; raises ModelError where it is of another task."""
+        _ = self.session
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
