@@ -27,7 +27,7 @@ from mnist_edge_trainer.data.splits import Digits, split_training
 from mnist_edge_trainer.export.calibration_images import HeldOutImages, quantizer_images
 from mnist_edge_trainer.export.gate import GateRow, compare, require
 from mnist_edge_trainer.export.graph_passes import check, clean, name_nodes, set_metadata
-from mnist_edge_trainer.export.quantize import SCHEME, quantize
+from mnist_edge_trainer.export.quantize import CALIBRATION_IMAGES, quantize, scheme
 from mnist_edge_trainer.export.temperature import with_temperature
 from mnist_edge_trainer.training.checkpoint import Checkpoint
 from mnist_edge_trainer.training.trainer import predict_logits
@@ -106,6 +106,7 @@ def export_run(
     reference = torch.softmax(predict_logits(network, test.images), dim=1).numpy()
     rows = [compare("torch", reference, reference, test.labels.numpy())]
     paths = output_paths(output, with_int8)
+    int8_scheme = scheme(f"{CALIBRATION_IMAGES} training pictures")
     contents: dict[Path, bytes] = {}
     for precision, graph in graphs.items():
         model = Model.from_bytes(graph.SerializeToString(), f"the {precision} file")
@@ -115,7 +116,7 @@ def export_run(
             "name": paths[precision].stem,
             "parameters": str(count_parameters(network)),
             "calibration_temperature": f"{temperature:.6f}",
-            "quantization": SCHEME if precision == "int8" else "none",
+            "quantization": int8_scheme if precision == "int8" else "none",
             "validation_accuracy": f"{_accuracy(model, validation):.4f}",
             "test_accuracy": f"{row.accuracy:.4f}",
             "min_confidence": f"{held_out.rejection_threshold(model):.2f}",

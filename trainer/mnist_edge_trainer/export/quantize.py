@@ -32,13 +32,18 @@ from mnist_edge_trainer.export.graph_passes import (
     quantized_operators,
 )
 
-__all__ = ["CALIBRATION_IMAGES", "SCHEME", "quantize", "quantize_on"]
+__all__ = ["CALIBRATION_IMAGES", "quantize", "quantize_on", "scheme"]
 
 CALIBRATION_IMAGES = 1_000
-SCHEME = (
-    "static QDQ; weights int8 per channel, 7 bits used; activations uint8 per tensor; "
-    f"MinMax over {CALIBRATION_IMAGES} training pictures"
+_SCHEME = (
+    "static QDQ; weights int8 per channel, 7 bits used; activations uint8 per tensor; MinMax over "
 )
+
+
+def scheme(samples: str) -> str:
+    """How a file is quantized, for its metadata; `samples` = what its ranges were measured on."""
+    return _SCHEME + samples
+
 
 _BATCH = 100
 _OPERATORS = [

@@ -21,7 +21,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs one of the commands."""
     parser = argparse.ArgumentParser(prog="python -m mnist_edge_trainer.numbers")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, what in (("train-reader", "reads lines"), ("train-finder", "finds lines")):
+    for name, recipe, what in (
+        ("train-reader", ReaderRecipe, "reads lines"),
+        ("train-finder", FinderRecipe, "finds lines"),
+    ):
         command = commands.add_parser(name, help=f"train the network that {what}")
         command.add_argument("run", type=Path, help="folder of the run")
         command.add_argument("--data", default="samples", help="folder of MNIST's files")
@@ -29,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         command.add_argument("--fonts", default="", help="folder of typefaces, beside matplotlib's")
         command.add_argument("--init-from", default="", help="run whose weights to start from")
         command.add_argument("--minutes", type=float, default=60.0)
+        command.add_argument("--lr", type=float, default=recipe.lr, help="highest learning rate")
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--threads", type=int, default=1)
         command.add_argument("--resume", action="store_true", help="go on with the run")

@@ -30,11 +30,12 @@ from mnist_edge_trainer.architectures.registry import count_parameters
 from mnist_edge_trainer.export.export import OPSET
 from mnist_edge_trainer.export.gate import FP32_TOLERANCE
 from mnist_edge_trainer.export.graph_passes import check, clean, name_nodes, set_metadata
-from mnist_edge_trainer.export.quantize import SCHEME, quantize_on
+from mnist_edge_trainer.export.quantize import quantize_on, scheme
 from mnist_edge_trainer.numbers.line_finder_net import REFERENCE_HEIGHT, LineFinderNet
 from mnist_edge_trainer.numbers.line_images import LineSample
 from mnist_edge_trainer.numbers.line_reader import LineReaderNet
 from mnist_edge_trainer.numbers.reader_batches import collate
+from mnist_edge_trainer.numbers.sample_source import Recipe
 from mnist_edge_trainer.numbers.train_finder import load_finder, page_source
 from mnist_edge_trainer.numbers.train_reader import line_source, load_reader
 
@@ -151,8 +152,10 @@ def export_reader(run: Path, output: Path, validation: int = 2_000) -> dict[str,
     )
     drawn = line_source(config).calibration(_CALIBRATION_LINES)
     quantized = quantize_on(graph, _line_batches(drawn))
-    metadata = _metadata(network, asdict(config), config.seed, steps, "line-reader") | {
+    metadata = _metadata(network, config, steps) | {
+        "task": "line-reader",
         "name": output.stem,
+        "quantization": scheme(f"{_CALIBRATION_LINES} drawn lines"),
         "labels": ",".join(NAMES),
         "column_width": "2",
     }
@@ -266,8 +269,11 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
     )
     drawn = page_source(config).calibration(_CALIBRATION_PAGES)
     quantized = quantize_on(graph, (page.image[None, None] for page in drawn))
-    metadata = _metadata(network, asdict(config), config.seed, steps, "line-finder")
-    metadata["name"] = output.stem
+    metadata = _metadata(network, config, steps) | {
+        "task": "line-finder",
+        "name": output.stem,
+        "quantization": scheme(f"{_CALIBRATION_PAGES} drawn pages"),
+    }
     models = {
         kind: FinderModel.from_bytes(
             set_metadata(part, metadata).SerializeToString(), f"the {kind} file"
@@ -301,26 +307,20 @@ def export_finder(run: Path, output: Path, validation: int = 200) -> dict[str, f
     return overlaps
 
 
-def _metadata(
-    network: nn.Module, recipe: dict[str, Any], seed: int, steps: int, task: str
-) -> dict[str, str]:
-    for folder in (
-        "data",
-        "writers",
-        "fonts",
-        "init_from",
-    ):  # of the machine that it was trained on
-        recipe.pop(folder)
+def _metadata(network: nn.Module, recipe: Recipe, steps: int) -> dict[str, str]:
+    stated = asdict(recipe)
+    # Folders are those of the machine that it was trained on.
+    for folder in ("data", "writers", "fonts"):
+        del stated[folder]
+    stated["init_from"] = "another run" if recipe.init_from else ""
     return {
-        "task": task,
         "version": __version__,
         "architecture": type(network).__name__,
         "parameters": str(count_parameters(network)),
-        "training_recipe": json.dumps(recipe),
-        "seed": str(seed),
+        "training_recipe": json.dumps(stated),
+        "seed": str(recipe.seed),
         "steps": str(steps),
         "dataset": "MNIST (LeCun, Cortes, Burges), CC BY-SA 3.0; drawn lines",
-        "quantization": SCHEME,
         "opset": str(OPSET),
         "license": "MIT",
     }
