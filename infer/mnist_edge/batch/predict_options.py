@@ -19,7 +19,7 @@ from mnist_edge.options import option
 __all__ = ["PredictOptions"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class _PredictionOptions:
     """Which model, and what it lists."""
 
@@ -50,7 +50,7 @@ class _PredictionOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class _PictureOptions:
     """What is done with each picture."""
 

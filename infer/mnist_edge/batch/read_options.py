@@ -18,7 +18,7 @@ from mnist_edge.options import option
 __all__ = ["ReadOptions"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class _ReadingOptions:
     """Which models, and which numbers are possible."""
 
@@ -73,7 +73,7 @@ class _ReadingOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class _PictureOptions:
     """What is done with each picture."""
 

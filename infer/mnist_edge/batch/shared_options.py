@@ -1,6 +1,7 @@
 """Options that every command about pictures has, in groups; and what a run asks of all of them.
 
 A command's options inherit from the groups: `dataclasses` puts the fields of the last base first.
+Groups have fields alone: the methods that a dataclass gets besides are compiled at every start.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class InputOptions:
     """Which pictures."""
 
@@ -49,7 +50,7 @@ class InputOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class OutputOptions:
     """Where the rows go, and in which format."""
 
@@ -67,7 +68,7 @@ class OutputOptions:
     summary: bool = option(False, "Print a summary to stderr.", "--summary", panel="Output")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class SpeedOptions:
     """How much of the machine."""
 
