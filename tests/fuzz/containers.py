@@ -103,7 +103,11 @@ def damaged(number: int, chance: random.Random) -> Case:
         how = "with a wrong checksum"
     elif seed.suffix == ".tar" and later and chance.random() < 0.5:
         start = chance.choice(later)
-        content[start : start + 100] = chance.randbytes(100)
+        name = slice(start, start + 100)
+        intact = sum(content[name]) % 256
+        # The checksum is the sum of the bytes, signed or not: another name of that sum is no damage.
+        while sum(content[name]) % 256 == intact:
+            content[name] = chance.randbytes(100)
         how = f"with its header at {start} overwritten"
     else:
         # Zeros end a tar; that some of them are missing is no damage.
