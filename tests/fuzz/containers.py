@@ -105,7 +105,7 @@ def damaged(number: int, chance: random.Random) -> Case:
         start = chance.choice(later)
         name = slice(start, start + 100)
         intact = sum(content[name]) % 256
-        # The checksum is the sum of the bytes, signed or not: another name of that sum is no damage.
+        # The checksum is the sum of the bytes, signed or not: one of the same sum is no damage.
         while sum(content[name]) % 256 == intact:
             content[name] = chance.randbytes(100)
         how = f"with its header at {start} overwritten"
