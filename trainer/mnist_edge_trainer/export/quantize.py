@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +84,16 @@ def quantize(model: ModelProto, calibration: npt.NDArray[np.uint8]) -> ModelProt
     return quantize_on(model, np.split(calibration, range(_BATCH, len(calibration), _BATCH)))
 
 
-def quantize_on(model: ModelProto, calibration: Iterable[npt.NDArray[np.uint8]]) -> ModelProto:
-    """Quantizes every convolution and linear layer.
+def quantize_on(
+    model: ModelProto, calibration: Iterable[npt.NDArray[np.uint8]], fp32_layers: Sequence[str] = ()
+) -> ModelProto:
+    """Quantizes every convolution and linear layer, but for those named.
 
     Args:
         model: fp32 graph that begins with the scaling of a uint8 image.
         calibration: batches of training images uint8 ``[N, 1, H, W]``, to measure the ranges of
             activations on.
+        fp32_layers: names of nodes that stay as they are.
 
     Returns:
         the int8 graph, cleaned, without metadata.
@@ -120,6 +123,7 @@ def quantize_on(model: ModelProto, calibration: Iterable[npt.NDArray[np.uint8]])
                 reduce_range=True,
                 calibrate_method=CalibrationMethod.MinMax,
                 op_types_to_quantize=_OPERATORS,
+                nodes_to_exclude=list(fp32_layers),
                 # Logits stay fp32: quantized, they would allow only 256 different confidences.
                 extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
             )
@@ -127,6 +131,6 @@ def quantize_on(model: ModelProto, calibration: Iterable[npt.NDArray[np.uint8]])
             logging.disable(logging.NOTSET)
         quantized = fuse_input_scaling(clean(onnx.load(result)))
     done, total = quantized_operators(quantized)
-    if done != total:
+    if done != total - len(fp32_layers):
         raise ExportError(f"only {done} of {total} layers were quantized")
     return compact(quantized)

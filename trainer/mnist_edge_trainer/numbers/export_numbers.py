@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
 from onnx import ModelProto
 from sklearn.linear_model import LogisticRegression
@@ -51,7 +50,7 @@ _CALIBRATION_LINES, _CALIBRATION_PAGES = 1_500, 150
 
 
 class _ReaderGraph(nn.Module):
-    """The reader with scaling and softmax; its last layer is linear, whose output stays fp32."""
+    """The reader with scaling and softmax; its last layer is linear, and stays fp32."""
 
     def __init__(self, network: LineReaderNet) -> None:
         super().__init__()
@@ -103,26 +102,22 @@ def _to_onnx(
             verbose=False,
         )
     assert program is not None
-    return check(name_nodes(_with_shapes_inside(clean(program.model_proto))))
+    _ask_features_for_sizes(program)
+    return check(name_nodes(clean(program.model_proto)))
 
 
-def _with_shapes_inside(model: ModelProto) -> ModelProto:
-    """Asks the first layer's output for the size of a batch, in place, not the picture.
+def _ask_features_for_sizes(program: torch.onnx.ONNXProgram) -> None:
+    """Lets the last features say the sizes of a batch, not the picture or another layer.
 
-    The quantizer's scaling of the picture is replaced by one node, which nothing may pass by.
+    A layer whose output is asked for anything cannot be fused with what follows it, and the
+    picture's scaling is replaced by one node, which nothing may pass by.
     """
-    graph = model.graph
-    nodes = list(graph.node)
-    first = next(index for index, node in enumerate(nodes) if node.op_type == "Conv")
-    for node in nodes[:first]:
-        if node.op_type == "Shape" and node.input[0] == graph.input[0].name:
-            node.input[0] = nodes[first].output[0]
-            moved = onnx.NodeProto()
-            moved.CopyFrom(node)
-            graph.node.remove(node)
-            position = [n.op_type for n in graph.node].index("Conv") + 1
-            graph.node.insert(position, moved)
-    return model
+    graph = program.model.graph
+    features = next(node for node in graph if node.op_type == "Transpose").inputs[0]
+    for node in graph:
+        if node.op_type == "Shape":
+            node.replace_input_with(0, features)
+    graph.sort()
 
 
 def export_reader(run: Path, output: Path, validation: int = 2_000) -> dict[str, float]:
@@ -151,11 +146,13 @@ def export_reader(run: Path, output: Path, validation: int = 2_000) -> dict[str,
         {0: torch.export.Dim("batch"), 3: 4 * torch.export.Dim("positions", min=2, max=4_096)},
     )
     drawn = line_source(config).calibration(_CALIBRATION_LINES)
-    quantized = quantize_on(graph, _line_batches(drawn))
+    # Quantized, the last layer would lose a twelfth of the boxes; it is 3 % of the time.
+    last = [node.name for node in graph.graph.node if node.op_type == "Gemm"]
+    quantized = quantize_on(graph, _line_batches(drawn), last)
     metadata = _metadata(network, config, steps) | {
         "task": "line-reader",
         "name": output.stem,
-        "quantization": scheme(f"{_CALIBRATION_LINES} drawn lines"),
+        "quantization": scheme(f"{_CALIBRATION_LINES} drawn lines") + "; last layer fp32",
         "labels": ",".join(NAMES),
         "column_width": "2",
     }

@@ -108,6 +108,7 @@ def lit(batch: PageBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 def loss_of(maps: LineMaps, targets: Tensor) -> Tensor:
     """Cross-entropy and overlap of the core; height, slant and polarity inside it."""
     core, weight, height, slant, dark = targets.unbind(dim=1)
+    maps = LineMaps(*(part.float() for part in maps))  # the products may be bf16
     bce = F.binary_cross_entropy_with_logits(maps.core, core, weight * (1 + 3 * core))
     chance = torch.sigmoid(maps.core) * weight
     both = (chance * core).sum(dim=(1, 2))

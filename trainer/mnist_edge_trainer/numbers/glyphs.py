@@ -20,6 +20,7 @@ from mnist_edge_trainer.synthetic.digit_variants import digit_variant
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = [
+    "LOOKALIKES",
     "OTHERS",
     "TRAINING_FACES",
     "Glyph",
@@ -49,7 +50,10 @@ TRAINING_FACES = (
 """Typefaces of matplotlib that lines are composed of."""
 
 OTHERS = "ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrtuvwxyzäöüé€$£%&#*+=()?!<>@"
-"""Symbols that are not read. Not those that look like a digit in some typeface: O I l o S s."""
+"""Symbols that are not read, and do not look like a digit."""
+
+LOOKALIKES = "OIlosS"
+"""Letters that look like a digit in some typeface: they are none in a word alone."""
 
 _SIZE = 44
 """Height of digits in a typeface's glyphs, pixels."""
@@ -116,7 +120,10 @@ def font_glyphs(path: Path) -> dict[str, Glyph]:
         font = ImageFont.truetype(path, max(8, round(_SIZE * _SIZE / (bottom - top))))
         _, top, _, bottom = font.getbbox("0123456789")
         missing = font.getmask("\uffff").getbbox()
-        drawn = {symbol: _draw(symbol, font, bottom) for symbol in "0123456789.,-/:" + OTHERS}
+        drawn = {
+            symbol: _draw(symbol, font, bottom)
+            for symbol in "0123456789.,-/:" + OTHERS + LOOKALIKES
+        }
     except OSError:
         return {}
     height = bottom - top

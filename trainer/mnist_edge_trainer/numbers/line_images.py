@@ -55,7 +55,7 @@ def random_line(composer: Composer, rng: Rng, kind: str | None = None) -> LineSa
         return worn_strip(Drawing(empty, [], 24.0), rng)
     style = random_style(rng, kind)
     text = random_text(rng, style.kind)
-    height = float(np.clip(rng.normal(23.5, 3.2), 13, 31))
+    height = float(np.clip(rng.normal(23.5, 2.6), 13, 31))
     if rng.random() < _SMALL or (style.pitch and rng.random() < 0.6):
         # The finder took a form's box for the digit's height.
         height = float(rng.uniform(12, 19))
@@ -88,7 +88,7 @@ def worn_strip(
     if rng.random() < 0.12:
         left, right = left + int(rng.integers(60)), right + int(rng.integers(60))
     rows = drawing.ink.shape[0]
-    top = (LINE_HEIGHT - rows) / 2 + float(rng.normal(0, 1.6))
+    top = (LINE_HEIGHT - rows) / 2 + float(rng.normal(0, 1.3))
     sample = _placed(drawing, left, right, top)
     ink: FloatImage = sample.image.astype(np.float32) / np.float32(255)
     rests = not is_display and rng.random() < 0.5
@@ -96,7 +96,7 @@ def worn_strip(
     ink = ink * np.float32(strength)
     if rng.random() < 0.15:
         ink = ink * _uneven(ink.shape, rng, 0.4, 1.0)
-    if rng.random() < 0.06:
+    if rng.random() < 0.03:
         ink = _broken(ink, rng)
     if rests:
         ink = cluttered(ink, sample.symbols, rng, drawing.height, pitch)
@@ -137,7 +137,7 @@ def _broken(ink: FloatImage, rng: Rng) -> FloatImage:
     height, width = ink.shape
     grain = rng.random((height // 2, width // 2), np.float32)
     rough = Image.fromarray(grain).resize((width, height), Image.Resampling.BICUBIC)
-    level = np.float32(rng.uniform(0.1, 0.3))
+    level = np.float32(rng.uniform(0.1, 0.25))
     kept: FloatImage = np.clip((np.asarray(rough, np.float32) - level) * np.float32(5), 0, 1)
     return ink * kept
 
@@ -157,7 +157,7 @@ def _captured(ink: FloatImage, rng: Rng) -> FloatImage:
             255
         )
     noise = float(
-        rng.choice([0.0, rng.uniform(0, 0.06), rng.uniform(0.04, 0.2)], p=(0.4, 0.4, 0.2))
+        rng.choice([0.0, rng.uniform(0, 0.06), rng.uniform(0.04, 0.2)], p=(0.4, 0.48, 0.12))
     )
     if noise:
         grain = rng.standard_normal(ink.shape, np.float32)

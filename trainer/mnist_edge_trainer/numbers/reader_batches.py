@@ -70,8 +70,9 @@ def loss_of(scores: LineScores, batch: Batch, guidance: float) -> Tensor:
         batch: what the lines show.
         guidance: weight of the classes in the middle of the boxes.
     """
-    columns = scores.logits.shape[1]
-    log_probabilities = scores.logits.log_softmax(dim=2)
+    logits, boxes = (part.float() for part in scores)  # the products may be bf16
+    columns = logits.shape[1]
+    log_probabilities = logits.log_softmax(dim=2)
     loss = F.ctc_loss(
         log_probabilities.transpose(0, 1),
         batch.labels,
@@ -92,7 +93,7 @@ def loss_of(scores: LineScores, batch: Batch, guidance: float) -> Tensor:
     )
     inside = nearest < 0.6
     if inside.any():
-        off = F.smooth_l1_loss(scores.boxes[inside], wanted[inside] / LINE_HEIGHT, beta=0.05)
+        off = F.smooth_l1_loss(boxes[inside], wanted[inside] / LINE_HEIGHT, beta=0.05)
         loss = loss + 2.0 * off
     if guidance:
         label = batch.labels.gather(1, symbol)

@@ -46,6 +46,7 @@ class Recipe:
         ema_decay: of the moving average of the weights, which is validated and kept.
         uses: how often each sample is used before it is dropped.
         seed: of weights and samples.
+        precision: of the products: ``fp32``, ``bf16``, or ``auto``: bf16 where it is faster.
         threads: that torch computes with.
         workers: processes that draw samples.
     """
@@ -61,6 +62,7 @@ class Recipe:
     ema_decay: float = 0.999
     uses: int = 2
     seed: int = 0
+    precision: str = "auto"
     threads: int = 1
     workers: int = 1
 

@@ -20,6 +20,7 @@ from torch.optim import swa_utils
 from mnist_edge.errors import TrainingError
 from mnist_edge.outputs.atomic import atomic_write, make_folder
 from mnist_edge_trainer.numbers.sample_source import Recipe, Source
+from mnist_edge_trainer.training.device import use_bf16
 
 __all__ = ["Subject", "load_run", "train"]
 
@@ -157,6 +158,7 @@ def _steps(subject: Subject[M, S, B], state: _State[M]) -> Iterator[list[float]]
     """Takes steps until the time is over; yields the losses so far after each."""
     recipe, source = state.recipe, subject.source
     generator = torch.Generator().manual_seed(recipe.seed + state.step)
+    is_bf16 = use_bf16(recipe.precision, torch.device("cpu"))
     losses: list[float] = []
     first = source.next_chunk(state.step) if state.step else 0
     begun = time.monotonic() - state.seconds
@@ -169,7 +171,9 @@ def _steps(subject: Subject[M, S, B], state: _State[M]) -> Iterator[list[float]]
             for group in state.optimizer.param_groups:
                 group["lr"] = recipe.lr * _schedule(progress)
             state.network.train()
-            loss = subject.loss(state.network, subject.collate(samples), progress, generator)
+            batch = subject.collate(samples)
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+                loss = subject.loss(state.network, batch, progress, generator)
             state.optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(state.network.parameters(), _CLIP)

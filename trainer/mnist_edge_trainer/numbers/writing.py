@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mnist_edge_trainer.numbers.glyphs import (
-    OTHERS,
-)
+from mnist_edge_trainer.numbers.glyphs import LOOKALIKES, OTHERS
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["KINDS", "Style", "random_style", "random_text"]
@@ -60,7 +58,7 @@ class Style(NamedTuple):
 def random_style(rng: Rng, kind: str | None = None) -> Style:
     """Draws a style."""
     kind = kind or str(rng.choice(KINDS, p=_KIND_SHARES))
-    rotation = float(rng.normal(0, 0.03))
+    rotation = float(rng.normal(0, 0.02))
     if kind == "display":
         return Style(
             kind, *_spaces(rng, (0.12, 0.4)), size_spread=0.0, lift=0.0, shear=0.0
@@ -75,8 +73,8 @@ def random_style(rng: Rng, kind: str | None = None) -> Style:
             turn=0.0,
             rotation=rotation,
         )
-    spread = [(-0.13, 0.02), (-0.05, 0.15), (0.1, 0.45), (0.4, 1.2)]
-    chosen = int(rng.choice(4, p=(0.36, 0.24, 0.3, 0.1)))
+    spread = [(-0.12, 0.02), (-0.05, 0.15), (0.1, 0.45), (0.4, 1.2)]
+    chosen = int(rng.choice(4, p=(0.2, 0.3, 0.37, 0.13)))
     pitch = float(rng.uniform(1.05, 2.2)) if rng.random() < 0.17 else 0.0
     return Style(
         kind,
@@ -85,14 +83,14 @@ def random_style(rng: Rng, kind: str | None = None) -> Style:
         pitch=pitch,
         size_spread=float(rng.uniform(0.02, 0.16)),
         lift=float(rng.uniform(0, 0.09)),
-        shear=float(rng.normal(0.05, 0.22)),
+        shear=float(rng.normal(0.05, 0.18)),
         shear_spread=float(rng.uniform(0, 0.1)),
         rotation=rotation,
         turn=float(rng.uniform(0, 0.09)),
         aspect=float(math.exp(rng.normal(0, 0.16))),
         pen=float(rng.uniform(-1, 1)),
         taper=float(rng.normal(0, 0.1)),
-        foreign=float(rng.choice([0.0, 1.0, 0.3], p=(0.45, 0.4, 0.15))),
+        foreign=float(rng.choice([0.0, 1.0, 0.3], p=(0.68, 0.2, 0.12))),
     )
 
 
@@ -107,9 +105,9 @@ def random_text(rng: Rng, kind: str, length: int | None = None) -> str:
         weights = np.array(_LENGTHS, float)
         length = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
     digits = "".join(map(str, rng.integers(10, size=length)))
-    if rng.random() < 0.08:  # the same digit again and again, most of all the narrow 1
+    if rng.random() < 0.04:  # the same digit again and again, most of all the narrow 1
         digits = str(rng.choice(list("1112345678900"))) * length
-    elif rng.random() < 0.18:
+    elif rng.random() < 0.12:
         digits = "".join(rng.choice(list("11174490"), size=length))
     if kind == "display":
         return _with_point(digits, rng)
@@ -156,4 +154,6 @@ def _among_others(digits: str, rng: Rng) -> str:
 
 
 def _word(rng: Rng, least: int = 1, most: int = 4) -> str:
-    return "".join(rng.choice(list(OTHERS), size=int(rng.integers(least, most + 1))))
+    length = int(rng.integers(least, most + 1))
+    letters = OTHERS if length < 3 else OTHERS + 4 * LOOKALIKES
+    return "".join(rng.choice(list(letters), size=length))
