@@ -152,9 +152,8 @@ class DigitClassifier:
             sources: the pictures; one that could not even be opened is its error.
             names: the `path` of each prediction.
         """
-        images = preprocess(
-            decode_all(sources, names), names, self.model.preprocessing, self._number_on
-        )
+        decoded = decode_all(sources, names)
+        images = preprocess(decoded, names, self.model.preprocessing, self._number_on)
         return self._predictions(images, names)
 
     @property
