@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_edge.errors import ImageError, NoDigitError
 from mnist_edge.inputs.decode import decode_with_size, source_name
-from mnist_edge.numbers.constraints import combine
+from mnist_edge.numbers.constraints import Constraint, combine
 from mnist_edge.numbers.line_finder import LineFinder
 from mnist_edge.numbers.line_model import LineModel
 from mnist_edge.numbers.reading import (
@@ -124,6 +125,36 @@ class NumberReader:
         constraint = combine(length, pattern, choices)
         self.model = LineModel.load(model, threads)
         self.finder = LineFinder(finder, threads=threads)
+        self._set_rules(constraint, min_confidence, alternatives)
+
+    def under(
+        self,
+        *,
+        min_confidence: float | None = None,
+        length: str | int | None = None,
+        pattern: str | None = None,
+        choices: str | os.PathLike[str] | Iterable[str] | None = None,
+        alternatives: int = 3,
+    ) -> NumberReader:
+        """A reader with the same models, in the same memory, under other rules.
+
+        Args:
+            min_confidence: as of `NumberReader`, like all others.
+            length: as there.
+            pattern: as there.
+            choices: as there.
+            alternatives: as there.
+
+        Raises:
+            UsageError: as there.
+        """
+        other = copy.copy(self)
+        other._set_rules(combine(length, pattern, choices), min_confidence, alternatives)
+        return other
+
+    def _set_rules(
+        self, constraint: Constraint | None, min_confidence: float | None, alternatives: int
+    ) -> None:
         self.min_confidence = (
             self.model.min_confidence if min_confidence is None else min_confidence
         )

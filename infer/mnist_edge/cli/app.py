@@ -23,6 +23,7 @@ from mnist_edge.cli.console import interruptible_imports
 from mnist_edge.cli.exit_codes import exit_code_of
 from mnist_edge.cli.typer_options import with_options
 from mnist_edge.errors import one_line
+from mnist_edge.serve.serve_options import ServeOptions
 
 __all__ = ["app"]
 
@@ -150,6 +151,32 @@ def read(options: ReadOptions) -> None:
 
     if code := run(options):
         raise typer.Exit(code)
+
+
+@app.command(
+    epilog="""
+**Examples**
+
+`mnist-edge serve`
+
+`mnist-edge serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"`
+
+`curl --data-binary @7.jpg http://127.0.0.1:8000/predict`
+
+`curl -F file=@a.jpg -F file=@b.jpg 'http://127.0.0.1:8000/read?length=5'`
+"""
+)
+@with_options(ServeOptions)
+def serve(options: ServeOptions) -> None:
+    """Serve predictions over HTTP, with a page to draw on.
+
+    Listens on this machine alone unless told otherwise. Ends on Ctrl-C or SIGTERM, with 0, once the
+    requests at hand are answered; with 2 if it cannot start.
+    """
+    with interruptible_imports():
+        from mnist_edge.cli.serve import run
+
+    run(options)
 
 
 @app.command(
