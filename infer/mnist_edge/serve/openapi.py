@@ -289,7 +289,9 @@ def _prediction() -> Schema:
 
 
 def _stored(name: str) -> Schema:
+    """A schema of rows, whose references are made those of the whole description."""
     text = (files("mnist_edge.outputs") / f"{name}.schema.json").read_text(encoding="utf-8")
-    schema: Schema = json.loads(text)
+    own = f"#/components/schemas/{name.capitalize()}/$defs/"
+    schema: Schema = json.loads(text.replace("#/$defs/", own))
     del schema["$schema"]
     return schema
