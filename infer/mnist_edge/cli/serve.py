@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mnist_edge.cli.console import log_error
 from mnist_edge.errors import MissingExtraError
+from mnist_edge.serve.allocator import give_memory_back
 from mnist_edge.serve.serve_options import ServeOptions
 
 __all__ = ["run"]
@@ -22,6 +23,7 @@ def run(options: ServeOptions) -> None:
         ModelError: the model cannot be loaded.
         UsageError: the address cannot be listened on.
     """
+    give_memory_back()
     try:
         from mnist_edge.serve.app import create_app
         from mnist_edge.serve.server import serve

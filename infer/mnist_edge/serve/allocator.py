@@ -1,0 +1,26 @@
+"""Lets the C library give memory back that a large picture has taken."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+
+__all__ = ["give_memory_back"]
+
+_MMAP_THRESHOLD = -3
+"""Parameter of mallopt(3): blocks from this size on are mapped, and unmapped when they are freed."""
+
+_LARGE = 256 << 10
+
+
+def give_memory_back() -> None:
+    """Has glibc map large blocks one by one; elsewhere, does nothing.
+
+    By itself it maps ever larger ones in its heap once it has seen one freed, and a heap shrinks
+    from its end alone: one large picture would keep its memory for as long as the server runs.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
