@@ -9,7 +9,7 @@ import sys
 __all__ = ["give_memory_back"]
 
 _MMAP_THRESHOLD = -3
-"""Parameter of mallopt(3): blocks from this size on are mapped, and unmapped when they are freed."""
+"""Parameter of mallopt(3): blocks from this size on are mapped, and unmapped once freed."""
 
 _LARGE = 256 << 10
 

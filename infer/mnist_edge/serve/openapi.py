@@ -173,14 +173,10 @@ def _operation(summary: str, schema: Schema, media: str = "application/json") ->
 
 def _infer() -> Schema:
     tensor = {
-        "type": "object",
-        "required": ["name", "datatype", "shape"],
-        "properties": {
-            "name": {"enum": ["image", "picture"]},
-            "datatype": {"enum": ["UINT8", "BYTES"]},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "data": {"type": "array"},
-        },
+        "oneOf": [
+            _tensor("image", "UINT8", [1, SIDE, SIDE], {"type": "integer"}),
+            _tensor("picture", "BYTES", [], {"type": "string", "contentEncoding": "base64"}),
+        ]
     }
     request = {
         "type": "object",
@@ -220,6 +216,25 @@ def _infer() -> Schema:
         "content": {"application/json": {"schema": request}},
     }
     return operation
+
+
+def _tensor(name: str, kind: str, inner: list[int], item: Schema) -> Schema:
+    """An input; `inner` are the dimensions of one picture."""
+    shape = [{"type": "integer", "minimum": 1}, *({"const": side} for side in inner)]
+    return _object(
+        {
+            "name": {"const": name},
+            "datatype": {"const": kind},
+            "shape": {
+                "type": "array",
+                "prefixItems": shape,
+                "minItems": len(shape),
+                "maxItems": len(shape),
+            },
+            "data": {"type": "array", "items": item},
+        },
+        ["name", "datatype", "shape"],
+    )
 
 
 def _v2_model() -> Schema:
