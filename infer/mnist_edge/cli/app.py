@@ -159,7 +159,7 @@ def read(options: ReadOptions) -> None:
 
 `mnist-edge serve`
 
-`mnist-edge serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"`
+`MNIST_EDGE_TOKEN=$(openssl rand -hex 16) mnist-edge serve --host 0.0.0.0`
 
 `curl --data-binary @7.jpg http://127.0.0.1:8000/predict`
 
