@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ def measure_numbers(options: EvaluateOptions) -> None:
         from mnist_edge_trainer.numbers import evaluation as numbers
         from mnist_edge_trainer.numbers.test_sets.hands import load_hands
 
+    options = _with_files(options)
     model, split, output = options.target, options.split, options.output
     if split not in SPLITS:
         raise UsageError(f"--split {split}: unknown; choose {' or '.join(SPLITS)}")
@@ -57,6 +60,21 @@ def measure_numbers(options: EvaluateOptions) -> None:
     if output is not None:
         for path in evaluation.write(output, svg=options.svg):
             log(f"wrote {path}")
+
+
+def _with_files(options: EvaluateOptions) -> EvaluateOptions:
+    """The files of both networks, where a folder is named that they were exported to."""
+    if options.target is None or not os.path.isdir(options.target):
+        return options
+    reader, finder = (
+        Path(options.target) / f"line-{name}-int8.onnx" for name in ("reader", "finder")
+    )
+    if not reader.is_file():
+        raise UsageError(
+            f"{options.target}: no {reader.name} in it; run mnist-edge export on it first"
+        )
+    own = str(finder) if options.finder is None and finder.is_file() else options.finder
+    return dataclasses.replace(options, target=str(reader), finder=own)
 
 
 def _print_evaluation(evaluation: NumbersEvaluation) -> None:

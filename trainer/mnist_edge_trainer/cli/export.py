@@ -30,6 +30,7 @@ __all__ = ["EXAMPLES", "ExportOptions", "export"]
 EXAMPLES = examples(
     "mnist-edge export --quantize",
     "mnist-edge export runs/mine --quantize --output digits.onnx",
+    "mnist-edge export runs/numbers --quantize",
 )
 
 
@@ -69,6 +70,9 @@ def export(options: ExportOptions) -> None:
         from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
 
     limit_threads()
+    if options.run is not None and _is_number_run(options.run):
+        _export_numbers(options.run, options)
+        return
     run = RunFolder.latest() if options.run is None else RunFolder(options.run)
     if not os.path.isdir(run.path):
         raise UsageError(
@@ -102,6 +106,30 @@ def export(options: ExportOptions) -> None:
     log(f"next: mnist-edge predict samples --model {best}")
     log(f"      mnist-edge bench --model {best}")
     log(f"      mnist-edge info {best}")
+
+
+def _is_number_run(run: Path) -> bool:
+    """Whether `mnist-edge train --task numbers` made it."""
+    return any((run / name / "last.pt").is_file() for name in ("reader", "finder"))
+
+
+def _export_numbers(run: Path, options: ExportOptions) -> None:
+    with training_packages():
+        from mnist_edge.outputs.atomic import refuse_if_input
+        from mnist_edge_trainer.numbers.number_run import export_numbers, exported_files
+
+    if not options.quantize:
+        raise UsageError(f"{run}: the networks of numbers are exported to int8; add --quantize")
+    if options.force:
+        raise UsageError("--force: a network of numbers must pass its gate")
+    folder = options.output or run
+    if folder.suffix == ".onnx":
+        raise UsageError(f"--output {folder}: there are two files; give a folder")
+    for path in exported_files(run, folder):
+        refuse_if_input(path, run.glob("*/last.pt"), "--output")
+    for path in export_numbers(run, folder):
+        print_line(f"wrote {path} ({path.stat().st_size / 1024:.1f} KiB)")
+    log(f"next: mnist-edge evaluate --numbers {quote(str(folder))}")
 
 
 def _print_checks(rows: Sequence[GateRow]) -> None:

@@ -35,6 +35,7 @@ EXAMPLES = examples(
     "mnist-edge train --config runs/quick/recipe.toml --seed 1",
     "mnist-edge train --dataset fashion-mnist --arch resnet --epochs 20",
     "mnist-edge train --init-from runs/quick --data my-pictures",
+    "mnist-edge train --task numbers --minutes 180 --writers qmnist",
 )
 
 
@@ -43,8 +44,14 @@ def train(options: TrainOptions) -> None:
 
     Writes best.pt, last.pt, config.json, recipe.toml, history.csv and curves.png into the run's
     folder, and events for TensorBoard where that is installed. An interrupted run (Ctrl-C) can be
-    resumed from its last complete epoch.
+    resumed from its last complete epoch. With --task numbers, the two networks of `read`, each with
+    its last.pt.
     """
+    if options.task == "numbers":
+        from mnist_edge_trainer.cli.train_numbers import train_numbers
+
+        train_numbers(options)
+        return
     with training_packages():
         from mnist_edge_trainer.aliases import current_fields
         from mnist_edge_trainer.training.device import pick_device

@@ -19,7 +19,7 @@ from mnist_edge_trainer.cli.common import (
 
 __all__ = ["TrainOptions"]
 
-_RECIPE_PANEL = "Recipe"
+_RECIPE_PANEL, _NUMBERS_PANEL = "Recipe", "With --task numbers"
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class TrainOptions:
         UsageError: the options contradict one another.
     """
 
+    task: str = option(
+        "digits", "digits; or numbers: the networks of `mnist-edge read`.", metavar="NAME"
+    )
     arch: str | None = option(None, **ARCH, panel=_RECIPE_PANEL)
     epochs: int | None = option(
         None,
@@ -131,6 +134,30 @@ class TrainOptions:
     dataset: str | None = option(None, **DATASET)
     data: Path | None = option(None, **DATA)
     val_split: int | None = option(None, **VAL_SPLIT)
+    minutes: float | None = option(
+        None,
+        "To train for, all networks together.",
+        metavar="N",
+        minimum=0.01,
+        shown_default="120",
+        panel=_NUMBERS_PANEL,
+    )
+    network: str | None = option(
+        None, "reader or finder alone.", metavar="NAME", shown_default="both", panel=_NUMBERS_PANEL
+    )
+    writers: Path | None = option(
+        None,
+        "QMNIST's labels: who wrote which digit.",
+        metavar="PATH",
+        shown_default="searched for near --data",
+        panel=_NUMBERS_PANEL,
+    )
+    fonts: Path | None = option(
+        None,
+        "Folder of typefaces, beside matplotlib's.",
+        metavar="FOLDER",
+        panel=_NUMBERS_PANEL,
+    )
     output: Path | None = option(
         None,
         "Run directory.",
@@ -156,6 +183,12 @@ class TrainOptions:
     )
 
     def __post_init__(self) -> None:
+        if self.task not in ("digits", "numbers"):
+            raise UsageError(f"--task {self.task}: unknown; choose digits or numbers")
+        if self.task == "digits":
+            for name in ("minutes", "network", "writers", "fonts"):
+                if getattr(self, name) is not None:
+                    raise UsageError(f"--{name}: needs --task numbers")
         sources = {"--recipe": self.recipe, "--config": self.config, "--fast": self.fast or None}
         chosen = [flag for flag, value in sources.items() if value is not None]
         if len(chosen) > 1:

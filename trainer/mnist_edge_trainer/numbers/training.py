@@ -161,9 +161,11 @@ def _steps(subject: Subject[M, S, B], state: _State[M]) -> Iterator[list[float]]
     is_bf16 = use_bf16(recipe.precision, torch.device("cpu"))
     losses: list[float] = []
     first = source.next_chunk(state.step) if state.step else 0
-    begun = time.monotonic() - state.seconds
+    begun = 0.0
     with closing(source.batches(first)) as batches:
         for samples in batches:
+            # From the first batch on: workers take some seconds to draw it.
+            begun = begun or time.monotonic() - state.seconds
             state.seconds = time.monotonic() - begun
             progress = state.seconds / (60 * recipe.minutes)
             if progress >= 1:

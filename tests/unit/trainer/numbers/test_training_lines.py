@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_edge import DatasetError, TrainingError
+from mnist_edge import DatasetError, ModelError, TrainingError
 from mnist_edge.numbers.alphabet import NAMES, OTHER
 from mnist_edge.numbers.line_model import FinderModel, LineModel
-from mnist_edge_trainer.numbers import __main__ as program
 from mnist_edge_trainer.numbers.clutter import cluttered
 from mnist_edge_trainer.numbers.finder_batches import target_of
 from mnist_edge_trainer.numbers.line_images import clean_strip, random_line
 from mnist_edge_trainer.numbers.line_reader import LineReaderNet
+from mnist_edge_trainer.numbers.number_run import export_numbers
 from mnist_edge_trainer.numbers.pages import random_page
 from mnist_edge_trainer.numbers.reader_batches import collate, loss_of, read_greedily
 from mnist_edge_trainer.numbers.strings import Composer
@@ -24,7 +24,7 @@ from mnist_edge_trainer.numbers.train_finder import load_finder
 from mnist_edge_trainer.numbers.train_reader import load_reader
 from mnist_edge_trainer.numbers.writers import hands, split_hands
 from mnist_edge_trainer.numbers.writing import KINDS, Style, random_style, random_text
-from tests.conftest import SAMPLES, Digits
+from tests.conftest import SAMPLES, Cli, Digits, Finished
 
 
 @pytest.fixture(scope="module")
@@ -135,24 +135,51 @@ def test_reader_learns_a_few_lines(composer: Composer) -> None:
     assert read_greedily(network, batch.images) == wanted
 
 
-def test_short_trainings_are_resumed_and_exported(tmp_path: Path) -> None:
-    run = ["--data", str(SAMPLES), "--minutes", "0.02"]
-    for kind, model, load in (
-        ("reader", LineModel, load_reader),
-        ("finder", FinderModel, load_finder),
+def test_short_trainings_are_resumed_and_exported(tmp_path: Path, cli_in_process: Cli) -> None:
+    run = tmp_path / "run"
+    train = ("train", "--task", "numbers", "--output", run, "--threads", "1")
+    done = cli_in_process(*train, "--data", SAMPLES, "--minutes", "0.04")
+    assert done.returncode == 0, done.stderr
+    steps = load_reader(run / "reader")[2]
+    assert "is a run already" in cli_in_process(*train).stderr
+    done = cli_in_process(*train, "--minutes", "0.12", "--network", "reader", "--resume")
+    assert done.returncode == 0, done.stderr
+    recipe, network, more = load_reader(run / "reader")
+    assert more > steps > 0
+    assert recipe.data == str(SAMPLES)  # as it was begun with
+    assert sum(p.numel() for p in network.parameters()) > 100_000
+    files = export_numbers(run, tmp_path, validation=60)
+    for kind, model, other, file in (
+        ("reader", LineModel, FinderModel, files[0]),
+        ("finder", FinderModel, LineModel, files[1]),
     ):
-        program.main([f"train-{kind}", str(tmp_path / kind), *run])
-        _, network, _ = load(tmp_path / kind)
-        program.main([f"train-{kind}", str(tmp_path / kind), *run, "--resume"])
-        assert sum(p.numel() for p in network.parameters()) > 100_000
-        output = tmp_path / f"{kind}.onnx"
-        program.main([f"export-{kind}", str(tmp_path / kind), str(output), "--validation", "60"])
-        opened = model.load(output)
+        opened = model.load(file)
         assert opened.metadata["task"] == f"line-{kind}"
         assert str(SAMPLES) not in str(opened.metadata)
-    other = LineModel if model is FinderModel else FinderModel
-    with pytest.raises(Exception, match="not a line"):
-        other.load(output)
+        with pytest.raises(ModelError, match="not a line"):
+            other.load(file)
+
+
+def test_options_of_another_task_are_refused(cli_in_process: Cli, tmp_path: Path) -> None:
+    for options, flag in (
+        (("--task", "numbers", "--arch", "small"), "--arch"),
+        (("--task", "numbers", "--fast"), "--fast"),
+        (("--task", "numbers", "--network", "both"), "--network"),
+        (("--task", "letters"), "--task"),
+        (("--minutes", "3"), "--minutes"),
+        (("--task", "numbers", "--resume"), "nothing to resume"),
+        (("--task", "numbers", "--init-from", str(tmp_path / "none")), "not a checkpoint"),
+    ):
+        done = cli_in_process("train", "--output", tmp_path / "run", *options)
+        assert flag in one_line_of_many(done)
+    assert not (tmp_path / "run" / "reader" / "last.pt").exists()
+
+
+def one_line_of_many(done: Finished) -> str:
+    """The error, which is the last line of stderr."""
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
 
 
 def test_a_damaged_checkpoint_is_an_error(tmp_path: Path) -> None:
