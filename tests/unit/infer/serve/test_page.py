@@ -109,8 +109,8 @@ def test_number_is_read_with_boxes(tab: Tab, server: str, samples: Path) -> None
 def test_drawn_number_and_one_digit_in_turn(tab: Tab, server: str) -> None:
     tab.open(server)
     tab.click("input[value=read]")
-    tab.draw(ONE)
-    tab.draw([(x + 0.2, y) for x, y in SEVEN])
+    for left, stroke in ((0.4, ONE), (0.6, SEVEN)):
+        tab.draw([(left + x / 2, 0.2 + y / 2) for x, y in stroke])
     tab.wait_for("document.getElementById('answer').textContent === '17'")
     tab.click("input[value=predict]")
     note(tab, "several digits")
