@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from mnist_edge.numbers.line_model import FinderModel, LineMaps
 from mnist_edge.numbers.text_line import LINE_HEIGHT, TextLine
 from mnist_edge.preprocess.background import GrayPlane, to_gray
 from mnist_edge.preprocess.components import connected_components
+from mnist_edge.preprocess.neighbors import DigitRow
+from mnist_edge.preprocess.normalize import normalize_and_look_round
 from mnist_edge.types import GrayImage, Pixels
 
-__all__ = ["LineFinder", "clean_strip", "find_places"]
+__all__ = ["LineFinder", "clean_strip", "cut_row", "find_places"]
 
 _OVERVIEW = 320
 """Longer side of the overview, pixels."""
@@ -42,6 +45,9 @@ _NEAR = 14.0
 
 _CLOSE_UP = 6.0
 """Width and height of what is looked at again, of the digits' height beside the line itself."""
+
+_CERTAIN = 0.8
+"""Confidence of a number where the network finds no line, and the front end a row of ink."""
 
 _GAP = 2.0
 """Two parts of a line that are nearer than this, of the digits' height, are one."""
@@ -85,8 +91,13 @@ class LineFinder:
         plane = to_gray(picture)
         if (strip := clean_strip(plane.pixels)) is not None:
             return [strip]
-        places = self._places(plane)
-        return [cut_line(plane, place) for place in places]
+        if places := self._places(plane):
+            return [cut_line(plane, place) for place in places]
+        # A few plain strokes look like marks to the network, and like digits to the front end.
+        row = normalize_and_look_round(picture)[1]
+        if row is None:
+            return []
+        return [dataclasses.replace(cut_row(row), least_confidence=_CERTAIN)]
 
     def _places(self, plane: GrayPlane) -> list[LinePlace]:
         """Lines, in pixels of the plane; small ones are searched for again from near."""
@@ -141,6 +152,15 @@ class LineFinder:
             )
             for (x0, y0), (x1, y1), tall, is_dark, confidence in find_places(maps)
         ]
+
+
+def cut_row(row: DigitRow) -> TextLine:
+    """Cuts out what the front end takes for a row of digits."""
+    middle = (row.top + row.bottom) / 2
+    place = LinePlace(
+        (row.left, middle), (row.right, middle), row.bottom - row.top, is_dark=row.is_dark
+    )
+    return cut_line(row.plane, place)
 
 
 def _even_light(overview: GrayImage) -> GrayImage:

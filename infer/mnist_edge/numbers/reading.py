@@ -221,7 +221,7 @@ def read(
             place = _Place(lines[index].to_picture, symbols, scale, size)
             for decoding in decodings:
                 number = _number(decoding, place, row, rules)
-                if number is not None:
+                if number is not None and number.confidence >= lines[index].least_confidence:
                     found.append(number)
                     in_words += [number] if _is_in_word(decoding, symbols) else []
         numbers += found

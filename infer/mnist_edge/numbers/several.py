@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 
 from mnist_edge.bundled import bundled_number_models
-from mnist_edge.numbers.line_finder import LineFinder
-from mnist_edge.numbers.line_image import LinePlace, cut_line
+from mnist_edge.numbers.line_finder import LineFinder, cut_row
 from mnist_edge.numbers.line_model import FINDER, READER, LineModel
 from mnist_edge.numbers.reading import Rules, read
-from mnist_edge.numbers.text_line import TextLine
 from mnist_edge.preprocess.neighbors import DigitRow
 from mnist_edge.types import Pixels
 
@@ -41,21 +39,13 @@ def number_on(picture: Pixels, row: DigitRow) -> str | None:
     rules = Rules(calibration=reader.calibration, alternatives=0)
     size = picture.shape[1], picture.shape[0]
     for is_found in (True, False):
-        lines = finder.find(picture) if is_found else [_cut(row)]
+        lines = finder.find(picture) if is_found else [cut_row(row)]
         columns = reader.run([line.image for line in lines])
         numbers, _ = read(lines, columns, rules, (1.0, 1.0), size)
         certain = [number.text for number in numbers if number.confidence >= _CERTAIN]
         if sum(map(len, certain)) > 1:
             return " ".join(certain)
     return None
-
-
-def _cut(row: DigitRow) -> TextLine:
-    middle = (row.top + row.bottom) / 2
-    place = LinePlace(
-        (row.left, middle), (row.right, middle), row.bottom - row.top, is_dark=row.is_dark
-    )
-    return cut_line(row.plane, place)
 
 
 @functools.cache

@@ -24,8 +24,10 @@ class TextLine:
         to_picture: float64 ``[2, 3]``: maps ``(x, y, 1)`` in the image, pixels, to x and y in the
             picture, pixels of its full size; the corner of a picture is (0, 0).
         confidence: that this is a line of digits, 0..1.
+        least_confidence: a number on it that is less certain is none, 0..1.
     """
 
     image: GrayImage
     to_picture: npt.NDArray[np.float64]
     confidence: float = 1.0
+    least_confidence: float = 0.0
