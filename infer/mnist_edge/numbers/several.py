@@ -13,7 +13,7 @@ from mnist_edge.types import Pixels
 
 __all__ = ["number_on"]
 
-_CERTAIN = 0.8
+_CERTAIN = 0.7
 """Confidence of a number below which the picture gets the benefit of the doubt: it is one digit."""
 
 
