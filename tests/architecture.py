@@ -57,6 +57,7 @@ LAYERS = (
     ("outputs",),
     ("batch",),
     ("bench",),
+    ("serve",),
     ("cli",),
     ("__main__",),
 )

@@ -31,7 +31,7 @@ def test_folders_do_not_import_one_another_in_a_circle() -> None:
     assert import_cycles(both_packages(), folder) == []
 
 
-@pytest.mark.parametrize("part", ["inputs", "preprocess", "batch", "outputs", "bench"])
+@pytest.mark.parametrize("part", ["inputs", "preprocess", "batch", "outputs", "bench", "serve"])
 def test_inference_library_imports_nothing_of_its_command_line(part: str) -> None:
     assert forbidden_imports(both_packages(), [f"mnist_edge.{part}"], ["mnist_edge.cli"]) == []
 
