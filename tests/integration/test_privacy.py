@@ -145,7 +145,7 @@ def test_a_program_that_opens_a_socket_or_writes_is_noticed(folder: Path) -> Non
 
 
 def test_network_commands_are_the_documented_ones() -> None:
-    """The trainer downloads a dataset; `serve` listens, and quotes an address. Nothing else does."""
+    """The trainer downloads a dataset, and `serve` listens; nothing else does."""
     network = re.compile(r"^\s*(?:import|from) (?:urllib|http|socket|ssl|requests)\b", re.MULTILINE)
     modules = {
         path.relative_to(ROOT).as_posix()
