@@ -13,8 +13,9 @@ import numpy.typing as npt
 from mnist_edge.errors import ImageError
 from mnist_edge.inputs.decode import decode_all, source_name
 from mnist_edge.model import Model
+from mnist_edge.preprocess.mnist_form import is_mnist_form
 from mnist_edge.preprocess.preprocessor import NumberOn, preprocess, preprocess_one
-from mnist_edge.types import DIGITS, GrayImage, ImageSource, Pixels
+from mnist_edge.types import DIGITS, SIDE, GrayImage, ImageSource, Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +133,7 @@ class DigitClassifier:
         """
         name = source_name(source)
         image = preprocess_one(source, name, self.model.preprocessing, self._number_on)
-        return self._predictions([image], [name])[0]
+        return self.predict_preprocessed([image], [name])[0]
 
     def stream(self, sources: Iterable[ImageSource]) -> Iterator[Prediction]:
         """Predicts any number of pictures, in order, in bounded memory.
@@ -154,17 +155,29 @@ class DigitClassifier:
         """
         decoded = decode_all(sources, names)
         images = preprocess(decoded, names, self.model.preprocessing, self._number_on)
-        return self._predictions(images, names)
+        return self.predict_preprocessed(images, names)
 
-    @property
-    def _number_on(self) -> NumberOn | None:
-        """What looks for a number where there may be one; None for other classes than digits."""
-        return _number_on if self.model.labels == DIGITS else None
+    def takes_unchanged(self, image: GrayImage) -> bool:
+        """Whether an image, uint8 ``[H, W]``, is the network's input as it is."""
+        return (
+            image.shape == (SIDE, SIDE)
+            and self.model.preprocessing is Preprocessing.DIGIT
+            and bool(is_mnist_form(image[np.newaxis])[0])
+        )
 
-    def _predictions(
+    def predict_preprocessed(
         self, images: Sequence[GrayImage | ImageError], names: Sequence[str | None]
     ) -> list[Prediction]:
-        """Runs the network on the images, and rejects what it is not confident of."""
+        """Predicts images that are a network's input already, such as a data set's.
+
+        Args:
+            images: uint8 ``[28, 28]`` each, as `Model.preprocessing` makes them; an error takes the
+                place of the picture it is about.
+            names: the `path` of each prediction.
+
+        Raises:
+            ModelError: the model does not give probabilities for them.
+        """
         readable = [image for image in images if not isinstance(image, ImageError)]
         # For all images at once: a call of numpy is slow.
         probabilities = self.model.run(np.stack(readable)) if readable else np.empty((0, 1))
@@ -177,6 +190,11 @@ class DigitClassifier:
             else self._accepted_or_rejected(name, image, *next(rows))
             for image, name in zip(images, names, strict=True)
         ]
+
+    @property
+    def _number_on(self) -> NumberOn | None:
+        """What looks for a number where there may be one; None for other classes than digits."""
+        return _number_on if self.model.labels == DIGITS else None
 
     def _accepted_or_rejected(
         self,

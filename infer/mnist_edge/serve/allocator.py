@@ -11,7 +11,11 @@ __all__ = ["give_memory_back"]
 _MMAP_THRESHOLD = -3
 """Parameter of mallopt(3): blocks from this size on are mapped, and unmapped once freed."""
 
-_LARGE = 256 << 10
+_TRIM_THRESHOLD = -1
+"""Parameter of mallopt(3): so much that is free at the heap's end is kept."""
+
+_LARGE = 1 << 20
+"""Bytes. More than the buffer of 256 KiB that asyncio makes for every block that it receives."""
 
 
 def give_memory_back() -> None:
@@ -23,4 +27,6 @@ def give_memory_back() -> None:
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_TRIM_THRESHOLD, _LARGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -34,6 +34,15 @@ async def deadline(seconds: float, status: int, message: str) -> AsyncIterator[N
         raise RequestError(status, message, {"Connection": "close"}) from error
 
 
+@contextlib.contextmanager
+def _model_failures() -> Iterator[None]:
+    """Makes a RequestError of a ModelError."""
+    try:
+        yield
+    except ModelError as error:
+        raise RequestError(500, str(error)) from error
+
+
 class Api:
     """Endpoints of Starlette; one object for the server's life.
 
@@ -55,7 +64,9 @@ class Api:
     async def predict(self, request: Request) -> Response:
         """One digit of each picture."""
         query = PredictQuery.parse(request.query_params)
-        return await self._answer(request, functools.partial(self._rows.predict, query))
+        rows = self._rows
+        at_once = functools.partial(rows.predict_at_once, query)
+        return await self._answer(request, functools.partial(rows.predict, query), at_once)
 
     async def read(self, request: Request) -> Response:
         """Every number of each picture."""
@@ -63,24 +74,33 @@ class Api:
         return await self._answer(request, functools.partial(self._rows.read, query))
 
     async def _answer(
-        self, request: Request, work: Callable[[Sequence[Picture]], list[Row]]
+        self,
+        request: Request,
+        work: Callable[[Sequence[Picture]], list[Row]],
+        at_once: Callable[[Picture], list[Row] | None] = lambda _: None,
     ) -> Response:
         with self._workers.held_bytes() as hold:
             async with deadline(self._seconds, 408, "the request took too long to arrive"):
                 pictures, is_form = await read_pictures(request, self._limits, hold)
-            rows = await self.worked(functools.partial(work, pictures))
+            rows = None if is_form else self._at_once(at_once, pictures[0])
+            rows = rows or await self.worked(functools.partial(work, pictures))
         if is_form:
             return Json([row.content for row in rows])
         # A body that is no picture is a wrong request; a picture without a digit is an answer.
         return Json(rows[0].content, 200 if rows[0].is_picture else 415)
 
+    def _at_once(
+        self, work: Callable[[Picture], list[Row] | None], picture: Picture
+    ) -> list[Row] | None:
+        """What `work` returns, without a thread; None where others wait for theirs already."""
+        with _model_failures():
+            return None if self._workers.is_full else work(picture)
+
     async def worked(self, work: Callable[[], Any]) -> Any:
         """What `work` returns, from a thread, in time; raises RequestError where there is none."""
-        try:
-            async with deadline(self._seconds, 503, "the pictures took too long; send fewer"):
+        async with deadline(self._seconds, 503, "the pictures took too long; send fewer"):
+            with _model_failures():
                 return await self._workers.run(work)
-        except ModelError as error:
-            raise RequestError(500, str(error)) from error
 
     async def model(self, _: Request) -> Response:
         """The metadata of the model, and facts of its file."""

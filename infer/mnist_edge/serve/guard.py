@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,11 +22,11 @@ from mnist_edge.serve.responses import RequestError
 
 __all__ = ["Access", "Guard"]
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class Access(NamedTuple):
@@ -129,11 +129,9 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
                 milliseconds = 1e3 * (time.perf_counter() - started)
-                headers["Server-Timing"] = f"total;dur={milliseconds:.2f}"
+                timing = (b"server-timing", b"total;dur=%.2f" % milliseconds)
+                message["headers"] = [*message["headers"], *_HEADERS, timing]
             await send(message)
 
         try:

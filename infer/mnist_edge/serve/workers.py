@@ -38,13 +38,18 @@ class Workers:
         self.held = 0
         """Bytes of bodies that are held."""
 
+    @property
+    def is_full(self) -> bool:
+        """No further request may wait."""
+        return self.busy >= self._most
+
     async def run(self, work: Callable[[], T]) -> T:
         """Runs `work` in a thread.
 
         Raises:
             RequestError: too many requests wait already.
         """
-        if self.busy >= self._most:
+        if self.is_full:
             raise _busy("too many requests are waiting")
         self.busy += 1
         future = self._pool.submit(work)
