@@ -274,3 +274,21 @@ def test_digits_of_the_test_set(client: httpx.Client, test_digits: Digits) -> No
         rows = client.post("/predict?min_confidence=0", files=files).json()
         right += sum(row["digit"] == labels[int(row["path"])] for row in rows)
     assert right >= 316
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?top_k=3", "?preprocessed=true", "?min_confidence=1", "?min_confidence=0"]
+)
+def test_a_body_gets_the_row_of_a_form(
+    query: str, client: httpx.Client, test_digits: Digits
+) -> None:
+    """Also those that are predicted without a thread: small PNGs in MNIST's form."""
+    images = list(test_digits[0][:8])
+    images += [255 - images[0], np.roll(images[1], 3, axis=0), images[2][2:], images[3] // 8]
+    images += [np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8)]
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        row = client.post(f"/predict{query}", content=file.getvalue()).json()
+        (other,) = client.post(f"/predict{query}", files={"f": ("-", file.getvalue())}).json()
+        assert row == other
