@@ -8,22 +8,24 @@ import functools
 import io
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mnist_edge.classifier import DigitClassifier, Prediction
 from mnist_edge.errors import ImageReadError, UsageError
 from mnist_edge.inputs.decode import decode
 from mnist_edge.inputs.png import decode_small_png
-from mnist_edge.reader import NumberReader, Reading
 from mnist_edge.serve.metrics import Metrics
 from mnist_edge.serve.pictures import Picture, check_area
 from mnist_edge.serve.queries import PredictQuery, ReadQuery
 from mnist_edge.serve.responses import RequestError
 from mnist_edge.types import DIGITS
 
+if TYPE_CHECKING:
+    from mnist_edge.reader import NumberReader, Reading
+
 __all__ = ["Row", "Rows"]
 
-R = TypeVar("R", Prediction, Reading)
+R = TypeVar("R", Prediction, "Reading")
 
 _BATCH = 8
 """Pictures that are decoded before the network sees them."""
@@ -125,6 +127,8 @@ class Rows:
 
     @functools.cached_property
     def _reader(self) -> NumberReader:
+        from mnist_edge.reader import NumberReader
+
         return NumberReader(threads=self.classifier.model.threads)
 
     def _each(
