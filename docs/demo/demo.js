@@ -46,7 +46,7 @@ async function grayLevels(blob) {
     return null;
   }
   const { width, height } = bitmap;
-  const draw = new OffscreenCanvas(width, height).getContext("2d");
+  const draw = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   draw.fillStyle = "#fff";
   draw.fillRect(0, 0, width, height);
   draw.drawImage(bitmap, 0, 0);

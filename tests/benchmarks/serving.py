@@ -64,14 +64,15 @@ uvicorn.Server(config).run(sockets=[listener])
 def serving(*command: str) -> Iterator[tuple[str, int]]:
     """Address and process of a server."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     try:
-        assert process.stderr is not None
         found = re.search(r"http://\S+:\d+", process.stderr.readline())
         assert found is not None
         yield found[0], process.pid
     finally:
         process.terminate()
         process.wait()
+        process.stderr.close()
 
 
 def ours(*options: str) -> list[str]:
