@@ -63,6 +63,7 @@ def create_session(
     profile: str | None = None,
     *,
     bounded: bool = False,
+    sizes_vary: bool = False,
 ) -> onnxruntime.InferenceSession:
     """An onnxruntime session set up for a small device.
 
@@ -72,6 +73,7 @@ def create_session(
         provider: what runs the operators that it has; the processor runs the others.
         profile: begin a profile; its file's name starts with this.
         bounded: for a model that is not trusted: it may use `MEMORY_LIMIT` bytes on the processor.
+        sizes_vary: its inputs have many sizes: nothing is kept for each that was seen.
 
     Raises:
         Exception: any error of onnxruntime; its errors share no base class.
@@ -83,6 +85,7 @@ def create_session(
     # Spinning threads burn the battery between two pictures; the arena keeps memory it once used.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = not sizes_vary
     options.log_severity_level = _FATAL
     disabled = []
     if bounded:

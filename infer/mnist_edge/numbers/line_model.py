@@ -143,7 +143,10 @@ class _NumberModel:
         """Opened when it is first used, also in a forked child."""
         try:
             session = create_session(
-                self.content, self.threads, bounded=not is_released(self.content)
+                self.content,
+                self.threads,
+                bounded=not is_released(self.content),
+                sizes_vary=True,
             )
             task = session.get_modelmeta().custom_metadata_map.get("task")
         except Exception as error:  # onnxruntime's errors derive from Exception directly

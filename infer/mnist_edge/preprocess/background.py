@@ -200,7 +200,7 @@ def fit_illumination(plane: FloatImage) -> FloatImage:
     return illumination
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _quadratic_terms(shape: tuple[int, int]) -> FloatImage:
     """The terms of a quadratic surface at every pixel: float32 ``[H * W, 6]``."""
     y, x = (

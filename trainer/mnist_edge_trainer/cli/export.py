@@ -23,6 +23,7 @@ from mnist_edge_trainer.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from mnist_edge_trainer.data.splits import Digits
     from mnist_edge_trainer.export.gate import GateRow
 
 __all__ = ["EXAMPLES", "ExportOptions", "export"]
@@ -31,6 +32,7 @@ EXAMPLES = examples(
     "mnist-edge export --quantize",
     "mnist-edge export runs/mine --quantize --output digits.onnx",
     "mnist-edge export runs/numbers --quantize",
+    "mnist-edge export --model mnist-edge-nano-int8 --c firmware",
 )
 
 
@@ -47,6 +49,14 @@ class ExportOptions:
         "A folder, or a path ending in .onnx; the int8 file is written beside it.",
         metavar="PATH",
         shown_default="the run's folder",
+    )
+    c: Path | None = option(
+        None, "Write the int8 network as C99 sources too, into this folder.", metavar="FOLDER"
+    )
+    model: str | None = option(
+        None,
+        "With --c: an int8 .onnx file, or a bundled model's name, in place of a run.",
+        metavar="MODEL",
     )
     data: Path | None = option(None, **DATA)
     force: bool = option(
@@ -70,6 +80,9 @@ def export(options: ExportOptions) -> None:
         from mnist_edge_trainer.training.run_plan import files_of, load_dataset_of
 
     limit_threads()
+    if options.model is not None:
+        _export_model_to_c(options)
+        return
     if options.run is not None and _is_number_run(options.run):
         _export_numbers(options.run, options)
         return
@@ -85,7 +98,8 @@ def export(options: ExportOptions) -> None:
             f"{run.path}: was trained on other images than {dataset.name} has; point --data at "
             "those, or train again"
         )
-    for path in output_paths(options.output or run.path, options.quantize).values():
+    with_int8 = options.quantize or options.c is not None
+    for path in output_paths(options.output or run.path, with_int8).values():
         refuse_if_input(
             path, chain(run.files, files_of(checkpoint.config, options.data)), "--output"
         )
@@ -94,7 +108,7 @@ def export(options: ExportOptions) -> None:
         dataset.training,
         dataset.test,
         options.output or run.path,
-        with_int8=options.quantize,
+        with_int8=with_int8,
         force=options.force,
         on_rows=_print_checks,
     )
@@ -102,6 +116,9 @@ def export(options: ExportOptions) -> None:
         log("the gate failed; written all the same because of --force")
     for file in result.files:
         print_line(f"wrote {file} ({file.stat().st_size / 1024:.1f} KiB)")
+    if options.c is not None:
+        file = result.files[-1]
+        _write_c(file.read_bytes(), str(file), dataset.test, options.c)
     best = quote(str(result.files[-1]))
     log(f"next: mnist-edge predict samples --model {best}")
     log(f"      mnist-edge bench --model {best}")
@@ -113,6 +130,38 @@ def _is_number_run(run: Path) -> bool:
     return any((run / name / "last.pt").is_file() for name in ("reader", "finder"))
 
 
+def _export_model_to_c(options: ExportOptions) -> None:
+    with training_packages():
+        from mnist_edge.bundled import read_model
+        from mnist_edge_trainer.evaluation.target import load_target
+
+    if options.c is None:
+        raise UsageError("--model: an .onnx file is exported to C alone; add --c FOLDER")
+    if options.run is not None or options.output is not None:
+        raise UsageError("--model: takes the place of a run; leave out the run and --output")
+    target = load_target(options.model, "test", options.data, log)
+    assert options.model is not None
+    _write_c(read_model(options.model), options.model, target.digits, options.c)
+
+
+def _write_c(content: bytes, name: str, test: Digits, folder: Path) -> None:
+    """Writes the sources, and prints what they were compared with."""
+    with training_packages():
+        from mnist_edge_trainer.c_export.export_c import FILES, export_c
+
+    gate = export_c(content, name, test, folder)
+    if gate is None:
+        log("there is no C compiler here: the sources were not compared with onnxruntime")
+    else:
+        print_line(
+            f"C: top-1 {gate.accuracy:.2%}; of {gate.images:,} test images {gate.changed} "
+            f"predicted differently from onnxruntime, {gate.different} with another logit"
+        )
+    for file in FILES:
+        print_line(f"wrote {folder / file}")
+    log(f"next: cc -O2 {quote(str(folder))}/*.c -o check && ./check")
+
+
 def _export_numbers(run: Path, options: ExportOptions) -> None:
     with training_packages():
         from mnist_edge.outputs.atomic import refuse_if_input
@@ -120,6 +169,8 @@ def _export_numbers(run: Path, options: ExportOptions) -> None:
 
     if not options.quantize:
         raise UsageError(f"{run}: the networks of numbers are exported to int8; add --quantize")
+    if options.c is not None:
+        raise UsageError("--c: there is no C for the networks of numbers")
     if options.force:
         raise UsageError("--force: a network of numbers must pass its gate")
     folder = options.output or run

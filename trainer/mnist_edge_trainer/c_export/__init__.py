@@ -1,0 +1,1 @@
+"""Quantized networks as C99: read, written, and verified against onnxruntime."""

@@ -1,0 +1,226 @@
+/* {{ title }}
+ *
+ * Written by mnist-edge {{ version }}; see mnist_edge.h. Portable C99 is the reference: the paths for
+ * Arm below give the same sums.
+ */
+#include "mnist_edge.h"
+
+#if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
+#include <arm_acle.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+/* A convolution over bytes, channels last. A sum times multiplier / 2^shift is the output. */
+struct convolution {
+    const int8_t *weights; /* [out_channels][kernel_rows][kernel_columns][in_channels] */
+    const int32_t *bias;
+    const uint32_t *multiplier; /* 24 bits */
+    const uint8_t *shift;
+    uint16_t in_channels, out_channels;
+    uint8_t in_rows, in_columns, out_rows, out_columns;
+    uint8_t kernel_rows, kernel_columns, stride_rows, stride_columns, pad_rows, pad_columns;
+};
+
+{% for layer in layers if layer.weights is defined %}
+static const int8_t weights_{{ loop.index }}[] = { {{- wrapped(layer.weights) -}} };
+static const int32_t bias_{{ loop.index }}[] = { {{- wrapped(layer.bias) -}} };
+static const uint32_t multiplier_{{ loop.index }}[] = { {{- wrapped(layer.multiplier) -}} };
+static const uint8_t shift_{{ loop.index }}[] = { {{- wrapped(layer.shift) -}} };
+
+/* {{ layer.name }}: {{ shown(layer.before) }} to {{ shown(layer.after) }} */
+static const struct convolution convolution_{{ loop.index }} = {
+    weights_{{ loop.index }}, bias_{{ loop.index }}, multiplier_{{ loop.index }}, shift_{{ loop.index }},
+    {{ layer.before[2] }}, {{ layer.after[2] }},
+    {{ layer.before[0] }}, {{ layer.before[1] }}, {{ layer.after[0] }}, {{ layer.after[1] }},
+    {{ layer.weights.shape[1] }}, {{ layer.weights.shape[2] }}, {{ layer.stride[0] }}, {{ layer.stride[1] }}, {{ layer.pads[0] }}, {{ layer.pads[1] }}};
+
+{% endfor %}
+/* Sum of the products of bytes and weights. */
+#if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
+static uint32_t four(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
+{
+    int32_t sum = 0;
+    for (; count >= 4; count -= 4, x += 4, w += 4) {
+        const uint32_t a = four(x), b = four((const uint8_t *)w);
+        sum = __smlad((int16x2_t)__uxtb16(a), (int16x2_t)__sxtb16((int8x4_t)b), sum);
+        sum = __smlad((int16x2_t)__uxtb16(__ror(a, 8)), (int16x2_t)__sxtb16((int8x4_t)__ror(b, 8)), sum);
+    }
+    for (; count > 0; count--)
+        sum += (int32_t)*x++ * *w++;
+    return sum;
+}
+#elif defined(__ARM_NEON)
+static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
+{
+    int32x4_t sums = vdupq_n_s32(0);
+    int32_t sum;
+    for (; count >= 8; count -= 8, x += 8, w += 8) {
+        const int16x8_t a = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(x)));
+        const int16x8_t b = vmovl_s8(vld1_s8(w));
+        sums = vmlal_s16(sums, vget_low_s16(a), vget_low_s16(b));
+        sums = vmlal_s16(sums, vget_high_s16(a), vget_high_s16(b));
+    }
+    sum = vgetq_lane_s32(sums, 0) + vgetq_lane_s32(sums, 1) + vgetq_lane_s32(sums, 2) +
+          vgetq_lane_s32(sums, 3);
+    for (; count > 0; count--)
+        sum += (int32_t)*x++ * *w++;
+    return sum;
+}
+#else
+static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
+{
+    int32_t sum = 0;
+    int32_t i;
+    for (i = 0; i < count; i++)
+        sum += (int32_t)x[i] * w[i];
+    return sum;
+}
+#endif
+
+/* The sum of an output at a row and a column; what lies outside the input is 0. */
+static int32_t sum_at(const struct convolution *layer, const uint8_t *input, int32_t channel,
+                      int32_t row, int32_t column)
+{
+    const int32_t top = row * layer->stride_rows - layer->pad_rows;
+    const int32_t left = column * layer->stride_columns - layer->pad_columns;
+    const int32_t channels = layer->in_channels;
+    const int32_t width = layer->kernel_columns * channels;
+    const int32_t begin = left < 0 ? -left : 0;
+    const int32_t end = left + layer->kernel_columns > layer->in_columns ? layer->in_columns - left
+                                                                        : layer->kernel_columns;
+    const int8_t *weights = layer->weights + channel * layer->kernel_rows * width;
+    int32_t sum = layer->bias[channel];
+    int32_t k;
+    for (k = 0; k < layer->kernel_rows; k++, weights += width) {
+        if (top + k < 0 || top + k >= layer->in_rows)
+            continue;
+        sum += dot(input + ((top + k) * layer->in_columns + left + begin) * channels,
+                   weights + begin * channels, (end - begin) * channels);
+    }
+    return sum;
+}
+
+/* A sum times multiplier / 2^shift, as onnxruntime rounds it: the product to float32, whose 24 bits
+ * may make a tie of what is nearly one, and that to the nearest even integer in 0..255. */
+static uint8_t requantize(int32_t sum, uint32_t multiplier, uint32_t shift)
+{
+    uint64_t product, whole, rest, half, from_tie;
+    uint32_t bits = 0;
+    if (sum <= 0)
+        return 0;
+    product = (uint64_t)(uint32_t)sum * multiplier;
+    whole = product >> shift;
+    if (whole >= 255)
+        return 255;
+    half = (uint64_t)1 << (shift - 1);
+    rest = product & (2 * half - 1);
+    from_tie = rest > half ? rest - half : half - rest;
+    if (from_tie <= (((uint64_t)1 << (shift + 8)) >> 25)) {
+        while (whole >> bits)
+            bits++;
+        if (from_tie <= (((uint64_t)1 << (shift + bits)) >> 25))
+            return (uint8_t)(whole + (whole & 1));
+    }
+    return (uint8_t)(whole + (rest > half));
+}
+
+static void convolve(const struct convolution *layer, const uint8_t *input, uint8_t *output)
+{
+    int32_t row, column, channel;
+    for (row = 0; row < layer->out_rows; row++)
+        for (column = 0; column < layer->out_columns; column++)
+            for (channel = 0; channel < layer->out_channels; channel++)
+                *output++ = requantize(sum_at(layer, input, channel, row, column),
+                                       layer->multiplier[channel], layer->shift[channel]);
+}
+
+{% if has_pools %}
+static void pool(const uint8_t *input, uint8_t *output, const uint16_t shape[4],
+                 const uint8_t window[4])
+{
+    /* shape: columns and channels of the input, rows and columns of the output
+     * window: rows, columns, stride of rows, stride of columns */
+    int32_t row, column, channel, y, x;
+    for (row = 0; row < shape[2]; row++)
+        for (column = 0; column < shape[3]; column++)
+            for (channel = 0; channel < shape[1]; channel++) {
+                uint8_t most = 0;
+                for (y = row * window[2]; y < row * window[2] + window[0]; y++)
+                    for (x = column * window[3]; x < column * window[3] + window[1]; x++) {
+                        const uint8_t value = input[(y * shape[0] + x) * shape[1] + channel];
+                        most = value > most ? value : most;
+                    }
+                *output++ = most;
+            }
+}
+
+{% endif %}
+void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
+                       uint8_t scratch[MNIST_EDGE_SCRATCH], int32_t logits[MNIST_EDGE_CLASSES])
+{
+    const struct convolution *last = &convolution_{{ layers | length }};
+    int32_t channel;
+{% for layer in layers[:-1] %}
+{% if layer.weights is defined %}
+    convolve(&convolution_{{ loop.index }}, {{ places[loop.index0] }}, {{ places[loop.index] }});
+{% else %}
+    {
+        static const uint16_t shape[] = { {{- layer.before[1] }}, {{ layer.before[2] }}, {{ layer.after[0] }}, {{ layer.after[1] -}} };
+        static const uint8_t window[] = { {{- layer.kernel[0] }}, {{ layer.kernel[1] }}, {{ layer.stride[0] }}, {{ layer.stride[1] -}} };
+        pool({{ places[loop.index0] }}, {{ places[loop.index] }}, shape, window);
+    }
+{% endif %}
+{% endfor %}
+    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++) {
+        const int32_t sum = sum_at(last, {{ places[-1] }}, channel, 0, 0);
+        const uint32_t size = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum;
+        const uint32_t shift = (uint32_t)last->shift[channel] - 16;
+        const uint64_t product = (uint64_t)size * last->multiplier[channel];
+        const int32_t rounded = (int32_t)((product + ((uint64_t)1 << (shift - 1))) >> shift);
+        logits[channel] = sum < 0 ? -rounded : rounded;
+    }
+}
+
+#ifndef MNIST_EDGE_LOGITS
+/* e^-k and e^-(k/64), in units of 2^-16 and 2^-15. */
+static const uint16_t wholes[] = { {{- wrapped(wholes) -}} };
+static const uint16_t parts[] = { {{- wrapped(parts) -}} };
+
+/* e^-x, in units of 2^-16; x in units of 2^-16, 0 or more. */
+static uint32_t exponential(uint32_t x)
+{
+    const uint32_t whole = x >> 16, part = (x & 0xffff) >> 10, rest = x & 0x3ff;
+    uint32_t value;
+    if (whole >= sizeof wholes / sizeof *wholes)
+        return 0;
+    value = (uint32_t)wholes[whole] * parts[part] >> 15;
+    return value - (value * rest >> 16); /* e^-r is nearly 1 - r where r is below 1/64 */
+}
+
+int mnist_edge_predict(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
+                       uint8_t scratch[MNIST_EDGE_SCRATCH],
+                       uint8_t probabilities[MNIST_EDGE_CLASSES])
+{
+    int32_t logits[MNIST_EDGE_CLASSES];
+    uint32_t total = 0;
+    int best = 0, channel;
+    mnist_edge_logits(image, scratch, logits);
+    for (channel = 1; channel < MNIST_EDGE_CLASSES; channel++)
+        if (logits[channel] > logits[best])
+            best = channel;
+    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++)
+        total += exponential((uint32_t)(logits[best] - logits[channel]));
+    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++) {
+        const uint32_t part = exponential((uint32_t)(logits[best] - logits[channel]));
+        probabilities[channel] = (uint8_t)((255 * part + total / 2) / total);
+    }
+    return best;
+}
+#endif
