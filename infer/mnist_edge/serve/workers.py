@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mnist_edge.serve.allocator import trim_heap
 from mnist_edge.serve.responses import RequestError
 
 __all__ = ["Workers"]
@@ -19,6 +20,9 @@ __all__ = ["Workers"]
 T = TypeVar("T")
 
 _RETRY_SECONDS = "1"
+
+_TRIM_EVERY = 32
+"""Requests after which the heap is trimmed, which takes about a millisecond."""
 
 
 class Workers:
@@ -33,6 +37,7 @@ class Workers:
     def __init__(self, threads: int, waiting: int, memory: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "mnist-edge")
         self._most, self._memory = threads + waiting, memory
+        self._since_trim = 0
         self.busy = 0
         """Requests that are worked on, or wait for it."""
         self.held = 0
@@ -60,6 +65,10 @@ class Workers:
 
     def _done(self) -> None:
         self.busy -= 1
+        self._since_trim += 1
+        if self._since_trim >= _TRIM_EVERY:
+            self._since_trim = 0
+            trim_heap()
 
     def hold(self, size: int) -> None:
         """Counts bytes of a body.

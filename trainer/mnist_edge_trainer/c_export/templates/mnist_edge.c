@@ -49,8 +49,9 @@ static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
     int32_t sum = 0;
     for (; count >= 4; count -= 4, x += 4, w += 4) {
         const uint32_t a = four(x), b = four((const uint8_t *)w);
-        sum = __smlad((int16x2_t)__uxtb16(a), (int16x2_t)__sxtb16((int8x4_t)b), sum);
-        sum = __smlad((int16x2_t)__uxtb16(__ror(a, 8)), (int16x2_t)__sxtb16((int8x4_t)__ror(b, 8)), sum);
+        /* Bytes 0 and 2, then bytes 1 and 3. */
+        sum = __smlad((int16x2_t)__uxtb16(a), __sxtb16((int8x4_t)b), sum);
+        sum = __smlad((int16x2_t)__uxtb16(a >> 8), __sxtb16((int8x4_t)(b >> 8)), sum);
     }
     for (; count > 0; count--)
         sum += (int32_t)*x++ * *w++;
