@@ -97,6 +97,6 @@ class BitMask:
         return self.bits.bit_count()
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _all_pixels(shape: tuple[int, int]) -> int:
     return BitMask.of(np.ones(shape, bool)).bits

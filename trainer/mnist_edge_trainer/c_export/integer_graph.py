@@ -24,7 +24,7 @@ from mnist_edge.types import SIDE
 __all__ = ["Convolution", "IntegerGraph", "MaxPool", "read_graph"]
 
 _EXACT = 1 << 24
-"""Sums below are float32 without rounding, as onnxruntime converts them."""
+"""Sums below become float32 without rounding."""
 
 _PLACES = range(17, 63)
 """Places that a product may be shifted by: less and the sum is far too large, more and all is 0."""
@@ -50,6 +50,7 @@ class Convolution:
         stride: of rows and columns.
         pads: rows above and columns to the left that are 0.
         before, after: shapes of input and output.
+        has_large_sums: a sum may have more than the 24 bits of a float32.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Convolution:
     pads: tuple[int, int]
     before: Shape
     after: Shape
+    has_large_sums: bool
 
 
 @dataclass(frozen=True)
@@ -224,20 +226,21 @@ class _Reader:
         after: Shape,
     ) -> None:
         """Adds a layer; its QuantizeLinear, where there is one, is taken with it."""
-        bias = np.asarray(self._arrays[self._makers[node.input[2]].input[0]], np.int32)
+        bias = self._bias(node, len(weights))
         largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(bias)
+        if largest.max() >= 1 << 31:
+            raise self._refused(node, "its sums may exceed 32 bits")
         scales = self._scale * np.asarray(
             self._arrays[self._makers[node.input[1]].input[1]], np.float32
         )
-        (user,) = self._users[node.output[0]]
-        output = node.output[0]
+        user, output = self._only_user(node), node.output[0]
+        if user.op_type == "Relu":  # uint8 has nothing below 0
+            user = self._only_user(user)
         if user.op_type == "QuantizeLinear":
             # The order of operations is onnxruntime's: every step rounds to float32.
             self._scale = self._scale_of(user)
             scales, output = scales / self._scale, user.output[0]
-            if largest.max() >= _EXACT:
-                raise self._refused(node, "its sums may exceed 24 bits")
-        elif user.op_type != "Softmax":
+        elif user.op_type != "Softmax" or user.input[0] != output:
             raise self._refused(user, "there is no C for it")
         multiplier, shift = _fixed_point(np.broadcast_to(scales, len(weights)))
         if not set(shift.tolist()) <= set(_PLACES):
@@ -252,6 +255,7 @@ class _Reader:
             pads,
             self._shape,
             after,
+            has_large_sums=bool(largest.max() >= _EXACT),
         )
         self.layers.append(layer)
         self._shape, self.tensor = after, output
@@ -278,9 +282,20 @@ class _Reader:
             raise self._refused(node, "its zero point is not 0")
         return np.float32(self._arrays[node.input[1]])
 
+    def _only_user(self, node: NodeProto) -> NodeProto:
+        users = self._users.get(node.output[0], [])
+        if len(users) != 1:
+            raise self._refused(node, "its output goes to several layers")
+        return users[0]
+
+    def _bias(self, node: NodeProto, count: int) -> npt.NDArray[np.int32]:
+        if len(node.input) < 3:
+            return np.zeros(count, np.int32)
+        return np.asarray(self._arrays[self._makers[node.input[2]].input[0]], np.int32)
+
     def _weights(self, node: NodeProto) -> npt.NDArray[np.int8]:
         maker = self._makers.get(node.input[1])
-        if maker is None or maker.op_type != "DequantizeLinear" or len(node.input) < 3:
+        if maker is None or maker.op_type != "DequantizeLinear":
             raise UsageError(f"{self._name}: layer {node.name} is not quantized; {_QUANTIZED}")
         if any(np.any(self._arrays[name]) for name in maker.input[2:]):
             raise self._refused(node, "its weights have a zero point")

@@ -51,6 +51,7 @@ def sources(graph: IntegerGraph, title: str) -> dict[str, str]:
         "table": table,
         "multiplications": _multiplications(graph),
         "has_pools": any(isinstance(layer, MaxPool) for layer in graph.layers),
+        "has_large_sums": any(layer.has_large_sums for layer in _convolutions(graph)),
         "wholes": np.array(_WHOLES),
         "parts": np.array(_PARTS),
         "wrapped": _wrapped,

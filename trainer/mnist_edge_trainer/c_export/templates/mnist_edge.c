@@ -22,7 +22,8 @@ struct convolution {
     uint8_t kernel_rows, kernel_columns, stride_rows, stride_columns, pad_rows, pad_columns;
 };
 
-{% for layer in layers if layer.weights is defined %}
+{% for layer in layers %}
+{% if layer.weights is defined %}
 static const int8_t weights_{{ loop.index }}[] = { {{- wrapped(layer.weights) -}} };
 static const int32_t bias_{{ loop.index }}[] = { {{- wrapped(layer.bias) -}} };
 static const uint32_t multiplier_{{ loop.index }}[] = { {{- wrapped(layer.multiplier) -}} };
@@ -35,6 +36,7 @@ static const struct convolution convolution_{{ loop.index }} = {
     {{ layer.before[0] }}, {{ layer.before[1] }}, {{ layer.after[0] }}, {{ layer.after[1] }},
     {{ layer.weights.shape[1] }}, {{ layer.weights.shape[2] }}, {{ layer.stride[0] }}, {{ layer.stride[1] }}, {{ layer.pads[0] }}, {{ layer.pads[1] }}};
 
+{% endif %}
 {% endfor %}
 /* Sum of the products of bytes and weights. */
 #if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
@@ -116,6 +118,17 @@ static uint8_t requantize(int32_t sum, uint32_t multiplier, uint32_t shift)
     uint32_t bits = 0;
     if (sum <= 0)
         return 0;
+{% if has_large_sums %}
+    if (sum >= 1 << 24) { /* float32 has 24 bits: to the nearest of those, ties to even */
+        uint32_t places = 0, size = (uint32_t)sum, low;
+        while (size >> places >= 1u << 24)
+            places++;
+        low = size & ((1u << places) - 1);
+        size >>= places;
+        size += low > 1u << (places - 1) || (low == 1u << (places - 1) && (size & 1));
+        sum = (int32_t)(size << places);
+    }
+{% endif %}
     product = (uint64_t)(uint32_t)sum * multiplier;
     whole = product >> shift;
     if (whole >= 255)
