@@ -15,23 +15,24 @@ static uint32_t maximum(uint32_t a, uint32_t b) { return a > b ? a : b; }
 /* The level up to which pixels are dark, by Otsu (1979); -1 where all are alike. */
 static int32_t otsu_level(const uint32_t counts[LEVELS], uint32_t pixels)
 {
-    uint64_t most = 0;
-    uint32_t dark = 0, dark_sum = 0, sum = 0, level;
+    uint64_t most = 0, sum = 0, dark_sum = 0;
+    uint32_t dark = 0, level, places = 0;
     int32_t found = -1;
+    /* As many binary places as leave the factors below 32 bits. */
+    while ((uint64_t)255 * pixels << (places + 1) < (uint64_t)1 << 32)
+        places++;
     for (level = 0; level < LEVELS; level++)
-        sum += level * counts[level];
+        sum += (uint64_t)level * counts[level];
     for (level = 0; level < LEVELS; level++) {
-        uint64_t weight, apart, between;
-        uint32_t light;
+        uint64_t apart, between;
         dark += counts[level];
-        dark_sum += level * counts[level];
-        light = pixels - dark;
-        if (dark == 0 || light == 0)
+        dark_sum += (uint64_t)level * counts[level];
+        if (dark == 0 || dark == pixels)
             continue;
-        /* Means in units of 2^-12; the product of both shares in units of 2^-20. */
-        apart = ((uint64_t)(sum - dark_sum) << 12) / light - ((uint64_t)dark_sum << 12) / dark;
-        weight = (((uint64_t)dark * light) << 20) / ((uint64_t)pixels * pixels);
-        between = weight * ((apart * apart) >> 8);
+        /* The mean of the dark pixels and that of the light ones, from that of all: their product
+         * grows with the variance between the two. */
+        apart = (sum * dark - dark_sum * pixels) << places;
+        between = (apart / dark) * (apart / (pixels - dark));
         if (found < 0 || between > most) {
             most = between;
             found = (int32_t)level;
