@@ -64,6 +64,11 @@ class Convolution:
     after: Shape
     has_large_sums: bool
 
+    @property
+    def is_dense(self) -> bool:
+        """The kernel is as large as the input."""
+        return self.weights.shape[1:3] == self.before[:2]
+
 
 @dataclass(frozen=True)
 class MaxPool:

@@ -46,6 +46,7 @@ def sources(graph: IntegerGraph, title: str) -> dict[str, str]:
         "classes": graph.classes,
         "layers": graph.layers,
         "scratch": scratch_bytes(graph),
+        "patch": f"scratch + {_side_by_side(graph)}",
         "places": _places(graph),
         "flash": _constants(graph) + table,
         "table": table,
@@ -89,9 +90,15 @@ def vectors(
 
 
 def scratch_bytes(graph: IntegerGraph) -> int:
-    """Bytes that two layers' outputs take side by side, at most."""
+    """Bytes that a prediction works in: two layers' outputs, and the bytes under a kernel."""
+    kernels = [layer.weights[0].size for layer in _convolutions(graph) if not layer.is_dense]
+    return max(1, _side_by_side(graph) + max(kernels, default=0))
+
+
+def _side_by_side(graph: IntegerGraph) -> int:
+    """Bytes that the outputs of two layers in a row take, at most."""
     sizes = _output_sizes(graph)
-    return max(map(sum, zip(sizes, [*sizes[1:], 0], strict=True)), default=1)
+    return max(map(sum, zip(sizes, [*sizes[1:], 0], strict=True)), default=0)
 
 
 def _output_sizes(graph: IntegerGraph) -> list[int]:
@@ -103,7 +110,7 @@ def _places(graph: IntegerGraph) -> list[str]:
     """Where each layer's input lies: the picture, then the two ends of the memory in turn."""
     places = ["image"]
     for number, size in enumerate(_output_sizes(graph)):
-        offset = scratch_bytes(graph) - size if number % 2 else 0
+        offset = _side_by_side(graph) - size if number % 2 else 0
         places.append(f"scratch + {offset}" if offset else "scratch")
     return places
 

@@ -87,27 +87,36 @@ static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 }
 #endif
 
-/* The sum of an output at a row and a column; what lies outside the input is 0. */
-static int32_t sum_at(const struct convolution *layer, const uint8_t *input, int32_t channel,
-                      int32_t row, int32_t column)
+/* The bytes under the kernel at a row and a column, one after the other; what lies outside the input
+ * is 0. A kernel as wide as the input finds them where they are. */
+static const uint8_t *patch_at(const struct convolution *layer, const uint8_t *input,
+                               uint8_t *patch, int32_t row, int32_t column)
 {
     const int32_t top = row * layer->stride_rows - layer->pad_rows;
     const int32_t left = column * layer->stride_columns - layer->pad_columns;
     const int32_t channels = layer->in_channels;
     const int32_t width = layer->kernel_columns * channels;
-    const int32_t begin = left < 0 ? -left : 0;
-    const int32_t end = left + layer->kernel_columns > layer->in_columns ? layer->in_columns - left
-                                                                        : layer->kernel_columns;
-    const int8_t *weights = layer->weights + channel * layer->kernel_rows * width;
-    int32_t sum = layer->bias[channel];
-    int32_t k;
-    for (k = 0; k < layer->kernel_rows; k++, weights += width) {
-        if (top + k < 0 || top + k >= layer->in_rows)
-            continue;
-        sum += dot(input + ((top + k) * layer->in_columns + left + begin) * channels,
-                   weights + begin * channels, (end - begin) * channels);
+    const int32_t begin = left < 0 ? -left * channels : 0;
+    const int32_t end = left + layer->kernel_columns > layer->in_columns
+                            ? (layer->in_columns - left) * channels
+                            : width;
+    uint8_t *filled = patch;
+    int32_t k, i;
+    if (layer->kernel_columns == layer->in_columns && layer->kernel_rows == layer->in_rows)
+        return input;
+    for (k = top; k < top + layer->kernel_rows; k++, filled += width) {
+        const int32_t source = (k * layer->in_columns + left) * channels;
+        const int is_inside = k >= 0 && k < layer->in_rows;
+        for (i = 0; i < width; i++)
+            filled[i] = is_inside && i >= begin && i < end ? input[source + i] : 0;
     }
-    return sum;
+    return patch;
+}
+
+static int32_t sum_of(const struct convolution *layer, const uint8_t *patch, int32_t channel)
+{
+    const int32_t count = layer->kernel_rows * layer->kernel_columns * layer->in_channels;
+    return layer->bias[channel] + dot(patch, layer->weights + channel * count, count);
 }
 
 /* A sum times multiplier / 2^shift, as onnxruntime rounds it: the product to float32, whose 24 bits
@@ -145,14 +154,17 @@ static uint8_t requantize(int32_t sum, uint32_t multiplier, uint32_t shift)
     return (uint8_t)(whole + (rest > half));
 }
 
-static void convolve(const struct convolution *layer, const uint8_t *input, uint8_t *output)
+static void convolve(const struct convolution *layer, const uint8_t *input, uint8_t *output,
+                     uint8_t *patch)
 {
     int32_t row, column, channel;
     for (row = 0; row < layer->out_rows; row++)
-        for (column = 0; column < layer->out_columns; column++)
+        for (column = 0; column < layer->out_columns; column++) {
+            const uint8_t *bytes = patch_at(layer, input, patch, row, column);
             for (channel = 0; channel < layer->out_channels; channel++)
-                *output++ = requantize(sum_at(layer, input, channel, row, column),
-                                       layer->multiplier[channel], layer->shift[channel]);
+                *output++ = requantize(sum_of(layer, bytes, channel), layer->multiplier[channel],
+                                       layer->shift[channel]);
+        }
 }
 
 {% if has_pools %}
@@ -183,7 +195,7 @@ void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
     int32_t channel;
 {% for layer in layers[:-1] %}
 {% if layer.weights is defined %}
-    convolve(&convolution_{{ loop.index }}, {{ places[loop.index0] }}, {{ places[loop.index] }});
+    convolve(&convolution_{{ loop.index }}, {{ places[loop.index0] }}, {{ places[loop.index] }}, {{ patch }});
 {% else %}
     {
         static const uint16_t shape[] = { {{- layer.before[1] }}, {{ layer.before[2] }}, {{ layer.after[0] }}, {{ layer.after[1] -}} };
@@ -193,7 +205,7 @@ void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
 {% endif %}
 {% endfor %}
     for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++) {
-        const int32_t sum = sum_at(last, {{ places[-1] }}, channel, 0, 0);
+        const int32_t sum = sum_of(last, {{ places[-1] }}, channel);
         const uint32_t size = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum;
         const uint32_t shift = (uint32_t)last->shift[channel] - 16;
         const uint64_t product = (uint64_t)size * last->multiplier[channel];
