@@ -26,6 +26,35 @@ _KERNEL_FLAGS = (
 )
 """Flags of a processor that decide which of a library's kernels run, int8 ones above all."""
 
+_ARM_CORES = {
+    0xB76: "ARM1176",
+    0xC07: "Cortex-A7",
+    0xD03: "Cortex-A53",
+    0xD04: "Cortex-A35",
+    0xD05: "Cortex-A55",
+    0xD07: "Cortex-A57",
+    0xD08: "Cortex-A72",
+    0xD09: "Cortex-A73",
+    0xD0A: "Cortex-A75",
+    0xD0B: "Cortex-A76",
+    0xD0C: "Neoverse N1",
+    0xD0D: "Cortex-A77",
+    0xD40: "Neoverse V1",
+    0xD41: "Cortex-A78",
+    0xD44: "Cortex-X1",
+    0xD46: "Cortex-A510",
+    0xD47: "Cortex-A710",
+    0xD49: "Neoverse N2",
+    0xD4D: "Cortex-A715",
+    0xD4F: "Neoverse V2",
+    0xD80: "Cortex-A520",
+    0xD81: "Cortex-A720",
+}
+"""Cores of Arm's own by the part number in their register MIDR_EL1 (the reference manuals)."""
+
+_ARM = "0x41"
+"""Arm as the implementer of a core."""
+
 _NO_LIMIT = 1 << 60
 """Bytes: without a limit, cgroups of version 1 state the largest number of pages there can be."""
 
@@ -55,8 +84,18 @@ def device_facts(root: Path = ROOT) -> dict[str, str]:
 
 
 def _processor(root: Path) -> str:
-    named = _cpuinfo(root, "model name") or _cpuinfo(root, "Hardware")
+    named = _cpuinfo(root, "model name") or _arm_cores(root) or _cpuinfo(root, "Hardware")
     return named or platform.processor() or platform.machine()
+
+
+def _arm_cores(root: Path) -> str:
+    """Names of the cores of a 64-bit Arm processor, which its kernel states as numbers."""
+    content = read_text(root / "proc/cpuinfo")
+    if set(re.findall(r"^CPU implementer\s*:\s*(\S+)", content, re.MULTILINE)) != {_ARM}:
+        return ""
+    parts = re.findall(r"^CPU part\s*:\s*(0x[0-9a-fA-F]{1,4})", content, re.MULTILINE)
+    names = [_ARM_CORES.get(int(part, 16), f"Arm core {part}") for part in parts]
+    return " and ".join(dict.fromkeys(names))
 
 
 def _board(root: Path) -> str:

@@ -11,7 +11,8 @@ CPU = "sys/devices/system/cpu"
 RASPBERRY_PI = {
     "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 108.00\n"
     "Features\t: fp asimd evtstrm crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp\n"
-    "CPU implementer\t: 0x41\n\nprocessor\t: 1\nFeatures\t: fp asimd asimddp\n\n"
+    "CPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\nprocessor\t: 1\n"
+    "Features\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\n"
     "Revision\t: c04170\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
     "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
     "proc/meminfo": "MemTotal:        8257696 kB\nMemFree:         100 kB\n",

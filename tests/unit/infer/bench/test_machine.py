@@ -13,10 +13,33 @@ from tests.unit.infer.bench.machines import RASPBERRY_PI, X86, write_tree
 
 def test_raspberry_pi(tmp_path: Path) -> None:
     facts = device_facts(write_tree(tmp_path, RASPBERRY_PI))
+    assert facts["processor"] == "Cortex-A76"
     assert facts["machine"] == "Raspberry Pi 5 Model B Rev 1.0"
     assert facts["flags"] == "asimd asimdhp asimddp"
     assert facts["memory"] == "8064 MiB"
     assert "limits" not in facts
+
+
+@pytest.mark.parametrize(
+    ("cores", "name"),
+    [
+        ([("0x41", "0xd03")] * 4, "Cortex-A53"),
+        ([("0x41", "0xd05")] * 4 + [("0x41", "0xd0b")] * 4, "Cortex-A55 and Cortex-A76"),
+        ([("0x41", "0xfff")], "Arm core 0xfff"),
+        ([("0x61", "0xd03")], None),  # another maker's numbers mean other cores
+        ([("0x41", "?")], None),
+    ],
+)
+def test_arm_cores_are_named(
+    cores: list[tuple[str, str]], name: str | None, tmp_path: Path
+) -> None:
+    content = "".join(
+        f"processor\t: {number}\nCPU implementer\t: {maker}\nCPU part\t: {part}\n\n"
+        for number, (maker, part) in enumerate(cores)
+    )
+    unnamed = device_facts(tmp_path)["processor"]
+    facts = device_facts(write_tree(tmp_path, {"proc/cpuinfo": content}))
+    assert facts["processor"] == (name or unnamed)
 
 
 def test_x86_server_in_a_container(tmp_path: Path) -> None:
