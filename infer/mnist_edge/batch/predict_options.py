@@ -12,6 +12,7 @@ from mnist_edge.batch.shared_options import (
     SpeedOptions,
     check_options,
     has_previews,
+    set_output_of_shard,
 )
 from mnist_edge.errors import UsageError
 from mnist_edge.options import option
@@ -89,6 +90,7 @@ class PredictOptions(
     def __post_init__(self) -> None:
         if self.link and self.sort_into is None:
             raise UsageError("--link: needs --sort-into DIR")
+        set_output_of_shard(self)
         check_options(self)
 
     @property

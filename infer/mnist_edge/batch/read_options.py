@@ -12,6 +12,7 @@ from mnist_edge.batch.shared_options import (
     SpeedOptions,
     check_options,
     has_previews,
+    set_output_of_shard,
 )
 from mnist_edge.options import option
 
@@ -98,6 +99,7 @@ class ReadOptions(SpeedOptions, _PictureOptions, OutputOptions, _ReadingOptions,
     """
 
     def __post_init__(self) -> None:
+        set_output_of_shard(self)
         check_options(self)
 
     @property

@@ -22,6 +22,7 @@ from mnist_edge.batch.task import PictureSorter, R, Task
 from mnist_edge.batch.worker_pool import WorkerPool, available_cores
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs import prefetch
+from mnist_edge.inputs.shard import Shard
 from mnist_edge.inputs.sources import Item, count, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.outputs.formats import Document, parse_format
@@ -115,7 +116,7 @@ def _sources(options: RunOptions, walk: FolderWalk, guard: InputGuard) -> Batche
         names = names_in_list(options.files_from, b"\0" if options.null else b"\n")
         listed = read_batches(guard.checked(names), walk, globs=False)
         batches = itertools.chain(batches, listed)
-    return batches
+    return batches if options.shard is None else Shard.parse(options.shard).of(batches)
 
 
 def _document(task: Task[R]) -> Document[R]:
@@ -209,6 +210,6 @@ def _progress(task: Task[R]) -> AbstractContextManager[Callable[[int, int], None
         return nullcontext(lambda *_: None)
     from mnist_edge.outputs.progress import progress_bar
 
-    listed = options.files_from is None
+    listed = options.files_from is None and options.shard is None
     total = count(options.paths or (), recursive=options.recursive) if listed else None
     return progress_bar(total, task.verb, task.missing)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mnist_edge.errors import UsageError
+from mnist_edge.inputs.shard import PLACEHOLDER, Shard
 from mnist_edge.inputs.sources import STDIN
 from mnist_edge.options import option
 
@@ -22,6 +23,7 @@ __all__ = [
     "SpeedOptions",
     "check_options",
     "has_previews",
+    "set_output_of_shard",
 ]
 
 
@@ -48,6 +50,12 @@ class InputOptions:
     null: bool = option(
         False, "Names are separated by NUL bytes, not lines.", "--null", "-0", panel="Input"
     )
+    shard: str | None = option(
+        None,
+        "One part of many, such as 0/4 to 3/4: by the pictures' names.",
+        metavar="K/N",
+        panel="Input",
+    )
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -57,7 +65,7 @@ class OutputOptions:
     format: str = option("table", "table, json, jsonl or csv.", metavar="FORMAT", panel="Output")
     output: Path | None = option(
         None,
-        "Write to this file; it appears when it is complete.",
+        "Write to this file; it appears when it is complete. {shard} in its name is that part.",
         metavar="FILE",
         parse=Path,
         panel="Output",
@@ -105,6 +113,8 @@ class RunOptions(Protocol):
     @property
     def null(self) -> bool: ...  # noqa: D102
     @property
+    def shard(self) -> str | None: ...  # noqa: D102
+    @property
     def format(self) -> str: ...  # noqa: D102
     @property
     def output(self) -> Path | None: ...  # noqa: D102
@@ -127,6 +137,21 @@ class RunOptions(Protocol):
 def has_previews(options: RunOptions) -> bool:
     """Whether pictures are shown or saved with what was found on them."""
     return options.show or options.save_preprocessed is not None
+
+
+def set_output_of_shard(options: RunOptions) -> None:
+    """Puts the shard into the output's name where it has a place for it.
+
+    Raises:
+        UsageError: there is no such shard; or there is a place, and no shard.
+    """
+    shard = None if options.shard is None else Shard.parse(options.shard)
+    if options.output is None or PLACEHOLDER not in str(options.output):
+        return
+    if shard is None:
+        raise UsageError(f"--output {options.output}: {PLACEHOLDER} needs --shard K/N")
+    named = Path(str(options.output).replace(PLACEHOLDER, str(shard)))
+    object.__setattr__(options, "output", named)
 
 
 def check_options(options: RunOptions) -> None:
