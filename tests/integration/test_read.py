@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mnist_edge.bundled import bundled_number_models
-from tests.conftest import Cli, Digits
+from tests.conftest import Cli, Digits, run_shell
 from tests.rows import READING_VALIDATOR, rows
 
 pytestmark = pytest.mark.skipif(
@@ -91,6 +91,22 @@ def test_output_is_resumed(cli: Cli, strip: tuple[Path, str], tmp_path: Path) ->
     (tmp_path / "numbers.jsonl.partial").write_bytes(whole.splitlines(keepends=True)[0])
     assert cli("read", folder, *options, "--resume").returncode == 0
     assert target.read_bytes() == whole
+
+
+def test_workers_change_nothing(cli: Cli, samples: Path) -> None:
+    one, two = (
+        cli("read", samples / "numbers", "--format", "jsonl", "--workers", count)
+        for count in ("1", "2")
+    )
+    assert one.returncode == two.returncode == 0
+    assert one.stdout == two.stdout
+    assert len(one.stdout.splitlines()) >= 12
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(samples: Path) -> None:
+    done = run_shell(f"mnist-edge read {samples}/numbers --format csv | head -n 1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("path,")
 
 
 def test_output_never_replaces_the_choices(
