@@ -174,8 +174,6 @@ class Model:
         Raises:
             ModelError: onnxruntime failed, or the results are not probabilities.
         """
-        if len(images) <= _BATCH:
-            return self._probabilities(images)
         batches = np.split(images, range(_BATCH, len(images), _BATCH))
         return np.concatenate([self._probabilities(batch) for batch in batches])
 
