@@ -23,6 +23,7 @@ VALUES = {
     "--format": st.sampled_from(["table", "csv", "xml"]),
     "--output": st.sampled_from(["out.csv", "a b/c.csv"]),
     "--files-from": st.sampled_from(["-", "list.txt"]),
+    "--shard": st.sampled_from(["0/4", "99/100"]),
     "--top-k": st.integers(1, 1000).map(str),
     "--min-confidence": st.floats(0, 1).map(str),
     "--sort-into": st.just("sorted"),
@@ -117,6 +118,8 @@ def test_other_command_lines_are_left_to_typer(arguments: list[str]) -> None:
         ({"link": True}, "--link: needs --sort-into"),
         ({"files_from": "-", "paths": ["-"]}, "--files-from -: stdin"),
         ({"output": Path()}, "is a folder"),
+        ({"shard": "4/4"}, "--shard 4/4"),
+        ({"output": Path("{shard}.csv")}, "needs --shard"),
     ],
 )
 def test_options_that_contradict_one_another_are_refused(
