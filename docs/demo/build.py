@@ -21,6 +21,10 @@ RUNTIME = "onnxruntime-web@1.30.0"
 VENDORED = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 SCRIPTS = ("demo.js", "mnist.js")
 
+_NO_ANSWER = "The device does not answer. Is it still running, and in the same network?"
+_ASK = 'const demo = import("./demo.js"); window.ask = async (blob) => (await demo).ask(blob);'
+"""A digit may be drawn before the network has arrived: it is read then."""
+
 
 def index() -> str:
     """The drawing page, for one digit, with a network of its own."""
@@ -29,7 +33,8 @@ def index() -> str:
         ("<fieldset>", "<fieldset hidden>"),
         ("It is read on this device", "It is read in this browser"),
         (" ms on the device", " ms in this browser"),
-        ("</body>", '<script type="module" src="demo.js"></script>\n</body>'),
+        (_NO_ANSWER, "The network could not be loaded. Reload the page."),
+        ("</body>", f"<script>{_ASK}</script>\n</body>"),
     ):
         if html.count(old) != 1:
             raise SystemExit(f"page.html has {html.count(old)} of {old!r}, and should have one")

@@ -19,7 +19,7 @@ export async function probabilitiesOf(images) {
 }
 
 /** What the page shows of a picture: a row as of `mnist-edge predict --format json`. */
-window.ask = async (blob) => {
+export async function ask(blob) {
   const { model } = await loaded;
   const begun = performance.now();
   const picture = await grayLevels(blob);
@@ -35,7 +35,7 @@ window.ask = async (blob) => {
     row.preprocessed = await png(image);
   }
   return { row, status: 200, milliseconds: performance.now() - begun };
-};
+}
 
 /** Gray levels as Pillow computes them (ITU-R 601), on white; null where it is no picture. */
 async function grayLevels(blob) {

@@ -110,7 +110,7 @@ def rapidocr() -> ReadFunction:
 
 
 def tesseract() -> ReadFunction:
-    """Tesseract's network, told that there is one line and nothing but digits.
+    """Tesseract's network, set to one line and nothing but digits.
 
     A process for each picture, which is how pytesseract calls it.
     """

@@ -21,7 +21,7 @@ from pathlib import Path
 SAMPLES = Path(__file__).parents[2] / "samples"
 PREDICT = [
     *(str(Path(sys.executable).with_name("mnist-edge")), "predict"),
-    *("--min-confidence", "0"),  # an answer that is withheld is an error
+    *("--min-confidence", "0"),  # a prediction that is rejected is an error
 ]
 
 WRITE_PICTURES = """

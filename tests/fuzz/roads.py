@@ -114,7 +114,7 @@ def check(probabilities: npt.NDArray[np.float32] | None) -> None:
 
 
 def predict_rows(paths: Sequence[Path], output: Path, **options: Any) -> list[dict[str, Any]]:
-    """Runs `mnist-edge predict` in this process, on one core unless told otherwise.
+    """Runs `mnist-edge predict` in this process, on one core by default.
 
     Returns:
         the rows of its JSON Lines.

@@ -170,8 +170,8 @@ def read(options: ReadOptions) -> None:
 def serve(options: ServeOptions) -> None:
     """Serve predictions over HTTP, with a page to draw on.
 
-    Listens on this machine alone unless told otherwise. Ends on Ctrl-C or SIGTERM, with 0, once the
-    requests at hand are answered; with 2 if it cannot start.
+    Listens on this machine alone unless --host names another address. Ends on Ctrl-C or SIGTERM,
+    with 0, once the requests at hand are answered; with 2 if it cannot start.
     """
     with interruptible_imports():
         from mnist_edge.cli.serve import run

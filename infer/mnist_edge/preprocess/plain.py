@@ -55,6 +55,8 @@ def fit_digit(picture: GrayImage) -> GrayImage | None:
 def otsu_level(picture: GrayImage) -> int | None:
     """The level up to which pixels are dark, by Otsu (1979); None where all are alike.
 
+    Exact for 256 levels, as a port computes it; `background.otsu` is for levels between integers.
+
     Args:
         picture: uint8 ``[H, W]``.
     """

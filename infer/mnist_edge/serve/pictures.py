@@ -61,7 +61,7 @@ async def read_body(request: Request, limit: int, hold: Callable[[int], None]) -
     Args:
         request: whose.
         limit: bytes of it at most.
-        hold: is told of its bytes before they are kept.
+        hold: called with the number of its bytes before they are kept.
 
     Raises:
         RequestError: it is too large, or compressed.
@@ -77,7 +77,7 @@ async def read_pictures(
     Args:
         request: whose.
         limits: that it must keep.
-        hold: is told of the body's bytes before they are kept.
+        hold: called with the number of the body's bytes before they are kept.
 
     Returns:
         them, and whether they came as a form.

@@ -1,4 +1,4 @@
-"""Who may call, and what browsers are told."""
+"""Who may call, and what the headers say to browsers."""
 
 from __future__ import annotations
 

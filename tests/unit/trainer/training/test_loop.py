@@ -34,7 +34,7 @@ CONFIG = TrainConfig(epochs=3, val_split=VALIDATION)
 
 
 class RecordingCallback:
-    """Records the steps; interrupts the run after an epoch, if told to."""
+    """Records the steps; interrupts the run after an epoch, if one is given."""
 
     def __init__(self, interrupt_after: int | None = None) -> None:
         self.interrupt_after = interrupt_after
