@@ -188,10 +188,23 @@ static void pool(const uint8_t *input, uint8_t *output, const uint16_t shape[4],
 }
 
 {% endif %}
-void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
-                       uint8_t scratch[MNIST_EDGE_SCRATCH], int32_t logits[MNIST_EDGE_CLASSES])
+#define LAST convolution_{{ layers | length }}
+
+/* A sum times multiplier / 2^shift, in units of 2^-places. */
+static int64_t scaled(int32_t sum, uint32_t multiplier, uint32_t shift, uint32_t places)
 {
-    const struct convolution *last = &convolution_{{ layers | length }};
+    const uint32_t size = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum;
+    const uint64_t product = (uint64_t)size * multiplier;
+    const int64_t value =
+        shift > places
+            ? (int64_t)((product + ((uint64_t)1 << (shift - places - 1))) >> (shift - places))
+            : (int64_t)(product << (places - shift));
+    return sum < 0 ? -value : value;
+}
+
+/* The sums of the last layer. */
+static void run(const uint8_t *image, uint8_t *scratch, int32_t sums[MNIST_EDGE_CLASSES])
+{
     int32_t channel;
 {% for layer in layers[:-1] %}
 {% if layer.weights is defined %}
@@ -204,14 +217,18 @@ void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
     }
 {% endif %}
 {% endfor %}
-    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++) {
-        const int32_t sum = sum_of(last, {{ places[-1] }}, channel);
-        const uint32_t size = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum;
-        const uint32_t shift = (uint32_t)last->shift[channel] - 16;
-        const uint64_t product = (uint64_t)size * last->multiplier[channel];
-        const int32_t rounded = (int32_t)((product + ((uint64_t)1 << (shift - 1))) >> shift);
-        logits[channel] = sum < 0 ? -rounded : rounded;
-    }
+    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++)
+        sums[channel] = sum_of(&LAST, {{ places[-1] }}, channel);
+}
+
+void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
+                       uint8_t scratch[MNIST_EDGE_SCRATCH], int32_t logits[MNIST_EDGE_CLASSES])
+{
+    int channel;
+    run(image, scratch, logits);
+    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++)
+        logits[channel] =
+            (int32_t)scaled(logits[channel], LAST.multiplier[channel], LAST.shift[channel], 16);
 }
 
 #ifndef MNIST_EDGE_LOGITS
@@ -235,12 +252,20 @@ int mnist_edge_predict(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
                        uint8_t probabilities[MNIST_EDGE_CLASSES])
 {
     int32_t logits[MNIST_EDGE_CLASSES];
+    int64_t most = INT64_MIN;
     uint32_t total = 0;
     int best = 0, channel;
-    mnist_edge_logits(image, scratch, logits);
-    for (channel = 1; channel < MNIST_EDGE_CLASSES; channel++)
-        if (logits[channel] > logits[best])
+    run(image, scratch, logits);
+    for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++) {
+        const uint32_t multiplier = LAST.multiplier[channel], shift = LAST.shift[channel];
+        /* In finer units than the logits': two of them may be nearly the same. */
+        const int64_t logit = scaled(logits[channel], multiplier, shift, 32);
+        if (logit > most) {
+            most = logit;
             best = channel;
+        }
+        logits[channel] = (int32_t)scaled(logits[channel], multiplier, shift, 16);
+    }
     for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++)
         total += exponential((uint32_t)(logits[best] - logits[channel]));
     for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++) {
