@@ -69,6 +69,11 @@ class Convolution:
         """The kernel is as large as the input."""
         return self.weights.shape[1:3] == self.before[:2]
 
+    @property
+    def has_four_bits(self) -> bool:
+        """All weights lie in -8..7."""
+        return bool(self.weights.min() >= -8 and self.weights.max() <= 7)
+
 
 @dataclass(frozen=True)
 class MaxPool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import jinja2
 import numpy as np
@@ -19,6 +20,8 @@ __all__ = ["scratch_bytes", "sources", "vectors"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDTH = 100
+
+_Weights: TypeAlias = npt.NDArray[np.int8] | npt.NDArray[np.uint8]
 
 _WHOLES = [min(65_535, round(65_536 * math.exp(-k))) for k in range(12)]
 _PARTS = [round(32_768 * math.exp(-k / 64)) for k in range(64)]
@@ -39,6 +42,8 @@ def sources(graph: IntegerGraph, title: str) -> dict[str, str]:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
+    is_packed = all(layer.has_four_bits for layer in _convolutions(graph))
+    stored = _packed if is_packed else _unpacked
     table = 2 * (len(_WHOLES) + len(_PARTS))
     facts = {
         "title": title.replace("*/", "* /"),
@@ -48,7 +53,10 @@ def sources(graph: IntegerGraph, title: str) -> dict[str, str]:
         "scratch": scratch_bytes(graph),
         "patch": f"scratch + {_side_by_side(graph)}",
         "places": _places(graph),
-        "flash": _constants(graph) + table,
+        "flash": _constants(graph, stored) + table,
+        "is_packed": is_packed,
+        "weight": "uint8_t" if is_packed else "int8_t",
+        "stored": stored,
         "table": table,
         "multiplications": _multiplications(graph),
         "has_pools": any(isinstance(layer, MaxPool) for layer in graph.layers),
@@ -119,13 +127,34 @@ def _convolutions(graph: IntegerGraph) -> Iterable[Convolution]:
     return (layer for layer in graph.layers if isinstance(layer, Convolution))
 
 
-def _constants(graph: IntegerGraph) -> int:
+def _constants(graph: IntegerGraph, stored: Callable[[_Weights], _Weights]) -> int:
     """Bytes of weights and what belongs to them."""
     return sum(
         array.nbytes
         for layer in _convolutions(graph)
-        for array in (layer.weights, layer.bias, layer.multiplier, layer.shift)
+        for array in (stored(layer.weights), layer.bias, layer.multiplier, layer.shift)
     )
+
+
+def _unpacked(weights: _Weights) -> _Weights:
+    return weights
+
+
+def _packed(weights: _Weights) -> _Weights:
+    """Two weights of four bits in a byte, each stored as 8 more than it is.
+
+    Of each eight weights of a channel, the first four are the low halves of four bytes.
+
+    Args:
+        weights: int8 ``[O, ...]``, -8..7.
+
+    Returns:
+        uint8 ``[O, B]``.
+    """
+    rows = weights.reshape(len(weights), -1)
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))
+    eights = (padded + 8).astype(np.uint8).reshape(len(rows), -1, 2, 4)
+    return (eights[:, :, 0] | eights[:, :, 1] << 4).reshape(len(rows), -1)
 
 
 def _multiplications(graph: IntegerGraph) -> int:

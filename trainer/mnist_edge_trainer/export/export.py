@@ -101,12 +101,12 @@ def export_run(
     graphs = {"fp32": to_onnx(network)}
     if with_int8:
         images = quantizer_images(config, fitting).images
-        graphs["int8"] = quantize(graphs["fp32"], images.numpy())
+        graphs["int8"] = quantize(graphs["fp32"], images.numpy(), config.weight_bits)
 
     reference = torch.softmax(predict_logits(network, test.images), dim=1).numpy()
     rows = [compare("torch", reference, reference, test.labels.numpy())]
     paths = output_paths(output, with_int8)
-    int8_scheme = scheme(f"{CALIBRATION_IMAGES} training pictures")
+    int8_scheme = scheme(f"{CALIBRATION_IMAGES} training pictures", config.weight_bits)
     contents: dict[Path, bytes] = {}
     for precision, graph in graphs.items():
         model = Model.from_bytes(graph.SerializeToString(), f"the {precision} file")

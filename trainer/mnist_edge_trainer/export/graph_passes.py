@@ -18,6 +18,7 @@ __all__ = [
     "compact",
     "fuse_input_scaling",
     "name_nodes",
+    "narrow_weights",
     "quantized_operators",
     "set_metadata",
 ]
@@ -134,6 +135,34 @@ def _drop_unused_constants(model: ModelProto) -> ModelProto:
     used = {name for node in model.graph.node for name in node.input}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
         model.graph.initializer.remove(tensor)
+    return model
+
+
+def narrow_weights(model: ModelProto, levels: int, used: int) -> ModelProto:
+    """Stores weights that lie on a coarser grid as that grid's whole numbers, in place.
+
+    The quantizer gives the largest weight of a channel the number `used`; a weight that is one of
+    `levels` steps on each side of zero lies between its numbers, and is rounded.
+
+    Args:
+        model: a quantized graph.
+        levels: steps on each side of zero that the weights have.
+        used: steps on each side of zero that the quantizer used.
+
+    Returns:
+        `model` itself.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    made_by = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.op_type in _HEAVY:
+            for operand in node.input[1:]:
+                stored, scale = (constants[name] for name in made_by[operand].input[:2])
+                numbers, step = numpy_helper.to_array(stored), numpy_helper.to_array(scale)
+                narrowed = np.rint(numbers * (levels / used)).astype(numbers.dtype)
+                stored.CopyFrom(numpy_helper.from_array(narrowed, stored.name))
+                wider = np.asarray(step * np.float32(used / levels), np.float32)
+                scale.CopyFrom(numpy_helper.from_array(wider, scale.name))
     return model
 
 

@@ -29,20 +29,27 @@ from mnist_edge_trainer.export.graph_passes import (
     clean,
     compact,
     fuse_input_scaling,
+    narrow_weights,
     quantized_operators,
 )
+from mnist_edge_trainer.training.qat import LEVELS
 
 __all__ = ["CALIBRATION_IMAGES", "quantize", "quantize_on", "scheme"]
 
 CALIBRATION_IMAGES = 1_000
 _SCHEME = (
-    "static QDQ; weights int8 per channel, 7 bits used; activations uint8 per tensor; MinMax over "
+    "static QDQ; weights int8 per channel, {} bits used; activations uint8 per tensor; MinMax over "
 )
 
 
-def scheme(samples: str) -> str:
-    """How a file is quantized, for its metadata; `samples` = what its ranges were measured on."""
-    return _SCHEME + samples
+def scheme(samples: str, weight_bits: int = 8) -> str:
+    """How a file is quantized, for its metadata.
+
+    Args:
+        samples: what its ranges were measured on.
+        weight_bits: of the recipe.
+    """
+    return _SCHEME.format(min(weight_bits, 7)) + samples
 
 
 _BATCH = 100
@@ -74,14 +81,21 @@ class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # has no
         return None if batch is None else {self._name: batch}
 
 
-def quantize(model: ModelProto, calibration: npt.NDArray[np.uint8]) -> ModelProto:
+def quantize(
+    model: ModelProto, calibration: npt.NDArray[np.uint8], weight_bits: int = 8
+) -> ModelProto:
     """Quantizes every convolution and linear layer, as `quantize_on`.
 
     Args:
         model: as there.
         calibration: training images uint8 ``[N, 1, 28, 28]``.
+        weight_bits: of the grid that the weights lie on, one of `qat.LEVELS`.
     """
-    return quantize_on(model, np.split(calibration, range(_BATCH, len(calibration), _BATCH)))
+    batches = np.split(calibration, range(_BATCH, len(calibration), _BATCH))
+    quantized = quantize_on(model, batches)
+    if weight_bits == 8:
+        return quantized
+    return narrow_weights(quantized, LEVELS[weight_bits], LEVELS[8])
 
 
 def quantize_on(

@@ -18,6 +18,7 @@ from mnist_edge_trainer.data.facts import MNIST_FACTS as MNIST
 from mnist_edge_trainer.data.facts import DataFacts
 from mnist_edge_trainer.training.checkpoint_file import read_values
 from mnist_edge_trainer.training.config import TrainConfig
+from mnist_edge_trainer.training.qat import quantize_weights
 
 __all__ = [
     "MNIST",
@@ -97,12 +98,16 @@ class Checkpoint:
     def network(self) -> nn.Module:
         """Builds the trained network, on the CPU, in evaluation mode.
 
+        Weights of fewer bits than 8 are rounded, as they will be in the quantized file.
+
         Raises:
             TrainingError: there is no such architecture, or the weights do not fit it.
         """
         try:
             network = build(self.config.arch, len(self.data.labels))
             network.load_state_dict(self.weights)
+            if self.config.weight_bits < 8:
+                quantize_weights(network, self.config.weight_bits)
         except (UsageError, RuntimeError, TypeError) as error:
             raise TrainingError(
                 "the checkpoint's weights are not of its architecture, "

@@ -25,6 +25,7 @@ from mnist_edge_trainer.aliases import current_fields, current_name
 from mnist_edge_trainer.architectures.registry import DEFAULT_ARCHITECTURE
 from mnist_edge_trainer.files import read_text
 from mnist_edge_trainer.training.augment import Augmentation
+from mnist_edge_trainer.training.qat import LEVELS
 
 __all__ = [
     "CLASS_WEIGHTS",
@@ -104,6 +105,8 @@ class TrainConfig:
             batch norm's sums and the loss stay fp32); or ``auto``: bf16 where the device multiplies
             it faster.
         quantization_aware: compute every step with weights rounded as in the int8 file.
+        weight_bits: bits of a weight in the int8 file: 8, or 4 (15 values), which needs
+            `quantization_aware`. Files have the same size; exported as C, four bits take half.
         ema_decay: of the exponential moving average of the weights, per step. The average is
             validated, kept and exported. 0 = the last weights themselves.
         label_smoothing: probability spread over all classes in the loss, 0..1.
@@ -144,6 +147,7 @@ class TrainConfig:
     weight_decay: float = 0.05
     precision: str = "auto"
     quantization_aware: bool = False
+    weight_bits: int = 8
     ema_decay: float = 0.999
     label_smoothing: float = 0.0
     class_weights: str = "none"
@@ -170,6 +174,10 @@ class TrainConfig:
             text = getattr(self, name)
             if "\0" in text or len(text) > _LONGEST_TEXT:
                 self._refuse(name, f"must be a text of at most {_LONGEST_TEXT:,} letters")
+        if self.weight_bits not in LEVELS:
+            self._refuse("weight_bits", f"must be one of {', '.join(map(str, sorted(LEVELS)))}")
+        if self.weight_bits < 8 and not self.quantization_aware:
+            self._refuse("weight_bits", "needs quantization_aware = true in the recipe")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 self._refuse(name, f"unknown; choose one of {', '.join(known)}")

@@ -115,7 +115,9 @@ class Trainer:
         epoch = len(self.history) + 1
         torch.manual_seed(self._config.seed * 1_000_003 + epoch)
         train_loss, train_accuracy = self._train_epoch(epoch, callback)
-        logits = predict_logits(self._average, self._validation.images)
+        with self._narrow_weights():
+            logits = predict_logits(self._average, self._validation.images)
+            photo_accuracy = self._photo_accuracy()
         record = EpochRecord(
             epoch=epoch,
             lr=float(self._schedule.get_last_lr()[0]),
@@ -123,7 +125,7 @@ class Trainer:
             train_accuracy=train_accuracy,
             val_loss=float(F.cross_entropy(logits, self._validation.labels)),
             val_accuracy=_accuracy(logits, self._validation.labels),
-            val_photo_accuracy=self._photo_accuracy(),
+            val_photo_accuracy=photo_accuracy,
             seconds=round(time.monotonic() - started, 3),
         )
         if not math.isfinite(record["val_loss"]):
@@ -182,7 +184,13 @@ class Trainer:
 
     def _quantized_weights(self) -> contextlib.AbstractContextManager[None]:
         if self._config.quantization_aware:
-            return fake_quantized_weights(self._network)
+            return fake_quantized_weights(self._network, self._config.weight_bits)
+        return contextlib.nullcontext()
+
+    def _narrow_weights(self) -> contextlib.AbstractContextManager[None]:
+        """Validates what will be exported, where rounding changes predictions."""
+        if self._config.weight_bits < 8:
+            return fake_quantized_weights(self._average, self._config.weight_bits)
         return contextlib.nullcontext()
 
     def _photo_accuracy(self) -> float | None:

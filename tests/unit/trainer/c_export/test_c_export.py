@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -214,9 +215,11 @@ def test_without_a_compiler_nothing_is_compared(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(export_c.FILES)
 
 
-def untrained(arch: str, folder: Path, test: Digits) -> Path:
+def untrained(arch: str, folder: Path, test: Digits, weight_bits: int = 8) -> Path:
     torch.manual_seed(0)
-    config = TrainConfig(arch=arch, photos=0, val_split=200)
+    config = TrainConfig(
+        arch=arch, photos=0, val_split=200, quantization_aware=True, weight_bits=weight_bits
+    )
     checkpoint = Checkpoint(config, 1, 2.3, 0.1, MNIST, build(arch).state_dict())
     training = load_digits(SAMPLES, "train")[:1_200]
     export_run(checkpoint, training, test[:200], folder, with_int8=True, force=True)
@@ -233,6 +236,28 @@ def test_other_architectures(arch: str, test_split: Digits, tmp_path: Path) -> N
     found = run_compiled(sources(graph, arch), images, command()).logits
     # onnxruntime rounds a dense layer with ReLU twice; that is seen in a few of 100,000 sums.
     assert (found != logits).any(axis=1).mean() < 0.01
+
+
+@compiles
+@pytest.mark.parametrize("arch", ["nano", "small"])
+def test_weights_of_four_bits_take_half_a_byte(
+    arch: str, test_split: Digits, tmp_path: Path
+) -> None:
+    model = onnx.load(untrained(arch, tmp_path, test_split, weight_bits=4))
+    graph = read_graph(model, arch)
+    check_bit_for_bit(model, graph, random_images(500))
+    packed = array_sizes(sources(graph, arch)["mnist_edge.c"])
+    _, of_bytes = load({"nano": NANO, "small": "mnist-edge-int8"}[arch])
+    unpacked = array_sizes(sources(of_bytes, arch)["mnist_edge.c"])
+    # A channel begins at a multiple of four bytes.
+    assert len(packed) == len(unpacked) == len(graph.layers)
+    assert 0.5 * sum(unpacked) <= sum(packed) < 0.51 * sum(unpacked)
+
+
+def array_sizes(source: str) -> list[int]:
+    """Bytes of each layer's weights."""
+    arrays = re.findall(r"int8_t weights_\d+\[\] = \{(.*?)\};", source, re.DOTALL)
+    return [len(array.split(",")) for array in arrays]
 
 
 @pytest.mark.parametrize(("arch", "layer"), [("lenet", "AveragePool"), ("resnet", "conv2")])

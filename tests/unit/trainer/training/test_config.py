@@ -163,7 +163,15 @@ def test_recipe_that_is_something_else_is_refused(tmp_path: Path, kind: str, rea
 
 
 def test_summary_of_a_package_recipe_is_its_name() -> None:
-    assert list(named_recipes()) == ["classic", "ensemble", "fast", "large", "nano", "small"]
+    assert list(named_recipes()) == [
+        "classic",
+        "ensemble",
+        "fast",
+        "large",
+        "nano",
+        "pico",
+        "small",
+    ]
     for name in named_recipes():
         config = TrainConfig(**named_recipe(name), seed=7, data="somewhere")
         assert config.summary() == {"recipe": name}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -10,10 +12,17 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from mnist_edge.errors import UsageError
 from mnist_edge_trainer.architectures.registry import build
 from mnist_edge_trainer.export.export import to_onnx
 from mnist_edge_trainer.export.quantize import quantize
-from mnist_edge_trainer.training.qat import fake_quantize, fake_quantized_weights
+from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint
+from mnist_edge_trainer.training.config import TrainConfig
+from mnist_edge_trainer.training.qat import (
+    fake_quantize,
+    fake_quantized_weights,
+    quantize_weights,
+)
 from tests.conftest import Digits
 
 
@@ -31,10 +40,13 @@ def stored_weights(model: onnx.ModelProto) -> list[npt.NDArray[np.float32]]:
     ]
 
 
-def test_grid_is_that_of_the_exported_file(train_digits: Digits) -> None:
+@pytest.mark.parametrize(("bits", "levels"), [(8, 64), (4, 7)])
+def test_grid_is_that_of_the_exported_file(bits: int, levels: int, train_digits: Digits) -> None:
     """Batch norm, folded in at export, scales both the weights and the grid."""
     torch.manual_seed(0)
     network = build("nano").eval()
+    if bits < 8:
+        quantize_weights(network, bits)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     gains = []
     for norm in norms:
@@ -44,15 +56,22 @@ def test_grid_is_that_of_the_exported_file(train_digits: Digits) -> None:
         gains.append(norm.weight / torch.sqrt(norm.running_var + norm.eps))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     gains.append(torch.ones(len(layers[-1].weight)))  # no batch norm after the linear layer
-    file = stored_weights(quantize(to_onnx(network), train_digits[0][:100, None]))
+    model = quantize(to_onnx(network), train_digits[0][:100, None], bits)
+    file = stored_weights(model)
     assert len(file) == len(layers) == 5
     for layer, gain, stored in zip(layers, gains, file, strict=True):
-        expected = fake_quantize(layer.weight.detach()) * gain.detach().reshape(
+        expected = fake_quantize(layer.weight.detach(), bits) * gain.detach().reshape(
             -1, *[1] * (stored.ndim - 1)
         )
-        step = np.abs(stored).max() / 64
+        step = np.abs(stored).max() / levels
         # A weight just between two steps may fall to either.
         assert np.mean(np.abs(expected.numpy() - stored) > step / 10) < 0.002
+    whole_numbers = [
+        numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if tensor.name.endswith(".wq")
+    ]
+    assert {int(np.abs(numbers).max()) for numbers in whole_numbers} == {levels}
 
 
 def test_weights_are_restored_and_gradients_are_of_the_rounded_ones() -> None:
@@ -75,3 +94,28 @@ def test_weights_are_restored_and_gradients_are_of_the_rounded_ones() -> None:
 
 def test_channel_of_zeros_stays_zero() -> None:
     assert torch.equal(fake_quantize(torch.zeros(2, 3)), torch.zeros(2, 3))
+
+
+def test_checkpoint_with_four_bits_has_the_weights_of_its_file() -> None:
+    torch.manual_seed(0)
+    config = TrainConfig(arch="nano", quantization_aware=True, weight_bits=4)
+    exact = build("nano").state_dict()
+    network = Checkpoint(config, 1, 2.3, 0.1, MNIST, exact).network()
+    for name, weights in network.state_dict().items():
+        if weights.dim() > 1:
+            assert torch.equal(weights, fake_quantize(exact[name], bits=4))
+            assert all(len(channel.unique()) <= 15 for channel in weights)
+        else:
+            assert torch.equal(weights, exact[name])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"weight_bits": 3, "quantization_aware": True}, "must be one of 4, 8"),
+        ({"weight_bits": 4}, "needs quantization_aware = true"),
+    ],
+)
+def test_other_numbers_of_bits_are_refused(recipe: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainConfig.from_dict(recipe)

@@ -13,7 +13,7 @@
 
 /* A convolution over bytes, channels last. A sum times multiplier / 2^shift is the output. */
 struct convolution {
-    const int8_t *weights; /* [out_channels][kernel_rows][kernel_columns][in_channels] */
+    const {{ weight }} *weights; /* [out_channels][kernel_rows][kernel_columns][in_channels] */
     const int32_t *bias;
     const uint32_t *multiplier; /* 24 bits */
     const uint8_t *shift;
@@ -24,7 +24,7 @@ struct convolution {
 
 {% for layer in layers %}
 {% if layer.weights is defined %}
-static const int8_t weights_{{ loop.index }}[] = { {{- wrapped(layer.weights) -}} };
+static const {{ weight }} weights_{{ loop.index }}[] = { {{- wrapped(stored(layer.weights)) -}} };
 static const int32_t bias_{{ loop.index }}[] = { {{- wrapped(layer.bias) -}} };
 static const uint32_t multiplier_{{ loop.index }}[] = { {{- wrapped(layer.multiplier) -}} };
 static const uint8_t shift_{{ loop.index }}[] = { {{- wrapped(layer.shift) -}} };
@@ -38,14 +38,42 @@ static const struct convolution convolution_{{ loop.index }} = {
 
 {% endif %}
 {% endfor %}
-/* Sum of the products of bytes and weights. */
 #if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
 static uint32_t four(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
            (uint32_t)bytes[3] << 24;
 }
+#endif
 
+{% if is_packed %}
+/* Sum of the products of bytes and weights. Two weights of four bits are in a byte, 8 more than they are. Of each eight, the first four are the low
+ * halves of four bytes and the last four the high ones. */
+static int32_t dot(const uint8_t *x, const uint8_t *w, int32_t count)
+{
+    int32_t sum = 0;
+    int32_t i;
+#if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
+    for (; count >= 8; count -= 8, x += 8, w += 4) {
+        const uint32_t a = four(x), b = four(x + 4), both = four(w);
+        const uint32_t low = both & 0x0f0f0f0f, high = both >> 4 & 0x0f0f0f0f;
+        sum = __smlad((int16x2_t)__uxtb16(a), (int16x2_t)__uxtb16(low), sum);
+        sum = __smlad((int16x2_t)__uxtb16(a >> 8), (int16x2_t)__uxtb16(low >> 8), sum);
+        sum = __smlad((int16x2_t)__uxtb16(b), (int16x2_t)__uxtb16(high), sum);
+        sum = __smlad((int16x2_t)__uxtb16(b >> 8), (int16x2_t)__uxtb16(high >> 8), sum);
+    }
+#else
+    for (; count >= 8; count -= 8, x += 8, w += 4)
+        for (i = 0; i < 4; i++)
+            sum += (int32_t)x[i] * (w[i] & 15) + (int32_t)x[i + 4] * (w[i] >> 4);
+#endif
+    for (i = 0; i < count; i++)
+        sum += (int32_t)x[i] * (i < 4 ? w[i] & 15 : w[i - 4] >> 4);
+    return sum;
+}
+{% else %}
+/* Sum of the products of bytes and weights. */
+#if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
 static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 {
     int32_t sum = 0;
@@ -87,6 +115,8 @@ static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 }
 #endif
 
+{% endif %}
+
 /* The bytes under the kernel at a row and a column, one after the other; what lies outside the input
  * is 0. A kernel as wide as the input finds them where they are. */
 static const uint8_t *patch_at(const struct convolution *layer, const uint8_t *input,
@@ -113,10 +143,30 @@ static const uint8_t *patch_at(const struct convolution *layer, const uint8_t *i
     return patch;
 }
 
-static int32_t sum_of(const struct convolution *layer, const uint8_t *patch, int32_t channel)
+static int32_t inputs_of(const struct convolution *layer)
 {
-    const int32_t count = layer->kernel_rows * layer->kernel_columns * layer->in_channels;
-    return layer->bias[channel] + dot(patch, layer->weights + channel * count, count);
+    return layer->kernel_rows * layer->kernel_columns * layer->in_channels;
+}
+
+{% if is_packed %}
+/* What the weights add to the sum of every channel because they are stored as 8 more. */
+static int32_t excess_of(const struct convolution *layer, const uint8_t *patch)
+{
+    int32_t sum = 0;
+    int32_t i;
+    for (i = inputs_of(layer) - 1; i >= 0; i--)
+        sum += patch[i];
+    return 8 * sum;
+}
+
+{% endif %}
+/* excess: of every channel's sum. */
+static int32_t sum_of(const struct convolution *layer, const uint8_t *patch, int32_t excess,
+                      int32_t channel)
+{
+    const int32_t count = inputs_of(layer);
+    const int32_t bytes = {{ "(count + 7) / 8 * 4" if is_packed else "count" }};
+    return layer->bias[channel] - excess + dot(patch, layer->weights + channel * bytes, count);
 }
 
 /* A sum times multiplier / 2^shift, as onnxruntime rounds it: the product to float32, whose 24 bits
@@ -161,9 +211,10 @@ static void convolve(const struct convolution *layer, const uint8_t *input, uint
     for (row = 0; row < layer->out_rows; row++)
         for (column = 0; column < layer->out_columns; column++) {
             const uint8_t *bytes = patch_at(layer, input, patch, row, column);
+            const int32_t excess = {{ "excess_of(layer, bytes)" if is_packed else 0 }};
             for (channel = 0; channel < layer->out_channels; channel++)
-                *output++ = requantize(sum_of(layer, bytes, channel), layer->multiplier[channel],
-                                       layer->shift[channel]);
+                *output++ = requantize(sum_of(layer, bytes, excess, channel),
+                                       layer->multiplier[channel], layer->shift[channel]);
         }
 }
 
@@ -205,7 +256,7 @@ static int64_t scaled(int32_t sum, uint32_t multiplier, uint32_t shift, uint32_t
 /* The sums of the last layer. */
 static void run(const uint8_t *image, uint8_t *scratch, int32_t sums[MNIST_EDGE_CLASSES])
 {
-    int32_t channel;
+    int32_t channel, excess;
 {% for layer in layers[:-1] %}
 {% if layer.weights is defined %}
     convolve(&convolution_{{ loop.index }}, {{ places[loop.index0] }}, {{ places[loop.index] }}, {{ patch }});
@@ -217,8 +268,9 @@ static void run(const uint8_t *image, uint8_t *scratch, int32_t sums[MNIST_EDGE_
     }
 {% endif %}
 {% endfor %}
+    excess = {{ "excess_of(&LAST, " ~ places[-1] ~ ")" if is_packed else 0 }};
     for (channel = 0; channel < MNIST_EDGE_CLASSES; channel++)
-        sums[channel] = sum_of(&LAST, {{ places[-1] }}, channel);
+        sums[channel] = sum_of(&LAST, {{ places[-1] }}, excess, channel);
 }
 
 void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
