@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,8 +37,21 @@ corrected less."""
 _ILLUMINATION_FITS = 4
 """Least-squares fits of the illumination; ink is left out of each but the first."""
 
-_RIDGE = 1e-3 * np.eye(6, dtype=np.float32)
+_RIDGE = 1e-3 * np.eye(6)
 """Keeps the fit of a picture that is one pixel wide solvable."""
+
+# Processors add and multiply in orders of their own, and so differ in the last bit. What they give
+# is rounded, far more coarsely than that and far more finely than it matters, wherever it decides
+# between two things: then all see the same picture.
+
+_MIXTURE_STEPS = 1_024
+"""Parts of red, green and blue in gray are multiples of 1 / this: their products are exact."""
+
+_LIGHT_STEPS = 64
+"""Steps of a gray level that the illumination is rounded to."""
+
+_BOX_STEPS = 1_024
+"""Steps of a pixel that areas begin and end at, so that no pixel lies in two or in none."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +76,15 @@ class GrayPlane:
             size: width and height, pixels.
             box: left, top, right and bottom of the part, pixels; None = all of it.
         """
-        width = self.pixels.shape[1] if box is None else box[2] - box[0]
-        method = Image.Resampling.BICUBIC if size[0] > width else Image.Resampling.BOX
-        resized = np.asarray(Image.fromarray(self.pixels).resize(size, method, box))
+        height, width = self.pixels.shape
+        left, top, right, bottom = (0, 0, width, height) if box is None else box
+        method = Image.Resampling.BICUBIC
+        if size[0] <= right - left:
+            method = Image.Resampling.BOX
+            left, right = _in_steps(left, right, size[0])
+            top, bottom = _in_steps(top, bottom, size[1])
+        image = Image.fromarray(self.pixels)
+        resized = np.asarray(image.resize(size, method, (left, top, right, bottom)))
         return GrayPlane(resized, self.scales_with_light)
 
     def top_hat(self, is_dark: bool, window: int) -> FloatImage:
@@ -92,6 +112,13 @@ class GrayPlane:
         return ink
 
 
+def _in_steps(start: float, end: float, parts: int) -> tuple[float, float]:
+    """Rounds a length down, so that each of its equal parts begins and ends at a step."""
+    first = math.floor(start * _BOX_STEPS)
+    steps = math.floor((end - start) * _BOX_STEPS / parts)
+    return first / _BOX_STEPS, (first + steps * parts) / _BOX_STEPS
+
+
 def to_gray(picture: Pixels) -> GrayPlane:
     """Projects colours onto the direction in which ink and paper lie farthest apart.
 
@@ -107,14 +134,17 @@ def to_gray(picture: Pixels) -> GrayPlane:
     image = Image.fromarray(picture)
     small = image.reduce(max(1, max(image.size) // _SMALL_SIDE))
     smooth = small.filter(ImageFilter.BoxBlur(max(small.size) / 6))
-    contrast = (np.asarray(small, np.float32) - np.asarray(smooth, np.float32)).reshape(-1, 3)
-    direction: FloatImage = np.linalg.eigh(contrast.T @ contrast)[1][:, -1]
+    contrast = (np.asarray(small, np.float64) - np.asarray(smooth, np.float64)).reshape(-1, 3)
+    direction: npt.NDArray[np.float64] = np.linalg.eigh(contrast.T @ contrast)[1][:, -1]
     direction *= (1 if direction.sum() >= 0 else -1) / np.abs(direction).sum()
     # A little of the opposite sign is noise.
     scales_with_light = bool(direction.min() > -0.05)
     if scales_with_light:
         direction = np.maximum(direction, 0)
         direction /= direction.sum()
+    direction = np.rint(direction * _MIXTURE_STEPS) / _MIXTURE_STEPS
+    if scales_with_light:
+        direction[direction.argmax()] += 1 - direction.sum()
     lift = -255 * float(direction[direction < 0].sum())
     mixture = (*(float(part) for part in direction), lift)
     return GrayPlane(np.asarray(image.convert("L", mixture)), scales_with_light)
@@ -186,26 +216,26 @@ def fit_illumination(plane: FloatImage) -> FloatImage:
     middle = values.size // 2  # of sorted values: the median, the upper one where there are two
     level = float(np.partition(values, middle)[middle])
     deviation_from_level = float(np.partition(np.abs(values - level), middle)[middle])
-    weights = np.ones(len(values), dtype=np.float32)
+    weights = np.ones(len(values))
     for _ in range(_ILLUMINATION_FITS):
         # The normal equations: six unknowns, whatever the number of pixels.
         weighted = terms * weights[:, np.newaxis]
-        surface = terms @ np.linalg.solve(weighted.T @ terms + _RIDGE, weighted.T @ values)
+        fitted = terms @ np.linalg.solve(weighted.T @ terms + _RIDGE, weighted.T @ values)
+        surface = (np.rint(fitted * _LIGHT_STEPS) / _LIGHT_STEPS).astype(np.float32)
         residual = np.abs(values - surface)
         deviation = float(np.partition(residual, middle)[middle])
-        weights = (residual <= 2 * deviation + 1).astype(np.float32)
+        weights = (residual <= 2 * deviation + 1).astype(np.float64)
     if deviation + 1 > (deviation_from_level + 1) / 2:
         return np.full(plane.shape, level, dtype=np.float32)
-    illumination: FloatImage = surface.reshape(plane.shape).astype(np.float32)
+    illumination: FloatImage = surface.reshape(plane.shape)
     return illumination
 
 
 @functools.lru_cache(maxsize=16)
-def _quadratic_terms(shape: tuple[int, int]) -> FloatImage:
-    """The terms of a quadratic surface at every pixel: float32 ``[H * W, 6]``."""
+def _quadratic_terms(shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """The terms of a quadratic surface at every pixel: float64 ``[H * W, 6]``."""
     y, x = (
-        axis.astype(np.float32).ravel()
-        for axis in np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+        axis.ravel() for axis in np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     )
     return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
 

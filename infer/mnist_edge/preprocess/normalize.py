@@ -170,19 +170,21 @@ def crop_digit(plane: GrayPlane, proposal: Proposal) -> GrayImage | None:
     scale = BOX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     resized = Image.fromarray(strokes).resize(size, Image.Resampling.HAMMING)
-    digit: FloatImage = np.asarray(resized, dtype=np.float32)
-    digit = np.clip(digit / digit.max(), 0, 1)
+    levels: FloatImage = np.asarray(resized, dtype=np.float32)
+    digit = np.rint(np.clip(levels / levels.max(), 0, 1) * 255).astype(np.uint8)
 
     height, width = digit.shape
-    rows, columns = digit.sum(axis=1, dtype=np.float32), digit.sum(axis=0, dtype=np.float32)
-    total = float(rows.sum())
-    y = float(rows @ np.arange(height, dtype=np.float32)) / total
-    x = float(columns @ np.arange(width, dtype=np.float32)) / total
-    top = min(max(round(CENTER - y), 0), SIDE - height)
-    left = min(max(round(CENTER - x), 0), SIDE - width)
+    top = _start(digit.sum(axis=1).tolist())
+    left = _start(digit.sum(axis=0).tolist())
     image = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    image[top : top + height, left : left + width] = np.rint(digit * 255)
+    image[top : top + height, left : left + width] = digit
     return image
+
+
+def _start(masses: list[int]) -> int:
+    """Where a digit begins whose centre of mass lies at the centre, as far as it stays whole."""
+    center = sum(place * mass for place, mass in enumerate(masses)) / sum(masses)
+    return min(max(round(CENTER - center), 0), SIDE - len(masses))
 
 
 def close_up(plane: GrayPlane, proposal: Proposal) -> FloatImage | None:

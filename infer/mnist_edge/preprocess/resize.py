@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from mnist_edge.types import SIDE, FloatImage, GrayImage, Pixels
+from mnist_edge.types import SIDE, GrayImage, Pixels
 
 __all__ = ["resize_pad"]
 
@@ -35,16 +38,19 @@ def _resample(gray: GrayImage, height: int, width: int) -> GrayImage:
         enlarged = Image.fromarray(gray).resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(enlarged)
     # Pillow's box counts a pixel in or out, which at 32 to 28 leaves out lines of the picture.
-    down, across = _area_weights(gray.shape[0], height), _area_weights(gray.shape[1], width)
-    reduced: GrayImage = np.rint(down @ gray.astype(np.float32) @ across.T).astype(np.uint8)
+    # All sums are whole numbers, below 2^24 in float32 and 2^53 in float64, and so they are exact.
+    down, across = _overlaps(gray.shape[0], height), _overlaps(gray.shape[1], width)
+    lines = (down.astype(np.float32) @ gray.astype(np.float32)).astype(np.float64)
+    reduced: GrayImage = np.rint(lines @ across.T / math.prod(gray.shape)).astype(np.uint8)
     return reduced
 
 
-def _area_weights(many: int, few: int) -> FloatImage:
-    """Computes the part of each of `few` equal lengths that each of `many` covers: [few, many]."""
-    ends = np.arange(1, few + 1)[:, np.newaxis] * (many / few)
-    starts = ends - many / few
-    pixels = np.arange(many)
-    covered = np.minimum(ends, pixels + 1) - np.maximum(starts, pixels)
-    weights: FloatImage = np.clip(covered, 0, None).astype(np.float32) * (few / many)
-    return weights
+def _overlaps(many: int, few: int) -> npt.NDArray[np.float64]:
+    """Lengths that `few` and `many` equal parts of a line share: ``[few, many]``.
+
+    The line is `many` times `few` long, so that both begin and end at whole numbers.
+    """
+    starts, pixels = np.arange(few)[:, np.newaxis] * many, np.arange(many) * few
+    shared = np.minimum(starts + many, pixels + few) - np.maximum(starts, pixels)
+    overlaps: npt.NDArray[np.float64] = np.maximum(shared, 0).astype(np.float64)
+    return overlaps

@@ -1,0 +1,70 @@
+"""What the program says on this processor, to be compared: `python answers.py SAMPLES OUT.json`.
+
+Needs the inference package alone: it also runs where there is no torch.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist_edge import DigitClassifier, MnistEdgeError, Model, NumberReader
+from mnist_edge.bundled import bundled_models
+
+__all__ = ["answers"]
+
+IMAGES = 1_000
+_HEADER = 16
+_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".bmp", ".tif"}
+
+
+def answers(samples: Path, pictures: Path) -> dict[str, Any]:
+    """Predictions by model, and by picture its 28 x 28 and its reading.
+
+    Args:
+        samples: folder with MNIST's test images and pictures of numbers.
+        pictures: folder with pictures of digits, searched through.
+    """
+    content = gzip.decompress((samples / "t10k-images-idx3-ubyte.gz").read_bytes())
+    images = np.frombuffer(content, np.uint8, IMAGES * 784, _HEADER).reshape(-1, 28, 28)
+    return {
+        "probabilities": {
+            name: Model.load(name).run(images).astype(float).tolist() for name in bundled_models()
+        },
+        "images": {
+            path.relative_to(pictures).as_posix(): _normalized(path)
+            for path in sorted(pictures.rglob("*"))
+            if path.suffix in _SUFFIXES
+        },
+        "numbers": {
+            path.name: NumberReader().read(path).to_dict() | {"path": path.name}
+            for path in sorted((samples / "numbers").glob("*.*"))
+            if path.suffix in _SUFFIXES
+        },
+    }
+
+
+def _normalized(path: Path) -> str:
+    """A sum of what the network sees of a picture, or why it sees nothing."""
+    try:
+        image = _classifier().predict(path).image
+    except MnistEdgeError as error:
+        return str(error)
+    return "no digit" if image is None else hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _classifier(cache: list[DigitClassifier] = []) -> DigitClassifier:  # noqa: B006
+    if not cache:
+        cache.append(DigitClassifier())
+    return cache[0]
+
+
+if __name__ == "__main__":
+    samples, pictures, output = map(Path, sys.argv[1:])
+    output.write_text(json.dumps(answers(samples, pictures)), encoding="utf-8")
