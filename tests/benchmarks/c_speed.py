@@ -26,7 +26,7 @@ from mnist_edge_trainer.c_export.integer_graph import read_graph
 from mnist_edge_trainer.c_export.source import sources
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-MODELS = ("mnist-edge-nano-int8", "mnist-edge-int8")
+MODELS = ("mnist-edge-pico-int8", "mnist-edge-nano-int8", "mnist-edge-int8")
 PICTURES = 200
 
 LOOP = """

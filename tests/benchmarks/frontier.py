@@ -52,6 +52,7 @@ class Goal:
 
 
 GOALS = {
+    "pico": Goal("mnist-edge-pico-int8", 16 * 1024, 0.9940, 0.7),
     "nano": Goal("mnist-edge-nano-int8", 16 * 1024, 0.9950, 0.7),
     "small": Goal("mnist-edge-int8", 40 * 1024, 0.9965, 1.0),
 }

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mnist_edge import DigitClassifier, MnistEdgeError, Model, NumberReader
-from mnist_edge.bundled import bundled_models
+from mnist_edge import DigitClassifier, NumberReader
+from mnist_edge.model import Model, bundled_models
 
 __all__ = ["answers"]
 
@@ -31,38 +31,32 @@ def answers(samples: Path, pictures: Path) -> dict[str, Any]:
         samples: folder with MNIST's test images and pictures of numbers.
         pictures: folder with pictures of digits, searched through.
     """
-    content = gzip.decompress((samples / "t10k-images-idx3-ubyte.gz").read_bytes())
+    classifier, reader = DigitClassifier(), NumberReader()
+    content = gzip.decompress((samples / "MNIST/raw" / "t10k-images-idx3-ubyte.gz").read_bytes())
     images = np.frombuffer(content, np.uint8, IMAGES * 784, _HEADER).reshape(-1, 28, 28)
     return {
         "probabilities": {
             name: Model.load(name).run(images).astype(float).tolist() for name in bundled_models()
         },
         "images": {
-            path.relative_to(pictures).as_posix(): _normalized(path)
+            path.relative_to(pictures).as_posix(): _normalized(classifier, path)
             for path in sorted(pictures.rglob("*"))
             if path.suffix in _SUFFIXES
         },
         "numbers": {
-            path.name: NumberReader().read(path).to_dict() | {"path": path.name}
+            path.name: reader.read(path).to_dict() | {"path": path.name}
             for path in sorted((samples / "numbers").glob("*.*"))
             if path.suffix in _SUFFIXES
         },
     }
 
 
-def _normalized(path: Path) -> str:
+def _normalized(classifier: DigitClassifier, path: Path) -> str:
     """A sum of what the network sees of a picture, or why it sees nothing."""
-    try:
-        image = _classifier().predict(path).image
-    except MnistEdgeError as error:
-        return str(error)
-    return "no digit" if image is None else hashlib.sha256(image.tobytes()).hexdigest()
-
-
-def _classifier(cache: list[DigitClassifier] = []) -> DigitClassifier:  # noqa: B006
-    if not cache:
-        cache.append(DigitClassifier())
-    return cache[0]
+    prediction = next(iter(classifier.stream([path])))
+    if prediction.image is None:
+        return prediction.error or "no digit"
+    return hashlib.sha256(prediction.image.tobytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from mnist_edge_trainer.data.splits import load_digits
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "samples"
-MODELS = ("mnist-edge-nano-int8", "mnist-edge-int8")
+MODELS = ("mnist-edge-pico-int8", "mnist-edge-nano-int8", "mnist-edge-int8")
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
 RISCV = "riscv64-unknown-elf-gcc"

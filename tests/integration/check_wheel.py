@@ -19,6 +19,7 @@ REQUIRED = {
     "mnist_edge/models/mnist-edge-int8.onnx",
     "mnist_edge/models/mnist-edge-fp32.onnx",
     "mnist_edge/models/mnist-edge-nano-int8.onnx",
+    "mnist_edge/models/mnist-edge-pico-int8.onnx",
     "mnist_edge/models/SHA256SUMS",
     "mnist_edge/models/README.md",
     "mnist_edge/models/numbers/line-finder-int8.onnx",

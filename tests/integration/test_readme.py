@@ -37,7 +37,11 @@ PAGES = [
 LONGEST_README = 150
 """Lines."""
 
-SEEDED = {"nano": "mnist-edge-nano-int8", "small": "mnist-edge-int8"}
+SEEDED = {
+    "pico": "mnist-edge-pico-int8",
+    "nano": "mnist-edge-nano-int8",
+    "small": "mnist-edge-int8",
+}
 """Names in `models/seeds.json` -> the released file of the first seed."""
 
 

@@ -22,8 +22,13 @@ def bundled(request: pytest.FixtureRequest) -> Model:
     return Model.load(request.param)
 
 
-def test_bundled_models_are_nano_and_the_default_in_both_precisions() -> None:
-    assert list(bundled_models()) == ["mnist-edge-int8", "mnist-edge-fp32", "mnist-edge-nano-int8"]
+def test_bundled_models_begin_with_the_default() -> None:
+    assert list(bundled_models()) == [
+        "mnist-edge-int8",
+        "mnist-edge-fp32",
+        "mnist-edge-nano-int8",
+        "mnist-edge-pico-int8",
+    ]
     assert Model.load().name == DEFAULT_MODEL == "mnist-edge-int8"
 
 

@@ -32,7 +32,7 @@ EXAMPLES = examples(
     "mnist-edge export --quantize",
     "mnist-edge export runs/mine --quantize --output digits.onnx",
     "mnist-edge export runs/numbers --quantize",
-    "mnist-edge export --model mnist-edge-nano-int8 --c firmware",
+    "mnist-edge export --model mnist-edge-pico-int8 --c firmware",
 )
 
 

@@ -29,7 +29,7 @@ from mnist_edge_trainer.training.config import TrainConfig
 from tests.conftest import SAMPLES, Cli
 
 NANO = "mnist-edge-nano-int8"
-MODELS = (NANO, "mnist-edge-int8")
+MODELS = ("mnist-edge-pico-int8", NANO, "mnist-edge-int8")
 
 compiles = pytest.mark.skipif(c_gate.compiler() is None, reason="needs a C compiler")
 
