@@ -86,6 +86,8 @@ def test_workers_give_the_rows_of_one(pi: Arm) -> None:
 
 
 def test_read_reads_a_number(pi: Arm) -> None:
-    row = json.loads(mnist_edge(pi, "read", SAMPLES / "numbers" / "postcode.jpg", "--json"))
+    row = json.loads(
+        mnist_edge(pi, "read", SAMPLES / "numbers" / "postcode.jpg", "--format", "jsonl")
+    )
     truth = (SAMPLES / "numbers" / "truth.csv").read_text()
     assert f"postcode.jpg,{row['text']}" in truth
