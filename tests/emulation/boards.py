@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_edge.bundled import read_model
+from mnist_edge_trainer.c_export.c_gate import CGate
 from mnist_edge_trainer.c_export.export_c import export_c
 from mnist_edge_trainer.data.splits import load_digits
 
@@ -58,9 +59,9 @@ def missing() -> list[str]:
     return [name for name in (GCC, QEMU) if not shutil.which(name)]
 
 
-def exported(model: str, folder: Path) -> None:
+def exported(model: str, folder: Path) -> CGate | None:
     """Writes the C of a model, through its gate."""
-    export_c(read_model(model), model, load_digits(SAMPLES, "test"), folder)
+    return export_c(read_model(model), model, load_digits(SAMPLES, "test"), folder)
 
 
 def build(sources: Path, board: Board, main: Path, elf: Path) -> None:
@@ -126,11 +127,16 @@ def main() -> None:
     for model in options.models:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            exported(model, folder / "c")
+            gate = exported(model, folder / "c")
             header = (folder / "c" / "mnist_edge.h").read_text()
             ram = re.search(r"MNIST_EDGE_SCRATCH (\d+)", header)
             assert ram is not None
             print(f"{model}: RAM {ram[1]} bytes")
+            if gate is not None:
+                print(
+                    f"  top-1 {gate.accuracy:.2%} of {gate.images:,} test images, "
+                    f"{gate.changed} predicted differently from onnxruntime"
+                )
             for board in BOARDS:
                 elf = folder / f"{board.core}.elf"
                 build(folder / "c", board, folder / "c" / "main.c", elf)
