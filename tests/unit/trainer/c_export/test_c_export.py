@@ -193,6 +193,20 @@ def code(source: str) -> str:
 
 
 @compiles
+@pytest.mark.parametrize("level", ["-O2", "-O3"])
+def test_compiled_source_calls_nothing_outside(level: str, written: Path, tmp_path: Path) -> None:
+    """A loop that copies would be made a call of memcpy, which a bare device need not have."""
+    if not shutil.which("nm"):
+        pytest.skip("needs nm")
+    for name in ("mnist_edge", "mnist_edge_fit"):
+        unit = tmp_path / f"{name}.o"
+        build = [command(), level, "-ffreestanding", "-c", str(written / f"{name}.c")]
+        subprocess.run([*build, "-o", str(unit)], check=True)
+        found = subprocess.run(["nm", "-u", unit], capture_output=True, text=True, check=True)
+        assert not re.findall(r"\bmem\w+", found.stdout), name
+
+
+@compiles
 def test_sources_that_differ_are_not_written(
     test_split: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
