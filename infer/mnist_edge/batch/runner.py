@@ -22,6 +22,7 @@ from mnist_edge.batch.task import PictureSorter, R, Task
 from mnist_edge.batch.worker_pool import WorkerPool, available_cores
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs import prefetch
+from mnist_edge.inputs.manifest import is_table, names_in_table
 from mnist_edge.inputs.shard import Shard
 from mnist_edge.inputs.sources import Item, count, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk
@@ -113,10 +114,16 @@ def _sources(options: RunOptions, walk: FolderWalk, guard: InputGuard) -> Batche
     if options.paths:
         batches = read_batches([options.paths], walk)
     if options.files_from is not None:
-        names = names_in_list(options.files_from, b"\0" if options.null else b"\n")
-        listed = read_batches(guard.checked(names), walk, globs=False)
+        listed = read_batches(guard.checked(_names(options.files_from, options)), walk, globs=False)
         batches = itertools.chain(batches, listed)
     return batches if options.shard is None else Shard.parse(options.shard).of(batches)
+
+
+def _names(file: str, options: RunOptions) -> Iterator[list[str]]:
+    """The names in a list or a table."""
+    if is_table(file):
+        return names_in_table(file, options.column)
+    return names_in_list(file, b"\0" if options.null else b"\n")
 
 
 def _document(task: Task[R]) -> Document[R]:

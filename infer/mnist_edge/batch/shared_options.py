@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mnist_edge.errors import UsageError
+from mnist_edge.inputs.manifest import is_table
 from mnist_edge.inputs.shard import PLACEHOLDER, Shard
 from mnist_edge.inputs.sources import STDIN
 from mnist_edge.options import option
@@ -45,7 +46,13 @@ class InputOptions:
         panel="Input",
     )
     files_from: str | None = option(
-        None, "Read image names from a file; - for stdin.", metavar="FILE", panel="Input"
+        None,
+        "Read image names from a list, .csv or .parquet; - for stdin.",
+        metavar="FILE",
+        panel="Input",
+    )
+    column: str | None = option(
+        None, "Column of the names in a .csv or .parquet.", metavar="NAME", panel="Input"
     )
     null: bool = option(
         False, "Names are separated by NUL bytes, not lines.", "--null", "-0", panel="Input"
@@ -111,6 +118,8 @@ class RunOptions(Protocol):
     @property
     def files_from(self) -> str | None: ...  # noqa: D102
     @property
+    def column(self) -> str | None: ...  # noqa: D102
+    @property
     def null(self) -> bool: ...  # noqa: D102
     @property
     def shard(self) -> str | None: ...  # noqa: D102
@@ -162,5 +171,10 @@ def check_options(options: RunOptions) -> None:
         raise UsageError("--resume: cannot be combined with --show or --save-preprocessed")
     if options.output is not None and options.output.is_dir():
         raise UsageError(f"--output {options.output}: is a folder; give the name of a file in it")
+    has_table = options.files_from is not None and is_table(options.files_from)
+    if options.column is not None and not has_table:
+        raise UsageError("--column: needs --files-from with a .csv or .parquet file")
+    if options.null and has_table:
+        raise UsageError(f"--null: {options.files_from} is a table, not a list")
     if options.files_from == STDIN and STDIN in (options.paths or ()):
         raise UsageError("--files-from -: stdin cannot be both a list of names and a picture")

@@ -23,6 +23,7 @@ VALUES = {
     "--format": st.sampled_from(["table", "csv", "xml"]),
     "--output": st.sampled_from(["out.csv", "a b/c.csv"]),
     "--files-from": st.sampled_from(["-", "list.txt"]),
+    "--column": st.sampled_from(["path", "a b"]),
     "--shard": st.sampled_from(["0/4", "99/100"]),
     "--top-k": st.integers(1, 1000).map(str),
     "--min-confidence": st.floats(0, 1).map(str),
