@@ -64,8 +64,10 @@ static int32_t dot(const uint8_t *x, const uint8_t *w, int32_t count)
     }
 #else
     for (; count >= 8; count -= 8, x += 8, w += 4)
-        for (i = 0; i < 4; i++)
-            sum += (int32_t)x[i] * (w[i] & 15) + (int32_t)x[i + 4] * (w[i] >> 4);
+        sum += (int32_t)x[0] * (w[0] & 15) + (int32_t)x[4] * (w[0] >> 4) +
+               (int32_t)x[1] * (w[1] & 15) + (int32_t)x[5] * (w[1] >> 4) +
+               (int32_t)x[2] * (w[2] & 15) + (int32_t)x[6] * (w[2] >> 4) +
+               (int32_t)x[3] * (w[3] & 15) + (int32_t)x[7] * (w[3] >> 4);
 #endif
     for (i = 0; i < count; i++)
         sum += (int32_t)x[i] * (i < 4 ? w[i] & 15 : w[i - 4] >> 4);
@@ -108,8 +110,13 @@ static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 static int32_t dot(const uint8_t *x, const int8_t *w, int32_t count)
 {
     int32_t sum = 0;
-    int32_t i;
-    for (i = 0; i < count; i++)
+    int32_t i = 0;
+#if defined(__arm__) || defined(__riscv) /* which have no vectors: a tenth fewer instructions */
+    for (; i + 4 <= count; i += 4)
+        sum += (int32_t)x[i] * w[i] + (int32_t)x[i + 1] * w[i + 1] + (int32_t)x[i + 2] * w[i + 2] +
+               (int32_t)x[i + 3] * w[i + 3];
+#endif
+    for (; i < count; i++)
         sum += (int32_t)x[i] * w[i];
     return sum;
 }

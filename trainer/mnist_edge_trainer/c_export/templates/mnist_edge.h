@@ -25,7 +25,7 @@ extern "C" {
  *
  * image: 28 x 28, row by row, 0 = background and 255 = ink; as of mnist_edge_fit().
  * scratch: any content; may be shared with anything that does not run at the same time.
- * Stack: some 400 bytes.
+ * Stack: some 450 bytes.
  */
 void mnist_edge_logits(const uint8_t image[MNIST_EDGE_SIDE * MNIST_EDGE_SIDE],
                        uint8_t scratch[MNIST_EDGE_SCRATCH], int32_t logits[MNIST_EDGE_CLASSES]);
