@@ -22,9 +22,8 @@ from mnist_edge.batch.task import PictureSorter, R, Task
 from mnist_edge.batch.worker_pool import WorkerPool, available_cores
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs import prefetch
-from mnist_edge.inputs.manifest import is_table, names_in_table
 from mnist_edge.inputs.shard import Shard
-from mnist_edge.inputs.sources import Item, count, names_in_list, read_batches
+from mnist_edge.inputs.sources import Item, count, is_table, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk
 from mnist_edge.outputs.formats import Document, parse_format
 from mnist_edge.outputs.resumable import completed_rows, is_complete, open_output
@@ -122,6 +121,8 @@ def _sources(options: RunOptions, walk: FolderWalk, guard: InputGuard) -> Batche
 def _names(file: str, options: RunOptions) -> Iterator[list[str]]:
     """The names in a list or a table."""
     if is_table(file):
+        from mnist_edge.inputs.manifest import names_in_table
+
         return names_in_table(file, options.column)
     return names_in_list(file, b"\0" if options.null else b"\n")
 

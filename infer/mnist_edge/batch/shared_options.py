@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from mnist_edge.errors import UsageError
-from mnist_edge.inputs.manifest import is_table
 from mnist_edge.inputs.shard import PLACEHOLDER, Shard
-from mnist_edge.inputs.sources import STDIN
+from mnist_edge.inputs.sources import STDIN, is_table
 from mnist_edge.options import option
 
 __all__ = [

@@ -9,9 +9,8 @@ from typing import Any
 
 from mnist_edge.errors import MissingExtraError, UsageError
 
-__all__ = ["is_table", "names_in_table"]
+__all__ = ["names_in_table"]
 
-_SUFFIXES = (".csv", ".parquet")
 _USUAL = ("path", "file", "file_name", "filename", "image", "name")
 """Names that the column has where none is given."""
 
@@ -22,16 +21,11 @@ _MOST_SHOWN = 8
 """Columns that a message lists."""
 
 
-def is_table(file: str) -> bool:
-    """Whether a list of names is a table, by its suffix."""
-    return file.lower().endswith(_SUFFIXES)
-
-
 def names_in_table(file: str, column: str | None) -> Iterator[list[str]]:
     """Paths in one column of a table, in its order; empty ones are skipped.
 
     Args:
-        file: of a suffix that `is_table` knows.
+        file: CSV or Parquet, by its suffix.
         column: its name; None = the first of those that are usual, or the only one.
 
     Raises:

@@ -19,7 +19,7 @@ from mnist_edge.inputs.walk import FolderWalk, matching
 if TYPE_CHECKING:
     from mnist_edge.types import ImageSource, Pixels
 
-__all__ = ["STDIN", "Item", "count", "names_in_list", "read_batches"]
+__all__ = ["STDIN", "Item", "count", "is_table", "names_in_list", "read_batches"]
 
 STDIN = "-"
 """The path that stands for one picture on standard input."""
@@ -130,6 +130,11 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
         else:
             total += 1
     return total
+
+
+def is_table(file: str) -> bool:
+    """Whether a list of names is a table, by its suffix; see `mnist_edge.inputs.manifest`."""
+    return file.lower().endswith((".csv", ".parquet"))
 
 
 def names_in_list(file: str, separator: bytes) -> Iterator[list[str]]:

@@ -12,7 +12,8 @@ from pyarrow import parquet
 
 from mnist_edge import UsageError
 from mnist_edge.errors import MissingExtraError
-from mnist_edge.inputs.manifest import is_table, names_in_table
+from mnist_edge.inputs.manifest import names_in_table
+from mnist_edge.inputs.sources import is_table
 from tests.conftest import SAMPLES, Cli
 
 NAMES = ["a.png", 'with "quotes", commas.png', "two\nlines.png", "ä.png", *map(str, range(2_500))]
