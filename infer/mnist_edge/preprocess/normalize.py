@@ -27,6 +27,10 @@ _CLOSE_UP = 80
 """Longer side of the digit in its close-up, pixels: four for each of the network's."""
 
 
+_MASS_STEPS = 2**20
+"""Steps of full ink in which the centre of mass is computed."""
+
+
 @dataclass(frozen=True)
 class _Limits:
     """Thresholds and margins of cropping."""
@@ -171,13 +175,15 @@ def crop_digit(plane: GrayPlane, proposal: Proposal) -> GrayImage | None:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     resized = Image.fromarray(strokes).resize(size, Image.Resampling.HAMMING)
     levels: FloatImage = np.asarray(resized, dtype=np.float32)
-    digit = np.rint(np.clip(levels / levels.max(), 0, 1) * 255).astype(np.uint8)
+    digit = np.clip(levels / levels.max(), 0, 1)
 
     height, width = digit.shape
-    top = _start(digit.sum(axis=1).tolist())
-    left = _start(digit.sum(axis=0).tolist())
+    # Whole numbers, whose sums do not depend on the order: where they tie, they tie everywhere.
+    masses = np.rint(digit * _MASS_STEPS).astype(np.int64)
+    top = _start(masses.sum(axis=1).tolist())
+    left = _start(masses.sum(axis=0).tolist())
     image = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    image[top : top + height, left : left + width] = digit
+    image[top : top + height, left : left + width] = np.rint(digit * 255)
     return image
 
 

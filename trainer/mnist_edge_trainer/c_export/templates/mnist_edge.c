@@ -56,11 +56,12 @@ static int32_t dot(const uint8_t *x, const uint8_t *w, int32_t count)
 #if defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
     for (; count >= 8; count -= 8, x += 8, w += 4) {
         const uint32_t a = four(x), b = four(x + 4), both = four(w);
-        const uint32_t low = both & 0x0f0f0f0f, high = both >> 4 & 0x0f0f0f0f;
-        sum = __smlad((int16x2_t)__uxtb16(a), (int16x2_t)__uxtb16(low), sum);
-        sum = __smlad((int16x2_t)__uxtb16(a >> 8), (int16x2_t)__uxtb16(low >> 8), sum);
-        sum = __smlad((int16x2_t)__uxtb16(b), (int16x2_t)__uxtb16(high), sum);
-        sum = __smlad((int16x2_t)__uxtb16(b >> 8), (int16x2_t)__uxtb16(high >> 8), sum);
+        const uint32_t half = 0x000f000f;
+        /* Bytes 0 and 2, then bytes 1 and 3. */
+        sum = __smlad((int16x2_t)__uxtb16(a), (int16x2_t)(both & half), sum);
+        sum = __smlad((int16x2_t)__uxtb16(a >> 8), (int16x2_t)(both >> 8 & half), sum);
+        sum = __smlad((int16x2_t)__uxtb16(b), (int16x2_t)(both >> 4 & half), sum);
+        sum = __smlad((int16x2_t)__uxtb16(b >> 8), (int16x2_t)(both >> 12 & half), sum);
     }
 #else
     for (; count >= 8; count -= 8, x += 8, w += 4)
