@@ -1,4 +1,4 @@
-"""What the program says on this processor, to be compared: `python answers.py SAMPLES PICTURES OUT`.
+"""What the program says on this processor, to be compared: `answers.py SAMPLES PICTURES OUT`.
 
 Needs the inference package alone: it also runs where there is no torch.
 """
