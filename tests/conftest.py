@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -119,10 +119,20 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # The program
 
 
-def run_cli(*args: str | Path, stdin: bytes = b"", cwd: Path = ROOT) -> Finished:
+def run_cli(
+    *args: str | Path,
+    stdin: bytes = b"",
+    cwd: Path = ROOT,
+    variables: Mapping[str, str] | None = None,
+) -> Finished:
     """Runs the installed program in a process of its own, without a terminal."""
     done = subprocess.run(
-        [*PROGRAM, *map(str, args)], input=stdin, capture_output=True, cwd=cwd, check=False
+        [*PROGRAM, *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, **(variables or {})},
+        check=False,
     )
     return Finished(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mnist_edge.errors import ImageError, NoDigitError
-from mnist_edge.inputs.decode import decode_with_size, source_name
+from mnist_edge.inputs.decode import decode_with_size, fetched, source_name
 from mnist_edge.numbers.constraints import Constraint, combine
 from mnist_edge.numbers.line_finder import LineFinder
 from mnist_edge.numbers.line_model import LineModel
@@ -200,7 +200,7 @@ class NumberReader:
         """
         found = [
             source if isinstance(source, ImageError) else self._find(source, name)
-            for source, name in zip(sources, names, strict=True)
+            for source, name in zip(fetched(sources), names, strict=True)
         ]
         # All lines at once: they share the network's batches.
         images = [

@@ -20,7 +20,7 @@ from tests.conftest import PROGRAM, ROOT, Cli, on_a_small_disk, one_line_error, 
 from tests.rows import rows
 
 
-@pytest.mark.parametrize("kind", ["jsonl", pytest.param("csv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", pytest.param("csv", marks=pytest.mark.slow)])
 def test_output_is_the_same_after_kills_at_any_moment(
     cli: Cli, many: Path, tmp_path: Path, kind: str
 ) -> None:

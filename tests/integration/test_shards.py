@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from tests.conftest import Cli, Digits
 
@@ -45,7 +47,19 @@ def write_array(folder: Path, images: np.ndarray) -> list[str]:
     return ["scans.npy"]
 
 
-@pytest.mark.parametrize("write", [write_folder, write_list, write_archive, write_array])
+def write_parquet(folder: Path, images: np.ndarray) -> list[str]:
+    contents = []
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        contents.append(file.getvalue())
+    parquet.write_table(pyarrow.table({"image": contents}), folder / "scans.parquet")
+    return ["scans.parquet"]
+
+
+@pytest.mark.parametrize(
+    "write", [write_folder, write_list, write_archive, write_array, write_parquet]
+)
 @pytest.mark.parametrize("command", ["predict", "read"])
 def test_shards_together_are_the_whole(
     command: str,

@@ -14,7 +14,7 @@ from mnist_edge.batch.task import R, Task
 from mnist_edge.inputs.sources import Item
 
 if TYPE_CHECKING:
-    from mnist_edge.outputs.formats import Answer, Document
+    from mnist_edge.outputs.formats import Answer, Document, Rows
 
 __all__ = ["AdaptiveBatchSize", "BatchResult", "Job", "PackedBatch", "pack", "unpack"]
 
@@ -60,12 +60,12 @@ class BatchResult:
     """Results of a batch in a compact form, which a worker can send quickly.
 
     Attributes:
-        text: rows of the output.
+        rows: of the output.
         answers, confidences, errors: of each picture, as in `Task` and `Result`.
         seconds: that it took.
     """
 
-    text: str
+    rows: Rows
     answers: list[Answer]
     confidences: list[float | None]
     errors: list[str | None]
@@ -81,6 +81,8 @@ def pack(batch: list[Item]) -> PackedBatch:
     """Converts a batch to the form in which it is sent to a worker."""
     if all(item.content is None and item.error is None for item in batch):
         return [item.name for item in batch], None
+    # What else is in their rows stays here.
+    batch = [item._replace(row=None) if item.row else item for item in batch]
     arrays = [item.content for item in batch if isinstance(item.content, np.ndarray)]
     if len(arrays) < len(batch) or len({array.shape for array in arrays}) > 1:
         return batch

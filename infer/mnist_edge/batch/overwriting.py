@@ -79,6 +79,10 @@ class InputGuard:
         """Checks a file, or all files that a folder or a glob stands for."""
         if path == STDIN:
             return
+        if "://" in path:
+            from mnist_edge.inputs.urls import local_path
+
+            path, globs = local_path(path) or path, False
         if os.path.isdir(path):
             files: Iterable[str] = FolderWalk(self._options.recursive).pictures_in(path)
         elif globs and glob.has_magic(path) and not os.path.lexists(path):

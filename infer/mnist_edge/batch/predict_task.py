@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mnist_edge.classifier import DigitClassifier, Prediction
-from mnist_edge.outputs.formats import Formatter, parse_format
+from mnist_edge.outputs.formats import Format, Formatter, parse_format
 from mnist_edge.outputs.summary import DigitSummary
 from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION
 from mnist_edge.types import Preprocessing
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mnist_edge.batch.predict_options import PredictOptions
     from mnist_edge.errors import ImageError
+    from mnist_edge.outputs.arrow_rows import PredictionRows
     from mnist_edge.outputs.atomic import FileId
     from mnist_edge.outputs.preview import Previews
     from mnist_edge.outputs.resumable import Settings
@@ -65,12 +66,15 @@ class PredictTask:
         """The digit, or the index of the class."""
         return result.digit
 
-    def document(self, *, for_terminal: bool) -> Formatter:
+    def document(self, *, for_terminal: bool) -> Formatter | PredictionRows:
         """As in `Task`."""
-        labels = self._loaded().model.labels
-        return Formatter(
-            parse_format(self.options.format), self.options.top_k, labels, for_terminal
-        )
+        labels, top_k = self._loaded().model.labels, self.options.top_k
+        kind = parse_format(self.options.format)
+        if kind is Format.PARQUET:
+            from mnist_edge.outputs.arrow_rows import PredictionRows
+
+            return PredictionRows(top_k, labels)
+        return Formatter(kind, top_k, labels, for_terminal)
 
     def settings(self) -> Settings:
         """As in `Task`."""

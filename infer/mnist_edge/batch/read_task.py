@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mnist_edge.outputs.formats import parse_format
+from mnist_edge.outputs.formats import Format, parse_format
 from mnist_edge.outputs.reading_formats import ReadingFormatter
 from mnist_edge.outputs.summary import NumberSummary
 from mnist_edge.preprocess.preprocessor import PREPROCESSING_REVISION
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mnist_edge.batch.read_options import ReadOptions
     from mnist_edge.errors import ImageError
+    from mnist_edge.outputs.arrow_rows import ReadingRows
     from mnist_edge.outputs.atomic import FileId
     from mnist_edge.outputs.reading_preview import ReadingPreviews
     from mnist_edge.outputs.resumable import Settings
@@ -72,9 +73,14 @@ class ReadTask:
         """The text of the numbers."""
         return result.text
 
-    def document(self, *, for_terminal: bool) -> ReadingFormatter:
+    def document(self, *, for_terminal: bool) -> ReadingFormatter | ReadingRows:
         """As in `Task`."""
-        return ReadingFormatter(parse_format(self.options.format), for_terminal)
+        kind = parse_format(self.options.format)
+        if kind is Format.PARQUET:
+            from mnist_edge.outputs.arrow_rows import ReadingRows
+
+            return ReadingRows()
+        return ReadingFormatter(kind, for_terminal)
 
     def settings(self) -> Settings:
         """As in `Task`."""

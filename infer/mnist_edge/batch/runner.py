@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mnist_edge.batch.batching import AdaptiveBatchSize, BatchResult, Job, PackedBatch, pack
 from mnist_edge.batch.overwriting import InputGuard
@@ -23,9 +23,9 @@ from mnist_edge.batch.worker_pool import WorkerPool, available_cores
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs import prefetch
 from mnist_edge.inputs.shard import Shard
-from mnist_edge.inputs.sources import Item, count, is_table, names_in_list, read_batches
+from mnist_edge.inputs.sources import Item, Tables, count, is_table, names_in_list, read_batches
 from mnist_edge.inputs.walk import FolderWalk
-from mnist_edge.outputs.formats import Document, parse_format
+from mnist_edge.outputs.formats import Document, Format, parse_format
 from mnist_edge.outputs.resumable import completed_rows, is_complete, open_output
 from mnist_edge.outputs.summary import Summary
 
@@ -92,9 +92,9 @@ def run(task: Task[R], log: Callable[[str], None]) -> Summary:
         ) as output,
         _progress(task) as advance,
     ):
-        batches = _skip_completed(options, output.completed, batches, summary, sort)
+        batches = _skip_completed(task, document, output.completed, batches, summary, sort)
         for batch, result in _results(batches, job, options.workers or available_cores()):
-            output.write(result.text)
+            output.write(result.rows, batch)
             summary.add(result.answers, result.confidences)
             for error in filter(None, result.errors):
                 log(error)
@@ -110,10 +110,15 @@ def run(task: Task[R], log: Callable[[str], None]) -> Summary:
 def _sources(options: RunOptions, walk: FolderWalk, guard: InputGuard) -> Batches:
     """The pictures that the options name."""
     batches: Batches = iter(())
+    has_list = options.files_from is not None and is_table(options.files_from)
+    tables = Tables(
+        None if has_list else options.column, with_others=options.format == Format.PARQUET
+    )
     if options.paths:
-        batches = read_batches([options.paths], walk)
+        batches = read_batches([options.paths], walk, tables=tables)
     if options.files_from is not None:
-        listed = read_batches(guard.checked(_names(options.files_from, options)), walk, globs=False)
+        names = guard.checked(_names(options.files_from, options))
+        listed = read_batches(names, walk, globs=False, tables=tables)
         batches = itertools.chain(batches, listed)
     return batches if options.shard is None else Shard.parse(options.shard).of(batches)
 
@@ -140,13 +145,9 @@ def _completed(task: Task[R], path: Path, log: Callable[[str], None]) -> Summary
     prefetch.finish()
     task.load()
     document, summary = _document(task), task.summary()
-    end = len(document.header)
     for row in completed_rows(path, document, task.settings()):
         summary.add([row.answer], [row.confidence])
         summary.resumed += 1
-        end = row.end
-    if end != path.stat().st_size:
-        raise UsageError(f"{path}: not what this command writes; leave out --resume, or move it")
     log(f"{path}: is complete; there is nothing to resume")
     return summary
 
@@ -177,14 +178,18 @@ def _results(
             yield pack(batch) if batch else None
             del batch  # as in `run`
 
-    with WorkerPool(job.for_worker(), workers, start_method="fork") as pool:
+    # A process that has connections to an object store must not be forked.
+    urls = sys.modules.get("mnist_edge.inputs.urls")
+    start_method: Literal["fork", "spawn"] = "spawn" if urls and urls.are_in_use() else "fork"
+    with WorkerPool(job.for_worker(), workers, start_method=start_method) as pool:
         for result in pool.map(packed()):
             size.update(result.seconds)
             yield waiting.popleft(), result
 
 
 def _skip_completed(
-    options: RunOptions,
+    task: Task[R],
+    document: Document[R],
     rows: Iterator[CompletedRow],
     batches: Batches,
     summary: Summary,
@@ -195,11 +200,11 @@ def _skip_completed(
     for row in rows:
         while not batch and (following := next(batches, None)) is not None:
             batch = following
-        if not batch or batch[0].name != row.path:
+        if not batch or document.path_text(batch[0].name) != row.path:
             found = batch[0].name if batch else "nothing"
             raise UsageError(
-                f"--resume: {options.output} was started with other pictures ({row.path}, where "
-                f"there is {found} now); leave out --resume to start again"
+                f"--resume: {task.options.output} was started with other pictures "
+                f"({row.path}, where there is {found} now); leave out --resume to start again"
             )
         summary.add([row.answer], [row.confidence])
         summary.resumed += 1

@@ -33,8 +33,8 @@ class InputOptions:
 
     paths: list[str] | None = option(
         None,
-        "Images, folders, globs, zip or tar archives, IDX or .npy arrays; - for one image on "
-        "stdin.",
+        "Images, folders, globs, zip or tar archives, IDX or .npy arrays, Parquet, URLs; - for one "
+        "image on stdin.",
         metavar="PATH...",
         is_argument=True,
     )
@@ -51,7 +51,10 @@ class InputOptions:
         panel="Input",
     )
     column: str | None = option(
-        None, "Column of the names in a .csv or .parquet.", metavar="NAME", panel="Input"
+        None,
+        "Column of a .csv or .parquet with the pictures or names.",
+        metavar="NAME",
+        panel="Input",
     )
     null: bool = option(
         False, "Names are separated by NUL bytes, not lines.", "--null", "-0", panel="Input"
@@ -68,7 +71,9 @@ class InputOptions:
 class OutputOptions:
     """Where the rows go, and in which format."""
 
-    format: str = option("table", "table, json, jsonl or csv.", metavar="FORMAT", panel="Output")
+    format: str = option(
+        "table", "table, json, jsonl, csv or parquet.", metavar="FORMAT", panel="Output"
+    )
     output: Path | None = option(
         None,
         "Write to this file; it appears when it is complete. {shard} in its name is that part.",
@@ -77,7 +82,7 @@ class OutputOptions:
         panel="Output",
     )
     resume: bool = option(
-        False, "Continue an interrupted --output (jsonl, csv).", "--resume", panel="Output"
+        False, "Continue an interrupted --output (jsonl, csv, parquet).", "--resume", panel="Output"
     )
     summary: bool = option(False, "Print a summary to stderr.", "--summary", panel="Output")
 
@@ -105,6 +110,9 @@ class SpeedOptions:
         parse=int,
         panel="Speed",
     )
+
+
+_RESUMABLE = ("jsonl", "csv", "parquet")
 
 
 class RunOptions(Protocol):
@@ -164,15 +172,20 @@ def set_output_of_shard(options: RunOptions) -> None:
 
 def check_options(options: RunOptions) -> None:
     """Raises UsageError where options contradict one another."""
-    if options.resume and (options.output is None or options.format not in ("jsonl", "csv")):
-        raise UsageError("--resume: needs --output FILE and --format jsonl or csv")
+    if options.resume and (options.output is None or options.format not in _RESUMABLE):
+        raise UsageError("--resume: needs --output FILE and --format jsonl, csv or parquet")
+    if options.format == "parquet" and options.output is None:
+        raise UsageError("--format parquet: needs --output FILE")
+    if options.output is not None and ":/" in str(options.output):
+        raise UsageError(f"--output {options.output}: must be a file here; copy it there after")
     if options.resume and has_previews(options):
         raise UsageError("--resume: cannot be combined with --show or --save-preprocessed")
     if options.output is not None and options.output.is_dir():
         raise UsageError(f"--output {options.output}: is a folder; give the name of a file in it")
     has_table = options.files_from is not None and is_table(options.files_from)
-    if options.column is not None and not has_table:
-        raise UsageError("--column: needs --files-from with a .csv or .parquet file")
+    has_pictures = any(path.lower().endswith(".parquet") for path in options.paths or ())
+    if options.column is not None and not (has_table or has_pictures):
+        raise UsageError("--column: needs a .parquet file, or --files-from with .csv or .parquet")
     if options.null and has_table:
         raise UsageError(f"--null: {options.files_from} is a table, not a list")
     if options.files_from == STDIN and STDIN in (options.paths or ()):

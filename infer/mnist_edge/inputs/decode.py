@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_edge.errors import ImageError, ImageReadError
+from mnist_edge.errors import ImageError, ImageReadError, MissingExtraError
 from mnist_edge.inputs import prefetch
 from mnist_edge.inputs.limits import LARGEST_FILE, LONGER_SIDE, read_limited
 from mnist_edge.inputs.png import decode_small_png
@@ -31,6 +31,7 @@ __all__ = [
     "decode",
     "decode_all",
     "decode_with_size",
+    "fetched",
     "open_picture",
     "source_name",
 ]
@@ -46,12 +47,21 @@ def source_name(source: ImageSource) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def fetched(sources: Sequence[ImageSource | ImageError]) -> Iterable[ImageSource | ImageError]:
+    """The same sources; what URLs among them stand for is fetched, several at a time."""
+    if any(isinstance(source, str) and "://" in source for source in sources):
+        from mnist_edge.inputs import urls
+
+        return urls.fetched(sources)
+    return sources
+
+
 def decode_all(
     sources: Sequence[ImageSource | ImageError], names: Sequence[str | None]
 ) -> list[Pixels | ImageError]:
     """`decode` for several; an error takes the place of the picture that it is about."""
     decoded: list[Pixels | ImageError] = []
-    for source, name in zip(sources, names, strict=True):
+    for source, name in zip(fetched(sources), names, strict=True):
         try:
             decoded.append(source if isinstance(source, ImageError) else decode(source, name))
         except ImageError as error:
@@ -103,7 +113,7 @@ def decode_with_size(
         with _silent_libraries():
             image, size = _load(content, name, LONGER_SIDE)
             return to_pixels(image), size[::-1] if is_sideways(image) else size
-    except ImageReadError:
+    except (ImageReadError, MissingExtraError):
         raise
     except OSError as error:
         raise ImageReadError(f"{name}: {_reason(error)}") from error
@@ -142,6 +152,10 @@ def _read(source: ImageSource, name: str) -> _Content | Image.Image:
     """A file's bytes, all of them; a picture that is in memory already as it is."""
     if isinstance(source, str) and (prefetched := prefetch.lookup(source)) is not None:
         return prefetched
+    if isinstance(source, str) and "://" in source:
+        from mnist_edge.inputs.urls import read_url
+
+        return read_url(source)
     if isinstance(source, str | os.PathLike):
         return _read_file(source, name)
     if isinstance(source, bytes | np.ndarray):

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import csv
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from mnist_edge.errors import MissingExtraError, UsageError
+from mnist_edge.errors import UsageError
+from mnist_edge.inputs.columns import NAMES, import_pyarrow, pick_column
 
 __all__ = ["names_in_table"]
 
-_USUAL = ("path", "file", "file_name", "filename", "image", "name")
-"""Names that the column has where none is given."""
-
 _BATCH = 1_000
 """Names that are read at a time."""
-
-_MOST_SHOWN = 8
-"""Columns that a message lists."""
 
 
 def names_in_table(file: str, column: str | None) -> Iterator[list[str]]:
@@ -62,14 +56,9 @@ def _names_in_csv(file: str, column: str | None) -> Iterator[list[str]]:
 
 
 def _names_in_parquet(file: str, column: str | None) -> Iterator[list[str]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            f"--files-from {file}: Parquet needs pyarrow; install it: "
-            "pip install 'mnist-edge[arrow]'"
-        ) from error
+    pyarrow = import_pyarrow(f"--files-from {file}")
+    from pyarrow import parquet
+
     try:
         with parquet.ParquetFile(file) as table:
             schema = table.schema_arrow
@@ -85,20 +74,11 @@ def _names_in_parquet(file: str, column: str | None) -> Iterator[list[str]]:
         raise _unreadable(file, str(error)) from error
 
 
-def _column_of(file: str, names: Sequence[str], column: str | None) -> str:
-    if column is None:
-        usual = [name for name in _USUAL if name in names] or (names if len(names) == 1 else [])
-        if usual:
-            return usual[0]
-    elif column in names:
-        return column
-    near = difflib.get_close_matches(column or "", names, n=1)
-    shown = ", ".join(map(repr, names[:_MOST_SHOWN])) or "none"
-    more = ", ..." if len(names) > _MOST_SHOWN else ""
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    asked = "which column has the names? --column NAME" if column is None else f"--column {column}"
-    wrong = "" if column is None else ": there is no such column"
-    raise UsageError(f"--files-from {file}: {asked}{wrong}; {hint}the columns are {shown}{more}")
+def _column_of(file: str, columns: list[str], column: str | None) -> str:
+    try:
+        return pick_column(columns, columns, column, NAMES, "names")
+    except ValueError as error:
+        raise UsageError(f"--files-from {file}: {error}") from error
 
 
 def _unreadable(file: str, reason: str) -> UsageError:

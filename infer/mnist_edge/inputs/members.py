@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mnist_edge.errors import ImageReadError
 from mnist_edge.types import Pixels
 
-__all__ = ["Entry", "base_name", "too_large", "unreadable"]
+__all__ = ["Entry", "TableRow", "base_name", "too_large", "unreadable"]
 
 Entry: TypeAlias = tuple[str, bytes | Pixels | None, str | None]
 """Name of a picture, its content, and why there is none."""
+
+
+class TableRow(NamedTuple):
+    """The other columns of a picture's row in a Parquet file.
+
+    Attributes:
+        batch: `pyarrow.RecordBatch` of many rows.
+        number: of the row in it.
+    """
+
+    batch: Any
+    number: int
+
 
 _LONGEST_REASON = 200
 """Characters of a library's message that are kept: some quote the file."""

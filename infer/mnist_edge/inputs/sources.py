@@ -1,12 +1,13 @@
 """What a command line names -> batches of pictures to decode.
 
-Files, folders, globs, stdin, lists of names, archives and arrays all become `Item`s, in the same
-order every time; none is opened before its turn, none is kept after it.
+Files, folders, globs, URLs, stdin, lists of names, archives, arrays and tables all become `Item`s,
+in the same order every time; none is opened before its turn, none is kept after it.
 """
 
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import select
 import sys
@@ -17,15 +18,17 @@ from mnist_edge.errors import ImageError, ImageReadError, UsageError
 from mnist_edge.inputs.walk import FolderWalk, matching
 
 if TYPE_CHECKING:
+    from mnist_edge.inputs.members import TableRow
     from mnist_edge.types import ImageSource, Pixels
 
-__all__ = ["STDIN", "Item", "count", "is_table", "names_in_list", "read_batches"]
+__all__ = ["STDIN", "Item", "Tables", "count", "is_table", "names_in_list", "read_batches"]
 
 STDIN = "-"
 """The path that stands for one picture on standard input."""
 
 _ARRAYS = ("idx3-ubyte", "idx3-ubyte.gz", ".npy")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_TABLES = (".parquet",)
 _BLOCK = 65_536
 _LONGEST_NAME = 65_536
 """Bytes of a name in a list; no system has names a tenth as long."""
@@ -41,11 +44,13 @@ class Item(NamedTuple):
         name: what the output calls it.
         content: an encoded file's bytes, or pixels; None = those of the file `name`.
         error: why there is nothing to decode; None = there may be something.
+        row: the rest of its row in a table.
     """
 
     name: str
     content: bytes | Pixels | None = None
     error: str | None = None
+    row: TableRow | None = None
 
     @property
     def size(self) -> int:
@@ -63,18 +68,36 @@ class Item(NamedTuple):
         return self.name if self.content is None else self.content
 
 
+class Tables(NamedTuple):
+    """How Parquet files are read.
+
+    Attributes:
+        column: that has the pictures, or their names; None = it is found.
+        with_others: read the other columns too, for `Item.row`.
+    """
+
+    column: str | None = None
+    with_others: bool = False
+
+
 def read_batches(
-    groups: Iterable[Sequence[str]], walk: FolderWalk, *, globs: bool = True
+    groups: Iterable[Sequence[str]],
+    walk: FolderWalk,
+    *,
+    globs: bool = True,
+    tables: Tables = Tables(),  # noqa: B008 - cannot be changed
 ) -> Iterator[list[Item]]:
     """The pictures that paths stand for, in the order of the paths.
 
     A path that does not exist, cannot be listed, or has no picture in it is one item with an error.
 
     Args:
-        groups: paths of files, folders, archives (zip, tar), arrays (IDX, NumPy), globs, or ``-``
-            for one picture on stdin. An empty group says that the next may take a while to come.
+        groups: paths of files, folders, archives (zip, tar), arrays (IDX, NumPy), tables (Parquet),
+            globs, URLs, or ``-`` for one picture on stdin. An empty group says that the next may
+            take a while to come.
         walk: lists folders and archives; counts the files that are skipped.
         globs: paths may be globs.
+        tables: how Parquet files are read.
 
     Yields:
         batches; an empty one for each empty group.
@@ -89,7 +112,7 @@ def read_batches(
         size = 0
         for path in paths:
             count = 0
-            for item in _read(path, walk, globs):
+            for item in _read(path, walk, globs, tables):
                 # An empty path is one bad input among others, or nothing to do at all.
                 batch += (_without_pictures(name, walk) for name in empty)
                 empty, found = [], True
@@ -121,7 +144,7 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
     """Pictures that paths stand for; None where that takes more than listing names."""
     total = 0
     for path in paths:
-        if path == STDIN or path.lower().endswith(_ARRAYS + _ARCHIVES):
+        if path == STDIN or "://" in path or path.lower().endswith(_ARRAYS + _ARCHIVES + _TABLES):
             return None
         if os.path.isdir(path):
             total += sum(1 for _ in FolderWalk(recursive).pictures_in(path))
@@ -175,26 +198,49 @@ def _is_ready(descriptor: int) -> bool:
     return os.name == "nt" or bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _read(path: str, walk: FolderWalk, globs: bool) -> Iterator[Item]:
+def _read(path: str, walk: FolderWalk, globs: bool, tables: Tables) -> Iterator[Item]:
     # os.path returns False where pathlib raises: for a name too long, a folder closed to us.
     if path == STDIN:
         yield _stdin()
+    elif "://" in path:
+        yield from _read_url(path, walk, globs, tables)
     elif os.path.isdir(path):
         yield from map(Item, walk.pictures_in(path))
     elif globs and glob.has_magic(path) and not os.path.lexists(path):
         for match in matching(path):
-            yield from _read_file(match, walk)
+            yield from _read_file(match, walk, tables)
     else:
-        yield from _read_file(path, walk)
+        yield from _read_file(path, walk, tables)
 
 
-def _read_file(path: str, walk: FolderWalk) -> Iterator[Item]:
-    if path.lower().endswith(_ARRAYS + _ARCHIVES):
+def _read_url(url: str, walk: FolderWalk, globs: bool, tables: Tables) -> Iterator[Item]:
+    from mnist_edge.inputs import urls
+    from mnist_edge.inputs.columns import import_pyarrow
+
+    if (local := urls.local_path(url)) is not None:
+        yield from _read(local, walk, False, tables)
+        return
+    import_pyarrow(url)
+    try:
+        # A file whose name says what it is, is not asked for before its turn.
+        named = url.lower().endswith(_ARRAYS + _ARCHIVES + _TABLES) or walk.is_picture(url)
+        is_glob = globs and glob.has_magic(url.rpartition("/")[2])
+        for found in [url] if named and not is_glob else urls.expand(url, walk, globs=is_glob):
+            yield from _read_file(found, walk, tables)
+    except ImageReadError as error:
+        yield Item(url, error=str(error))
+
+
+def _read_file(path: str, walk: FolderWalk, tables: Tables) -> Iterator[Item]:
+    if path.lower().endswith(_ARRAYS + _ARCHIVES + _TABLES):
         from mnist_edge.inputs import archives
 
+        if path.lower().endswith(_TABLES):
+            yield from itertools.starmap(Item, archives.read_table(path, *tables))
+            return
         is_array = path.lower().endswith(_ARRAYS)
         read = archives.read_array if is_array else archives.read_archive
-        yield from map(Item._make, read(path, walk.is_wanted))
+        yield from itertools.starmap(Item, read(path, walk.is_wanted))
     else:
         yield Item(path)
 

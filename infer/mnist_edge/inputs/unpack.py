@@ -260,18 +260,27 @@ def open_forward(path: str, free: int | None = None) -> Iterator[ForwardReader]:
     """Opens a file for reading forward; how it is packed is known from its first bytes.
 
     Args:
-        path: of the file.
+        path: of the file, or its URL.
         free: see `Unpacked`.
 
     Raises:
         OSError: it cannot be opened.
+        ImageReadError: what is at the URL cannot be opened.
     """
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         decompressor = _decompressor(file.peek(10)[:10])
         if decompressor is None:
             yield ForwardReader(file)
         else:
             yield ForwardReader(file, unpack(_all_blocks(file), decompressor, Unpacked(free)))
+
+
+def _opened(path: str) -> io.BufferedReader:
+    if "://" in path:
+        from mnist_edge.inputs.urls import open_forward_only
+
+        return open_forward_only(path)
+    return open(path, "rb")
 
 
 def _decompressor(start: bytes) -> Callable[[], Decompressor] | None:

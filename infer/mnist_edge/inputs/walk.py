@@ -46,6 +46,10 @@ class FolderWalk:
         self.skipped += not wanted
         return wanted
 
+    def is_picture(self, name: str) -> bool:
+        """Whether a file has the extension of a picture."""
+        return name.rpartition(".")[2].lower() in _SUFFIXES
+
     def pictures_in(self, folder: str) -> Iterator[str]:
         """Paths of the pictures in a folder, sorted by name; those of a subfolder at its place.
 

@@ -8,12 +8,13 @@ import json
 import math
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from mnist_edge.outputs.formats import Format, csv_text
 from mnist_edge.outputs.reading_formats import CSV_COLUMNS
 
-__all__ = ["parse_reading"]
+__all__ = ["check_reading", "parse_reading"]
 
 _TEXT = re.compile(r"[0-9?]+(?:[ \n][0-9?]+)*")
 
@@ -28,6 +29,20 @@ def parse_reading(row: bytes, kind: Format) -> Values:
         ValueError, KeyError, TypeError: it is not one that this command writes.
     """
     values, numbers = _csv(row) if kind is Format.CSV else _json(row)
+    check_reading(values, numbers)
+    return values
+
+
+def check_reading(values: Values, numbers: Sequence[tuple[str, float]]) -> None:
+    """Checks that the values of a row are of their types and agree with one another.
+
+    Args:
+        values: of the row.
+        numbers: text and confidence of each number.
+
+    Raises:
+        ValueError: they do not.
+    """
     path, text, confidence, error = values
     are_typed = isinstance(path, str) and isinstance(text, str | None)
     if not are_typed or not isinstance(error, str | None):
@@ -35,7 +50,7 @@ def parse_reading(row: bytes, kind: Format) -> Values:
     if (text is None) != (error is not None) or (text is None) != (confidence is None):
         raise ValueError("values that contradict one another")
     if text is None:
-        is_whole = numbers == []
+        is_whole = not numbers
     else:
         texts = [number for number, _ in numbers]
         product = math.prod(value for _, value in numbers)
@@ -49,7 +64,6 @@ def parse_reading(row: bytes, kind: Format) -> Values:
         )
     if not is_whole:
         raise ValueError("values that contradict one another")
-    return values
 
 
 def _json(row: bytes) -> tuple[Values, list[tuple[str, float]]]:

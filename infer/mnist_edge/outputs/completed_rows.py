@@ -22,9 +22,9 @@ import numpy as np
 
 from mnist_edge.classifier import Prediction
 from mnist_edge.errors import UsageError
-from mnist_edge.outputs.formats import Answer, Document, Format, Formatter, csv_text
+from mnist_edge.outputs.formats import Answer, Format, Formatter, TextDocument, csv_text
 
-__all__ = ["CompletedRow", "read_rows"]
+__all__ = ["CompletedRow", "check_prediction", "read_rows"]
 
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError, csv.Error)
 
@@ -48,7 +48,7 @@ class CompletedRow(NamedTuple):
 
 
 def read_rows(
-    path: Path, formatter: Document[Any], min_confidence: float | None = None
+    path: Path, formatter: TextDocument[Any], min_confidence: float | None = None
 ) -> Iterator[CompletedRow]:
     """The complete rows of a file; a last one that breaks off is none of them.
 
@@ -81,7 +81,7 @@ def read_rows(
 
 
 def _completed(
-    row: bytes, formatter: Document[Any], min_confidence: float | None, end: int
+    row: bytes, formatter: TextDocument[Any], min_confidence: float | None, end: int
 ) -> CompletedRow:
     """What a row says; raises one of `_DAMAGE` where this command does not write it."""
     if not isinstance(formatter, Formatter):
@@ -89,7 +89,7 @@ def _completed(
 
         return CompletedRow(*parse_reading(row, formatter.kind), end)
     prediction = _parse(row, formatter)
-    _check(prediction, min_confidence)
+    check_prediction(prediction, min_confidence)
     return CompletedRow(
         prediction.path or "", prediction.digit, prediction.confidence, prediction.error, end
     )
@@ -186,8 +186,16 @@ def _prediction(fields: dict[str, Any], values: object, formatter: Formatter) ->
     )
 
 
-def _check(prediction: Prediction, min_confidence: float | None) -> None:
-    """Raises ValueError where the values of a row do not agree with one another."""
+def check_prediction(prediction: Prediction, min_confidence: float | None) -> None:
+    """Checks that the values of a row agree with one another.
+
+    Args:
+        prediction: that the row says.
+        min_confidence: rejection threshold that it must agree with; None = any.
+
+    Raises:
+        ValueError: they do not.
+    """
     digit, confidence, error = prediction.digit, prediction.confidence, prediction.error
     if prediction.probabilities is None:
         agrees = confidence is None and digit is None and error is not None

@@ -1,24 +1,49 @@
-"""Predictions -> the text of a table, of JSON, JSON Lines or CSV."""
+"""Predictions -> the text of a table, of JSON, JSON Lines or CSV.
+
+Parquet, which is no text, is in `mnist_edge.outputs.arrow_rows`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from mnist_edge.classifier import Prediction
 from mnist_edge.errors import UsageError, one_line
+from mnist_edge.inputs.columns import import_pyarrow
 from mnist_edge.outputs.fast_json import json_row, number_text, probability_texts
 from mnist_edge.types import DIGITS
 
-__all__ = ["Answer", "Document", "Format", "Formatter", "csv_text", "parse_format", "percent"]
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = [
+    "Answer",
+    "ArrowDocument",
+    "Document",
+    "Format",
+    "Formatter",
+    "Rows",
+    "StoredRow",
+    "TextDocument",
+    "csv_text",
+    "parse_format",
+    "percent",
+]
 
 Answer: TypeAlias = int | str | None
 """What a row says of a picture: the index of a class, or the text of its numbers; None = an error.
 """
+
+Rows: TypeAlias = "str | pyarrow.RecordBatch"
+"""Results of several pictures, formatted."""
+
+StoredRow: TypeAlias = tuple[str, Answer, float | None, str | None]
+"""Path, answer, confidence and error of a row."""
 
 R = TypeVar("R")
 
@@ -30,11 +55,12 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+    PARQUET = "parquet"
 
     @property
     def is_resumable(self) -> bool:
         """Whether the rows that were written say which pictures are still to be predicted."""
-        return self in (Format.JSONL, Format.CSV)
+        return self in (Format.JSONL, Format.CSV, Format.PARQUET)
 
 
 def parse_format(name: str) -> Format:
@@ -47,7 +73,7 @@ def parse_format(name: str) -> Format:
 
 
 @dataclass(frozen=True)
-class Document(Generic[R]):
+class TextDocument(Generic[R]):
     """Formats results: `header`, then `rows` after `separator` any number of times, `footer`.
 
     Attributes:
@@ -55,6 +81,10 @@ class Document(Generic[R]):
     """
 
     kind: Format
+
+    def path_text(self, path: str) -> str:
+        """What a row holds for the path of its picture; JSON and CSV hold any."""
+        return path
 
     @property
     def columns(self) -> list[str]:
@@ -90,8 +120,51 @@ class Document(Generic[R]):
         raise NotImplementedError
 
 
+class ArrowDocument(Generic[R]):
+    """Formats results as rows of Arrow, for Parquet.
+
+    Attributes:
+        kind: of the document.
+        schema: `pyarrow.Schema` of its columns.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+
+    kind = Format.PARQUET
+
+    def __init__(self, fields: Sequence[tuple[str, pyarrow.DataType]]) -> None:
+        self.schema = import_pyarrow("--format parquet").schema(fields)
+
+    def path_text(self, path: str) -> str:
+        """As in `TextDocument`; Arrow's text is UTF-8, so other bytes are escaped."""
+        return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def rows(self, results: Sequence[R]) -> pyarrow.RecordBatch:
+        """Some results."""
+        raise NotImplementedError
+
+    def stored(
+        self, batch: pyarrow.RecordBatch, min_confidence: float | None
+    ) -> Iterator[StoredRow]:
+        """What rows say that were written.
+
+        Args:
+            batch: of rows.
+            min_confidence: rejection threshold that they must agree with; None = any.
+
+        Raises:
+            ValueError: a row is not one that `rows` makes.
+        """
+        raise NotImplementedError
+
+
+Document: TypeAlias = TextDocument[R] | ArrowDocument[R]
+"""How results are written."""
+
+
 @dataclass(frozen=True)
-class Formatter(Document[Prediction]):
+class Formatter(TextDocument[Prediction]):
     """Formats predictions.
 
     Attributes:

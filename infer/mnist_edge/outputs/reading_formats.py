@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnist_edge.errors import one_line
-from mnist_edge.outputs.formats import Document, Format, csv_text, percent
+from mnist_edge.outputs.formats import Format, TextDocument, csv_text, percent
 from mnist_edge.reader import Reading
 
 __all__ = ["CSV_COLUMNS", "ReadingFormatter"]
@@ -22,7 +22,7 @@ _WIDEST = 20
 
 
 @dataclass(frozen=True)
-class ReadingFormatter(Document[Reading]):
+class ReadingFormatter(TextDocument[Reading]):
     """Formats readings.
 
     Attributes:
@@ -34,7 +34,7 @@ class ReadingFormatter(Document[Reading]):
 
     @property
     def columns(self) -> list[str]:
-        """As in `Document`."""
+        """As in `TextDocument`."""
         return CSV_COLUMNS
 
     def _title(self) -> str:

@@ -1,7 +1,7 @@
 """Where the rows go: stdout, or a file that has its name only once it is complete.
 
-Until then it is called ``NAME.partial``, and locked. Rows of JSON Lines and CSV say which pictures
-were predicted, so their partial file stays when the program is killed, and can be resumed;
+Until then it is called ``NAME.partial``, and locked. Rows of JSON Lines, CSV and Arrow say which
+pictures were predicted, so their partial file stays when the program is killed, and can be resumed;
 ``NAME.partial.options`` says which model and options its rows are of.
 """
 
@@ -16,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from mnist_edge.errors import OutputError, UsageError
 from mnist_edge.outputs.atomic import atomic_write, beside, remove_left_behind
-from mnist_edge.outputs.formats import Document
+from mnist_edge.outputs.formats import ArrowDocument, Document, TextDocument
 from mnist_edge.outputs.interrupts import whole_rows
+from mnist_edge.outputs.row_writer import RowWriter, TextWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mnist_edge.outputs.completed_rows import CompletedRow
 
 __all__ = [
-    "RowWriter",
     "Settings",
     "completed_rows",
     "is_complete",
@@ -38,39 +38,6 @@ Settings = Mapping[str, str | int | float]
 """What rows depend on, apart from the pictures: values by the options' names."""
 
 _PARTIAL, _OPTIONS = ".partial", ".partial.options"
-
-
-class RowWriter:
-    """Writes rows, and what stands between them, without delay, and never a part of a row.
-
-    Args:
-        file: to write to.
-        formatter: of the rows.
-        completed: the rows that are there already.
-
-    Attributes:
-        completed: to be read before the first row is written; what is not, is skipped.
-    """
-
-    def __init__(
-        self,
-        file: TextIO,
-        formatter: Document[Any],
-        completed: Iterator[CompletedRow] | None = None,
-    ) -> None:
-        self._file = file
-        self._formatter = formatter
-        self._is_first = True
-        self.completed = iter(()) if completed is None else completed
-
-    def write(self, rows: str) -> None:
-        """Writes the text of one row or more."""
-        for _ in self.completed:
-            pass
-        with whole_rows():
-            self._file.write(self._formatter.separator(is_first=self._is_first) + rows)
-            self._file.flush()
-            self._is_first = False
 
 
 @contextlib.contextmanager
@@ -93,6 +60,10 @@ def open_output(
         OutputError: the file cannot be written, or another program is writing it.
         UsageError: the partial file is of other settings.
     """
+    if not isinstance(formatter, TextDocument):
+        with _parquet_file(path, formatter, settings or {}, resume) as rows:
+            yield rows
+        return
     if path is None:
         with _document(sys.stdout, formatter) as rows:
             yield rows
@@ -110,7 +81,10 @@ def open_output(
                     options_path(path).unlink(missing_ok=True)
                     with _discarded_unless_complete(path, file), _document(file, formatter) as rows:
                         yield rows
-                _finish(path, file)
+                _sync(file)
+                if sys.platform == "win32":  # an open file cannot be renamed there; it has no lock
+                    file.close()
+                _finish(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -148,11 +122,11 @@ def _open(path: Path, mode: str) -> TextIO:
 
 
 @contextlib.contextmanager
-def _document(file: TextIO, formatter: Document[Any]) -> Iterator[RowWriter]:
+def _document(file: TextIO, formatter: TextDocument[Any]) -> Iterator[RowWriter]:
     try:
         with whole_rows():
             file.write(formatter.header)
-        yield RowWriter(file, formatter)
+        yield TextWriter(file, formatter)
     finally:
         with whole_rows():
             file.write(formatter.footer)
@@ -194,12 +168,13 @@ def _lock(file: IO[str], path: Path) -> None:
         return
 
 
-def _finish(path: Path, file: TextIO) -> None:
-    """Gives the complete file its name."""
+def _sync(file: IO[str]) -> None:
     file.flush()
     os.fsync(file.fileno())
-    if sys.platform == "win32":  # an open file cannot be renamed there; and it has no lock
-        file.close()
+
+
+def _finish(path: Path) -> None:
+    """Gives the complete file its name."""
     partial_path(path).replace(_target(path))
     options_path(path).unlink(missing_ok=True)
 
@@ -217,43 +192,97 @@ def _discarded_unless_complete(path: Path, file: TextIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _resumable(
-    path: Path, file: TextIO, formatter: Document[Any], settings: Settings, resume: bool
+    path: Path, file: TextIO, formatter: TextDocument[Any], settings: Settings, resume: bool
 ) -> Iterator[RowWriter]:
     completed = _completed(path, file, formatter, settings, resume)
-    yield RowWriter(file, formatter, completed)
+    yield TextWriter(file, formatter, completed)
     for _ in completed:  # where no row was written
         pass
 
 
+@contextlib.contextmanager
+def _parquet_file(
+    path: Path | None, document: ArrowDocument[Any], settings: Settings, resume: bool
+) -> Iterator[RowWriter]:
+    """Writes a partial file of Arrow's, and at the end, Parquet."""
+    if path is None or _is_special(path):
+        raise UsageError("--format parquet: needs --output FILE, and a file that can be replaced")
+    from mnist_edge.outputs.arrow_stream import ArrowWriter, schema_of_stream, write_parquet
+
+    try:
+        with _partial_file(path) as file:
+            is_begun = resume and os.fstat(file.fileno()).st_size > 0
+            schema = schema_of_stream(partial_path(path), document) if is_begun else None
+            completed = _completed(path, file, document, settings, resume)
+            rows = ArrowWriter(file.buffer, path, document, completed, schema)
+            yield rows
+            rows.finish()
+            _sync(file)
+            with atomic_write(path) as target:
+                write_parquet(partial_path(path), target)
+            partial_path(path).unlink()
+            options_path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
 def _completed(
-    path: Path, file: TextIO, formatter: Document[Any], settings: Settings, resume: bool
+    path: Path,
+    file: TextIO,
+    formatter: Document[Any],
+    settings: Settings,
+    resume: bool,
 ) -> Iterator[CompletedRow]:
     """The rows to keep; behind the last one, the file is made ready for the next."""
     end = 0
     if resume and os.fstat(file.fileno()).st_size:
         _check_settings(path, settings)
-        for row in completed_rows(partial_path(path), formatter, settings):
+        for row in _rows_of(partial_path(path), formatter, settings):
             yield row
             end = row.end
     file.truncate(end)
     with atomic_write(options_path(path)) as partial:
         partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    if end == 0:
+    if end == 0 and isinstance(formatter, TextDocument):
         file.write(formatter.header)
+
+
+def _rows_of(path: Path, formatter: Document[Any], settings: Settings) -> Iterator[CompletedRow]:
+    """The complete rows of a partial file."""
+    threshold = _threshold(settings)
+    if isinstance(formatter, TextDocument):
+        from mnist_edge.outputs.completed_rows import read_rows
+
+        return read_rows(path, formatter, threshold)
+    from mnist_edge.outputs.arrow_stream import completed_in_stream
+
+    return completed_in_stream(path, formatter, threshold)
 
 
 def completed_rows(
     path: Path, formatter: Document[Any], settings: Settings
 ) -> Iterator[CompletedRow]:
-    """The complete rows of a file.
+    """The rows of a complete file.
 
     Raises:
-        UsageError: a row is not what this command writes.
+        UsageError: it is not what this command writes.
     """
-    from mnist_edge.outputs.completed_rows import read_rows
+    if not isinstance(formatter, TextDocument):
+        from mnist_edge.outputs.arrow_stream import completed_in_parquet
 
+        yield from completed_in_parquet(path, formatter, _threshold(settings))
+        return
+    end = len(formatter.header)
+    for row in _rows_of(path, formatter, settings):
+        yield row
+        end = row.end
+    if end != path.stat().st_size:
+        raise UsageError(f"{path}: not what this command writes; leave out --resume, or move it")
+
+
+def _threshold(settings: Settings) -> float | None:
     threshold = settings.get("--min-confidence")
-    return read_rows(path, formatter, None if threshold is None else float(threshold))
+    return None if threshold is None else float(threshold)
 
 
 def _check_settings(path: Path, settings: Settings) -> None:

@@ -115,10 +115,15 @@ def test_other_command_lines_are_left_to_typer(arguments: list[str]) -> None:
     ("values", "reason"),
     [
         ({"resume": True}, "--resume: needs --output"),
-        ({"resume": True, "output": Path("x.json"), "format": "json"}, "--format jsonl or csv"),
+        (
+            {"resume": True, "output": Path("x.json"), "format": "json"},
+            "--format jsonl, csv or parquet",
+        ),
         ({"link": True}, "--link: needs --sort-into"),
         ({"files_from": "-", "paths": ["-"]}, "--files-from -: stdin"),
         ({"output": Path()}, "is a folder"),
+        ({"format": "parquet"}, "--format parquet: needs --output"),
+        ({"output": Path("s3:/a/x.csv")}, "must be a file here"),
         ({"shard": "4/4"}, "--shard 4/4"),
         ({"output": Path("{shard}.csv")}, "needs --shard"),
     ],

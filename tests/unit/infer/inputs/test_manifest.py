@@ -143,7 +143,7 @@ def test_command_predicts_what_the_table_names(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--column", "x", "a.png"), "--column: needs --files-from with a .csv or .parquet file"),
+        (("--column", "x", "a.png"), "--column: needs a .parquet file, or --files-from"),
         (("--files-from", "x.csv", "-0"), "--null: x.csv is a table, not a list"),
         (("--files-from", "x.csv"), "--files-from x.csv: cannot be read"),
     ],

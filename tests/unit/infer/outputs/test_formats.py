@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def written(kind: Format, predictions: list[Prediction], top_k: int = 1) -> str:
     return formatter.header + "".join(rows) + formatter.footer
 
 
-EXPECTED = [
+EXPECTED: list[dict[str, Any]] = [
     {
         "path": GOOD.path,
         "digit": 2,
@@ -61,7 +62,7 @@ def test_hand_made_json_equals_json_dumps() -> None:
         assert written(Format.JSONL, [prediction]) == json.dumps(row) + "\n"
 
 
-@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.PARQUET])
 def test_rows_in_one_batch_equal_rows_one_by_one(kind: Format) -> None:
     formatter = Formatter(kind)
     rows = formatter.separator(is_first=True) + formatter.rows([GOOD, BAD, GOOD])
