@@ -56,6 +56,7 @@ LAYERS = (
     ("__init__",),
     ("outputs",),
     ("batch",),
+    ("integrations",),
     ("bench",),
     ("serve",),
     ("cli",),
