@@ -27,6 +27,8 @@ def main() -> None:
     if sys.argv[1:2] in (["predict"], ["read"]):
         # Numpy would start threads for a kind of work that is not done here.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # Arrow's own allocator keeps 30 MiB more, and grows with the number of rows.
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         code = exit_code_of(_run_plain)
         if code is not None:
