@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mnist_edge.cli.console import log
+from mnist_edge.cli.exit_codes import ExitCode
+from mnist_edge.errors import UsageError
 from mnist_edge_trainer.cli.common import examples, print_line, training_packages, warn_of_missing
 from mnist_edge_trainer.cli.train_options import TrainOptions
 
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from mnist_edge_trainer.training.config import TrainConfig
     from mnist_edge_trainer.training.distillation import SoftLabelCache
     from mnist_edge_trainer.training.loop import TrainResult
+    from mnist_edge_trainer.training.ranks import Ranks
     from mnist_edge_trainer.training.run_plan import RunPlan
     from mnist_edge_trainer.training.training_data import PhotoSet
 
@@ -55,26 +62,53 @@ def train(options: TrainOptions) -> None:
     with training_packages():
         from mnist_edge_trainer.aliases import current_fields
         from mnist_edge_trainer.training.device import pick_device
+        from mnist_edge_trainer.training.ranks import joined
         from mnist_edge_trainer.training.run_lock import locked
         from mnist_edge_trainer.training.run_plan import (
             check_new,
             chosen_fields,
             plan_new_run,
             plan_resumed_run,
+            shared_plan,
         )
         from mnist_edge_trainer.training.threads import check_threads
 
-    if options.threads is not None:
-        check_threads(options.threads)
-    fields = current_fields(_recipe_fields(options) | chosen_fields(options))
-    device = pick_device(options.device)
-    make_plan = plan_resumed_run if options.resume else plan_new_run
-    plan = make_plan(fields, options.data, options.output, log)
-    _refuse_overwriting(plan, options)
-    with locked(plan.run.path):
-        if not options.resume:
-            check_new(plan.run)  # again: another training may have ended since
-        _train(plan, device, resume=options.resume)
+    def make_plan() -> RunPlan:
+        if options.threads is not None:
+            check_threads(options.threads)
+        fields = current_fields(_recipe_fields(options) | chosen_fields(options))
+        make = plan_resumed_run if options.resume else plan_new_run
+        plan = make(fields, options.data, options.output, log)
+        _refuse_overwriting(plan, options)
+        return plan
+
+    with joined(pick_device(options.device)) as (ranks, device), _printed_by_first(ranks):
+        plan = shared_plan(make_plan, options.data, ranks)
+        with locked(plan.run.path) if ranks.is_first else nullcontext():
+            if not options.resume:
+                # Again: another training may have ended since.
+                ranks.from_first(lambda: check_new(plan.run))
+            _train(plan, device, ranks, resume=options.resume)
+
+
+@contextlib.contextmanager
+def _printed_by_first(ranks: Ranks) -> Iterator[None]:
+    """Lets rank 0 alone print, and the others end without a word where it says why."""
+    from mnist_edge_trainer.training.ranks import KnownError
+
+    if ranks.is_first:
+        yield
+        return
+    try:
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            yield
+    except KnownError as error:
+        is_usage = isinstance(error.error, UsageError)
+        raise SystemExit(ExitCode.USAGE if is_usage else ExitCode.SOME_FAILED) from error
 
 
 def _refuse_overwriting(plan: RunPlan, options: TrainOptions) -> None:
@@ -93,7 +127,7 @@ def _refuse_overwriting(plan: RunPlan, options: TrainOptions) -> None:
         refuse_if_input(path, chain(inputs, files_of(config, None)), "--output")
 
 
-def _train(plan: RunPlan, device: torch.device, *, resume: bool) -> None:
+def _train(plan: RunPlan, device: torch.device, ranks: Ranks, *, resume: bool) -> None:
     from mnist_edge_trainer.data.splits import missing_classes, split_training
     from mnist_edge_trainer.evaluation.plots import draw_curves
     from mnist_edge_trainer.training.checkpoint import history_of
@@ -102,7 +136,9 @@ def _train(plan: RunPlan, device: torch.device, *, resume: bool) -> None:
 
     config, run, labels = plan.config, plan.run, plan.dataset.labels
     training, validation = split_training(plan.dataset.training, config.val_split)
-    threads = choose_threads(config, training, plan.dataset.facts, device, resume=resume)
+    threads = ranks.from_first(
+        lambda: choose_threads(config, training, plan.dataset.facts, device, resume=resume)
+    )
     config = dataclasses.replace(config, threads=threads.count)
     plan = dataclasses.replace(plan, config=config)
     teacher = load_teacher(config.teacher, labels) if config.teacher else None
@@ -110,8 +146,10 @@ def _train(plan: RunPlan, device: torch.device, *, resume: bool) -> None:
     log(str(threads))
     warn_of_missing(missing_classes(validation, labels))
     try:
-        result = _run(plan, training, validation, teacher, device, resume=resume)
+        result = _run(plan, training, validation, teacher, device, ranks, resume=resume)
     except KeyboardInterrupt:
+        if not ranks.is_first:
+            raise
         if run.last.exists():
             draw_curves(history_of(run), run.curves)
             folder = quote(str(run.path))
@@ -119,8 +157,9 @@ def _train(plan: RunPlan, device: torch.device, *, resume: bool) -> None:
         else:
             log("interrupted before the first epoch was complete; there is nothing to resume")
         raise
-    draw_curves(result.history, run.curves)
-    _print_result(result, run)
+    if ranks.is_first:
+        draw_curves(result.history, run.curves)
+        _print_result(result, run)
 
 
 def _recipe_fields(options: TrainOptions) -> dict[str, Any]:
@@ -139,6 +178,7 @@ def _run(
     validation: Digits,
     teacher: Model | None,
     device: torch.device,
+    ranks: Ranks,
     *,
     resume: bool,
 ) -> TrainResult:
@@ -154,12 +194,14 @@ def _run(
         with training_packages():
             from mnist_edge_trainer.synthetic.dataset import held_out_photos, training_photos
 
-        photos = PhotoSet(training_photos(training), held_out_photos(validation))
+        with ranks.first_here():
+            photos = PhotoSet(training_photos(training), held_out_photos(validation))
     if teacher is not None:
-        soft_labels = _soft_labels(plan.config, teacher, training, photos)
+        with ranks.first_here():
+            soft_labels = _soft_labels(plan.config, teacher, training, photos)
     with (
         LiveDisplay(plan.config, Console(stderr=True)) as display,
-        with_tensorboard(display, plan.run) as callback,
+        with_tensorboard(display, plan.run) if ranks.is_first else nullcontext(display) as callback,
     ):
         return run_training(
             plan.config,
@@ -169,6 +211,7 @@ def _run(
             callback=callback,
             init_from=plan.start,
             resume=resume,
+            ranks=ranks,
         )
 
 

@@ -24,6 +24,7 @@ from mnist_edge_trainer.training.checkpoint import (
 )
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.device import torch_threads
+from mnist_edge_trainer.training.ranks import ALONE, KnownError, Ranks
 from mnist_edge_trainer.training.trainer import DivergedError, Trainer
 from mnist_edge_trainer.training.training_data import TrainingData
 
@@ -54,6 +55,7 @@ def train(
     callback: Callback,
     init_from: Checkpoint | None = None,
     resume: bool = False,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Trains to the last epoch, or until the validation loss stops improving.
 
@@ -71,11 +73,13 @@ def train(
         init_from: checkpoint with the initial weights; if its classes are others, all but those
             of the last layer. None = random weights.
         resume: continue from ``last.pt``.
+        ranks: the processes that train together; rank 0 alone reads and writes the folder.
 
     Raises:
         UsageError: the batch is larger than the training set, or `init_from` has another
             architecture.
-        TrainingError: the loss is no longer finite, or there is nothing to resume from.
+        TrainingError: the loss is no longer finite, there is nothing to resume from, or another
+            rank has ended.
         OutputError: the folder cannot be written to.
     """
     if config.batch_size > len(data.training):
@@ -83,48 +87,61 @@ def train(
             f"--batch-size {config.batch_size}: larger than the {len(data.training)} training "
             "images"
         )
+    if config.batch_size < ranks.count:
+        raise UsageError(
+            f"--batch-size {config.batch_size}: smaller than the number of ranks, {ranks.count}"
+        )
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     # Nothing here reads memory before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    with torch_threads(config.threads), closing(Trainer(config, data, device)) as trainer:
-        make_folder(run.path)
+    with torch_threads(config.threads), closing(Trainer(config, data, device, ranks)) as trainer:
         best: Checkpoint | None = None
         if resume:
-            trainer.restore(load_checkpoint(run.last))
-            best = load_checkpoint(run.best)
-        else:
-            if init_from is not None:
-                trainer.load_initial_weights(init_from)
-            config.save(run.config)
-            config.save_recipe(run.recipe)
-        return _run_epochs(trainer, config, run, callback, best)
+            last, best = ranks.from_first(
+                lambda: (load_checkpoint(run.last), load_checkpoint(run.best))
+            )
+            ranks.everywhere(lambda: trainer.restore(last))
+        elif init_from is not None:
+            trainer.load_initial_weights(init_from)
+        if ranks.is_first:
+            make_folder(run.path)
+            if not resume:
+                config.save(run.config)
+                config.save_recipe(run.recipe)
+        return _run_epochs(trainer, config, run if ranks.is_first else None, callback, best)
 
 
 def _run_epochs(
     trainer: Trainer,
     config: TrainConfig,
-    run: RunFolder,
+    run: RunFolder | None,
     callback: Callback,
     best: Checkpoint | None,
 ) -> TrainResult:
-    """Runs the epochs that are left, and writes checkpoints and history after each."""
+    """Runs the epochs that are left; writes checkpoints and history after each, if to a folder."""
     while not trainer.finished:
         try:
             record = trainer.run_epoch(callback)
         except DivergedError as error:
-            kept = f"the last good checkpoint is {run.last}" if best else "no epoch was finished"
-            raise TrainingError(
+            kept = "no epoch was finished"
+            if best and run is not None:
+                kept = f"the last good checkpoint is {run.last}"
+            failed = TrainingError(
                 f"the loss is no longer finite in epoch {error.epoch}; start again with a smaller "
                 f"--lr (it was {config.lr:g}); {kept}"
-            ) from error
+            )
+            raise failed if run is not None else KnownError(failed) from error
         checkpoint = trainer.checkpoint()
-        is_best = best is None or checkpoint.val_loss < best.val_loss
-        if is_best:
+        is_best = False
+        if best is None or checkpoint.val_loss < best.val_loss:
+            is_best = True
             best = dataclasses.replace(checkpoint, trainer=None)
-            best.save(run.best)
-        checkpoint.save(run.last)
-        write_history(run, trainer.history)
+        if run is not None:
+            if is_best:
+                best.save(run.best)
+            checkpoint.save(run.last)
+            write_history(run, trainer.history)
         callback.on_epoch(record, is_best)
     if best is None:
-        raise TrainingError(f"{run.path}: nothing was trained")
+        raise TrainingError("nothing was trained")
     return TrainResult(best, trainer.history, len(trainer.history) < config.epochs)

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from mnist_edge import __version__
 from mnist_edge.errors import UsageError
 from mnist_edge_trainer.data.datasets import (
     DEFAULT_DATASET,
@@ -21,6 +22,7 @@ from mnist_edge_trainer.data.datasets import (
 )
 from mnist_edge_trainer.training.checkpoint import Checkpoint, RunFolder, load_checkpoint
 from mnist_edge_trainer.training.config import TrainConfig, flag
+from mnist_edge_trainer.training.ranks import ALONE, Ranks
 
 __all__ = [
     "RunPlan",
@@ -31,6 +33,7 @@ __all__ = [
     "plan_new_run",
     "plan_resumed_run",
     "recipe_for",
+    "shared_plan",
 ]
 
 OnSkip = Callable[[str], None]
@@ -116,6 +119,43 @@ def plan_resumed_run(
             f"with --init-from {quote(str(run.path))} to keep what it learnt"
         )
     return RunPlan(checkpoint.config, dataset, run)
+
+
+def shared_plan(make: Callable[[], RunPlan], data: Path | None, ranks: Ranks = ALONE) -> RunPlan:
+    """The plan of rank 0, with the dataset of each rank, which must be the same.
+
+    Args:
+        make: plans the run, on rank 0.
+        data: folder to load the dataset from; None = the recipe's.
+        ranks: the processes that train together.
+
+    Raises:
+        MnistEdgeError: `make` raised it.
+        UsageError: another rank cannot load the dataset, or has another.
+        KnownError: on the other ranks then.
+    """
+    if ranks.count == 1:
+        return make()
+    plans: list[RunPlan] = []
+
+    def made() -> tuple[TrainConfig, RunFolder, Checkpoint | None, str, str]:
+        plans.append(make())
+        plan = plans[0]
+        return plan.config, plan.run, plan.start, plan.dataset.sha256, __version__
+
+    config, run, start, sha256, version = ranks.from_first(made)
+
+    def same() -> RunPlan:
+        if plans:
+            return plans[0]
+        if version != __version__:
+            raise UsageError(f"it has mnist-edge {__version__}, and rank 0 has {version}")
+        dataset = load_dataset_of(config, data)
+        if dataset.sha256 != sha256:
+            raise UsageError("its training images are not those of rank 0; copy them there")
+        return RunPlan(config, dataset, run, start)
+
+    return ranks.everywhere(same)
 
 
 def chosen_fields(options: object) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from mnist_edge_trainer.training.optimizer import (
     restore_schedule,
 )
 from mnist_edge_trainer.training.qat import fake_quantized_weights
+from mnist_edge_trainer.training.ranks import ALONE, Ranks
 from mnist_edge_trainer.training.training_data import EpochSampler, TrainingData
 
 __all__ = ["DivergedError", "Trainer", "predict_logits"]
@@ -62,14 +63,22 @@ class Trainer:
         config: the recipe.
         data: images to train on and to validate with.
         device: to train on.
+        ranks: the processes that share every batch.
 
     Raises:
         UsageError: there is no such architecture, or there are too few steps.
     """
 
-    def __init__(self, config: TrainConfig, data: TrainingData, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: TrainingData,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._config, self._device, self._facts = config, device, data.facts
-        self._sampler = EpochSampler(data, config, device)
+        self._ranks = ranks
+        self._sampler = EpochSampler(data, config, device, ranks)
         self._validation = data.validation.to(device)
         self._validation_photos = None if data.photos is None else data.photos.validation.to(device)
         self._steps = data.steps_per_epoch(config)
@@ -83,6 +92,7 @@ class Trainer:
         network = build(config.arch, len(data.facts.labels)).to(device)
         # The kernels compute with channels last: converted once, nothing is converted in a step.
         self._network = network.to(memory_format=torch.channels_last)
+        self._shared_network = ranks.wrapped(self._network)
         self._average = moving_average(self._network, config.ema_decay)
         self._optimizer = make_optimizer(config, self._network)
         self._schedule = make_schedule(config, self._optimizer, total_steps)
@@ -113,12 +123,26 @@ class Trainer:
         """Trains for one epoch, validates, and adds a record to the history."""
         started = time.monotonic()
         epoch = len(self.history) + 1
-        torch.manual_seed(self._config.seed * 1_000_003 + epoch)
+        torch.manual_seed(self._epoch_seed(epoch))
         train_loss, train_accuracy = self._train_epoch(epoch, callback)
+        record = self._ranks.from_first(
+            lambda: self._validate(epoch, train_loss, train_accuracy, started)
+        )
+        if not math.isfinite(record["val_loss"]):
+            raise DivergedError(epoch)
+        self.history.append(record)
+        return record
+
+    def _epoch_seed(self, epoch: int) -> int:
+        return self._config.seed * 1_000_003 + epoch
+
+    def _validate(
+        self, epoch: int, train_loss: float, train_accuracy: float, started: float
+    ) -> EpochRecord:
         with self._narrow_weights():
             logits = predict_logits(self._average, self._validation.images)
             photo_accuracy = self._photo_accuracy()
-        record = EpochRecord(
+        return EpochRecord(
             epoch=epoch,
             lr=float(self._schedule.get_last_lr()[0]),
             train_loss=train_loss,
@@ -128,10 +152,6 @@ class Trainer:
             val_photo_accuracy=photo_accuracy,
             seconds=round(time.monotonic() - started, 3),
         )
-        if not math.isfinite(record["val_loss"]):
-            raise DivergedError(epoch)
-        self.history.append(record)
-        return record
 
     def _train_epoch(self, epoch: int, callback: Callback) -> tuple[float, float]:
         """Mean loss and accuracy over the epoch, of the distorted images."""
@@ -140,16 +160,16 @@ class Trainer:
         digits, soft_labels = images.digits, images.soft_labels
         order = torch.randperm(len(digits), device=self._device)
         batches = order[: self._steps * self._config.batch_size].view(self._steps, -1)
+        if self._ranks.number:
+            # The same order everywhere, and then other distortions for other images.
+            torch.manual_seed(self._epoch_seed(epoch) + (self._ranks.number << 32))
         loss_sum = accuracy_sum = 0.0
-        for step, index in enumerate(batches, start=1):
-            batch = digits[index]
-            loss, logits = self.train_step(
-                batch, None if soft_labels is None else soft_labels[index]
-            )
-            loss_sum += float(loss)
+        for step, batch in enumerate(batches, start=1):
+            loss, accuracy = self._shared_step(digits, soft_labels, batch)
+            loss_sum += loss
             if not math.isfinite(loss_sum):
                 raise DivergedError(epoch)
-            accuracy_sum += _accuracy(logits, batch.labels)
+            accuracy_sum += accuracy
             callback.on_step(
                 StepReport(
                     epoch, step, self._steps, loss_sum / step, accuracy_sum / step, len(batch)
@@ -157,12 +177,37 @@ class Trainer:
             )
         return loss_sum / self._steps, accuracy_sum / self._steps
 
-    def train_step(self, batch: Digits, soft_labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _shared_step(
+        self, digits: Digits, soft_labels: Tensor | None, batch: Tensor
+    ) -> tuple[float, float]:
+        """Updates the weights once; loss and accuracy of the whole batch.
+
+        Args:
+            digits: of the epoch.
+            soft_labels: of them.
+            batch: their numbers, int64 ``[B]``, of which this rank computes its share.
+        """
+        index = self._ranks.share(batch)
+        part = digits[index]
+        # The gradient is the mean over the ranks, whose shares may differ by one image.
+        weight = len(index) * self._ranks.count / len(batch)
+        loss, logits = self.train_step(
+            part, None if soft_labels is None else soft_labels[index], weight
+        )
+        figures = torch.stack([loss * weight, *_right_of(logits, part.labels)])
+        self._ranks.average([figures])
+        loss_of_batch, right, labelled = figures.tolist()
+        return loss_of_batch, right / labelled if labelled else math.nan
+
+    def train_step(
+        self, batch: Digits, soft_labels: Tensor | None, weight: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         """Updates the weights once.
 
         Args:
             batch: the images, distorted here unless there are soft labels.
             soft_labels: the teacher's log-probabilities, float32 ``[B, C]``.
+            weight: of these images among those of all ranks; 1 = an equal share.
 
         Returns:
             loss and logits ``[B, C]`` of the batch, before the weights were updated.
@@ -173,11 +218,14 @@ class Trainer:
         self._optimizer.zero_grad()
         with self._quantized_weights():
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._use_bf16):
-                logits = self._network(images).float()
+                logits = self._shared_network(images).float()
             loss = self._loss(logits, batch.labels, soft_labels)
-            loss.backward()
+            (loss * weight).backward()
         self._optimizer.step()
         self._schedule.step()
+        self._ranks.average(
+            [buffer for buffer in self._network.buffers() if buffer.is_floating_point()]
+        )
         self._average.update_parameters(self._network)
         # An ensemble's logits are [M, B, C] while it trains.
         return loss.detach(), logits.detach().view(-1, *logits.shape[-2:]).mean(dim=0)
@@ -261,8 +309,14 @@ def _class_weights(config: TrainConfig, data: TrainingData, device: torch.device
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
     """Top-1 of the images that show a class."""
-    right = (logits.argmax(dim=1) == labels)[labels >= 0]
-    return float(right.float().mean())
+    right, labelled = _right_of(logits, labels)
+    return float(right / labelled)
+
+
+def _right_of(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """How many images show a class and are right, and how many show one, float32."""
+    is_labelled = labels >= 0
+    return ((logits.argmax(dim=1) == labels) & is_labelled).sum().float(), is_labelled.sum().float()
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.checkpoint import MNIST, DataFacts
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.distillation import SoftLabelCache, SoftLabels
+from mnist_edge_trainer.training.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     # It imports the simulator, which a run without photographs does not need.
@@ -90,9 +91,17 @@ class EpochSampler:
         data: to draw from.
         config: the recipe.
         device: to train on.
+        ranks: of this process; the first of a machine makes what all of them draw from.
     """
 
-    def __init__(self, data: TrainingData, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        config: TrainConfig,
+        device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self._ranks = ranks
         self._training = data.training.to(device)
         self._photos = data.photos
         self._photos_per_epoch = data.photos_per_epoch(config)
@@ -102,7 +111,7 @@ class EpochSampler:
         self._threads, self._epochs = config.threads, config.epochs
         self._chunks: list[Digits] = []
         self._next_chunks: Generator[Photos] | None = None
-        self._next_views: Ahead[SoftLabels] | None = None
+        self._next_views: Ahead[SoftLabels] | Generator[SoftLabels] | None = None
         self._next_epoch = 1
 
     def close(self) -> None:
@@ -114,9 +123,11 @@ class EpochSampler:
     def draw(self, epoch: int) -> EpochImages:
         """The images of epoch 1, 2, ...; uses torch's global generator for photographs."""
         if self._soft_labels is not None:
-            return self._view(epoch, self._soft_labels)
+            with self._ranks.first_here():
+                return self._view(epoch, self._soft_labels)
         if self._photos is not None and self._photos_per_epoch:
-            photos = self._draw_photos(epoch, self._photos.training)
+            with self._ranks.first_here():
+                photos = self._draw_photos(epoch, self._photos.training)
             return EpochImages(Digits.join([self._training, photos]), None)
         return EpochImages(self._training, None)
 
@@ -128,8 +139,9 @@ class EpochSampler:
             numbers = (number % cache.views for number in range(first, first + self._epochs))
             closed = threading.Event()
             views = (cache.view(number, closed) for number in numbers)
-            # One: a view takes some 100 MB.
-            self._next_views = Ahead(views, 1, self._set_threads, closed)
+            # One: a view takes some 100 MB. What the first rank makes is not made a second time.
+            is_ahead = self._ranks.local == 0
+            self._next_views = Ahead(views, 1, self._set_threads, closed) if is_ahead else views
         self._next_epoch = epoch + 1
         view = next(self._next_views)
         return EpochImages(view.digits.to(self._device), view.log_probabilities.to(self._device))
@@ -144,7 +156,12 @@ class EpochSampler:
         count = min(self._epochs, dataset.chunks)
         if self._next_chunks is None:
             spare = available_cores() - max(1, self._threads)
-            self._next_chunks = dataset.stream(count, max(1, spare))
+            is_maker = self._ranks.local == 0
+            self._next_chunks = (
+                dataset.stream(count, max(1, spare))
+                if is_maker
+                else (dataset.chunk(number) for number in range(count))
+            )
         while len(self._chunks) < min(epoch, count):
             chunk = next(self._next_chunks)
             self._chunks.append(Digits.of(chunk.images, chunk.labels).to(self._device))
