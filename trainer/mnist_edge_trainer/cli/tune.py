@@ -69,9 +69,9 @@ class TuneOptions:
         shown_default="0",
         panel=_SEARCH_PANEL,
     )
-    storage: Path = option(
-        Path("runs/tune.db"),
-        "SQLite file with the trials.",
+    storage: str = option(
+        "runs/tune.db",
+        "SQLite file with the trials, or a database's URL; several processes may share it.",
         metavar="FILE",
         panel=_SEARCH_PANEL,
     )
@@ -99,7 +99,8 @@ def tune(options: TuneOptions) -> None:
 
     Optuna's TPE sampler searches learning rate, batch size, weight decay, label smoothing, warm-up,
     moving average and augmentation; trials worse than the median are stopped early. The same
-    command continues an interrupted search. Needs the `tune` extra.
+    command continues an interrupted search, and run again beside it, shares its trials. Needs the
+    `tune` extra.
     """
     with training_packages(tune=True):
         from mnist_edge_trainer.aliases import current_fields
@@ -119,8 +120,9 @@ def tune(options: TuneOptions) -> None:
     _refuse_overwriting(options)
     training, validation = split_training(dataset.training, base.val_split)
     warn_of_missing(missing_classes(validation, dataset.labels))
+    storage = _shown(options.storage)
     log(
-        f"study {study} in {options.storage}: {base.arch}, {base.epochs} epochs a trial, "
+        f"study {study} in {storage}: {base.arch}, {base.epochs} epochs a trial, "
         f"seed {base.seed}, on {device}: {len(training):,} images to train on, "
         f"{len(validation):,} to validate with"
     )
@@ -143,7 +145,7 @@ def tune(options: TuneOptions) -> None:
         )
     except KeyboardInterrupt:
         log(
-            f"interrupted; the finished trials are kept in {options.storage}: "
+            f"interrupted; the finished trials are kept in {storage}: "
             "continue with the same command, which repeats the trial it was at"
         )
         raise
@@ -155,11 +157,20 @@ def _refuse_overwriting(options: TuneOptions) -> None:
     from mnist_edge.outputs.atomic import refuse_if_input
     from mnist_edge_trainer.data.datasets import DEFAULT_DATASET, dataset_files
 
-    for path, flag in ((options.storage, "--storage"), (options.output, "--output")):
+    written = {"--output": options.output}
+    if "://" not in options.storage:
+        written["--storage"] = Path(options.storage)
+    for flag, path in written.items():
         refuse_if_input(path, dataset_files(options.dataset or DEFAULT_DATASET, options.data), flag)
     refuse_if_input(options.output, [options.storage], "--output")
-    if options.output.absolute() == options.storage.absolute():
+    if options.output.absolute() == Path(options.storage).absolute():
         raise UsageError(f"--output {options.output}: is the --storage too; choose another file")
+
+
+def _shown(storage: str) -> str:
+    """A database's URL may hold a password."""
+    scheme, is_url, _ = storage.partition("://")
+    return f"{scheme}://..." if is_url else storage
 
 
 def _report_trial(base: TrainConfig, trials: int) -> Callable[[FrozenTrial, int], None]:

@@ -9,11 +9,10 @@ uninterrupted one. The test images are not used.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import optuna
 import torch
+from filelock import FileLock
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -31,14 +31,13 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mnist_edge.errors import TrainingError, UsageError
-from mnist_edge.outputs.atomic import make_folder
 from mnist_edge_trainer.aliases import current_fields
 from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training.callbacks import StepReport
-from mnist_edge_trainer.training.checkpoint import Checkpoint, EpochRecord, RunFolder
+from mnist_edge_trainer.training.checkpoint import EpochRecord, RunFolder
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import train
-from mnist_edge_trainer.training.search_storage import open_study
+from mnist_edge_trainer.training.search_storage import SearchStorage
 from mnist_edge_trainer.training.threads import Threads, choose_threads
 from mnist_edge_trainer.training.training_data import TrainingData
 
@@ -56,6 +55,9 @@ SEARCH_SPACE: Mapping[str, BaseDistribution] = {
     "ema_decay": FloatDistribution(0.99, 0.9995),
 }
 """The fields of `TrainConfig` that are searched, each with its range."""
+
+_WAIT = 0.5
+"""Seconds after which to look again whether another process has finished its trial."""
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _FEWEST_FOR_IMPORTANCE = 4
@@ -88,7 +90,7 @@ def tune(
     data: TrainingData,
     *,
     trials: int,
-    storage: Path,
+    storage: Path | str,
     study: str,
     device: torch.device,
     on_trial: Callable[[FrozenTrial, int], None],
@@ -96,34 +98,69 @@ def tune(
 ) -> TuneResult:
     """Searches until `trials` trials are finished, those of earlier calls included.
 
+    Other processes may work on the same study meanwhile; their trials count too.
+
     Args:
         base: the recipe whose `SEARCH_SPACE` fields are varied; its seed is the search's too.
         data: images to train on and to validate with.
         trials: number to finish; an interrupted trial does not count.
-        storage: SQLite file that keeps the trials; made where it is missing.
+        storage: SQLite file that keeps the trials, made where it is missing; or another database's
+            URL.
         study: the search's name in it.
         device: to train on.
         on_trial: called after each trial, with the number of finished ones.
         on_threads: called before the first, with the number of threads of every trial.
 
     Raises:
-        UsageError: the study was begun with other settings or images, or is open elsewhere.
-        OutputError: the storage is damaged or cannot be written.
+        UsageError: the study was begun with other settings or images.
+        OutputError: the storage is damaged, or cannot be reached or written.
         TrainingError: no trial ran to the end.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with open_study(storage, study) as search:
+    shared = SearchStorage(storage)
+    with shared.study(study) as search:
         space = _search_space(len(data.training))
-        _check_settings(search, _settings(base, data.validation, space), storage)
-        base = dataclasses.replace(base, threads=_threads(search, base, data, device, on_threads))
-        for interrupted in search.get_trials(states=(TrialState.RUNNING,)):
-            search.tell(interrupted.number, state=TrialState.FAIL)
-        while (finished := len(search.get_trials(states=_FINISHED))) < trials:
-            trial = _propose(search, base, space, finished)
-            config = recipe(base, trial.params)
-            _run_trial(search, trial, config, data, device, storage)
-            on_trial(search.trials[trial.number], finished + 1)
+        with shared.alone():
+            _check_settings(search, _settings(base, data.validation, space))
+            threads = _threads(search, base, data, device, on_threads)
+        base = dataclasses.replace(base, threads=threads)
+        while (proposed := _next_trial(search, shared, base, space, trials)) is not None:
+            trial, lock = proposed
+            try:
+                _run_trial(search, trial, recipe(base, trial.params), data, device, shared)
+            finally:
+                shared.end(trial.number, lock)
+            finished = len(search.get_trials(states=_FINISHED))
+            on_trial(search.trials[trial.number], finished)
         return _result(search, base.seed)
+
+
+def _next_trial(
+    search: optuna.Study,
+    storage: SearchStorage,
+    base: TrainConfig,
+    space: Mapping[str, BaseDistribution],
+    trials: int,
+) -> tuple[Trial, FileLock | None] | None:
+    """The next trial, marked as running; None once enough are finished.
+
+    Where others run the last ones, it waits for them: should one be interrupted, it is run here.
+    """
+    while True:
+        with storage.alone():
+            running = 0
+            for trial in search.get_trials(states=(TrialState.RUNNING,)):
+                if storage.is_interrupted(trial.number):
+                    search.tell(trial.number, state=TrialState.FAIL)
+                else:
+                    running += 1
+            finished = len(search.get_trials(states=_FINISHED))
+            if finished >= trials:
+                return None
+            if finished + running < trials or not storage.knows_the_running:
+                proposed = _propose(search, base, space, finished, running)
+                return proposed, storage.begin(proposed.number)
+        time.sleep(_WAIT)
 
 
 def recipe(base: TrainConfig, params: Mapping[str, Any]) -> TrainConfig:
@@ -157,7 +194,7 @@ def _settings(
     }
 
 
-def _check_settings(search: optuna.Study, settings: dict[str, Any], storage: Path) -> None:
+def _check_settings(search: optuna.Study, settings: dict[str, Any]) -> None:
     """Stores the settings of a new study; raises UsageError where those of an old one differ."""
     stored = search.user_attrs.get("settings")
     if stored is None:
@@ -167,7 +204,7 @@ def _check_settings(search: optuna.Study, settings: dict[str, Any], storage: Pat
     differing = [name for name, value in settings.items() if stored.get(name, value) != value]
     if differing:
         raise UsageError(
-            f"--study {search.study_name}: begun with other settings in {storage} "
+            f"--study {search.study_name}: begun with other settings "
             f"({', '.join(differing)}); use the same settings, or another study"
         )
 
@@ -194,11 +231,14 @@ def _propose(
     base: TrainConfig,
     space: Mapping[str, BaseDistribution],
     finished: int,
+    running: int,
 ) -> Trial:
     """A trial with a value for each searched field; the first trial is the unchanged recipe."""
-    (seed,) = np.random.SeedSequence((base.seed, finished)).generate_state(1)
-    search.sampler = optuna.samplers.TPESampler(seed=int(seed))
-    if finished == 0 and not search.get_trials(states=(TrialState.WAITING,)):
+    entropy = (base.seed, finished, running) if running else (base.seed, finished)
+    (seed,) = np.random.SeedSequence(entropy).generate_state(1)
+    # What others are trying counts as bad meanwhile, so that not all try the same.
+    search.sampler = optuna.samplers.TPESampler(seed=int(seed), constant_liar=running > 0)
+    if finished + running == 0 and not search.get_trials(states=(TrialState.WAITING,)):
         search.enqueue_trial(
             {
                 name: getattr(base, name)
@@ -222,11 +262,13 @@ def _run_trial(
     config: TrainConfig,
     data: TrainingData,
     device: torch.device,
-    storage: Path,
+    storage: SearchStorage,
 ) -> None:
     """Trains once, in a temporary folder, and stores the outcome in the study."""
     try:
-        best = _train(config, data, device, storage, _PruningCallback(trial, config.epochs))
+        with storage.folder_of(trial.number) as folder:
+            callback = _PruningCallback(trial, config.epochs)
+            best = train(config, data, RunFolder(folder), device=device, callback=callback).best
     except optuna.TrialPruned:
         search.tell(trial, state=TrialState.PRUNED)
     except (TrainingError, UsageError) as error:
@@ -237,29 +279,6 @@ def _run_trial(
     else:
         trial.set_user_attr("val_accuracy", best.val_accuracy)
         search.tell(trial, best.val_loss)
-
-
-def _train(
-    config: TrainConfig,
-    data: TrainingData,
-    device: torch.device,
-    storage: Path,
-    callback: _PruningCallback,
-) -> Checkpoint:
-    with _trial_folder(storage) as folder:
-        return train(config, data, RunFolder(folder), device=device, callback=callback).best
-
-
-@contextlib.contextmanager
-def _trial_folder(storage: Path) -> Iterator[Path]:
-    """An empty folder beside the study, which one search at a time has open."""
-    folder = storage.with_name(f"{storage.name}.trial")
-    shutil.rmtree(folder, ignore_errors=True)  # a killed search left it
-    make_folder(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _PruningCallback:

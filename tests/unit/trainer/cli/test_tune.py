@@ -47,7 +47,7 @@ def run_command(tmp_path: Path, trials: int = 2) -> None:
             arch="lenet",
             epochs=1,
             trials=trials,
-            storage=tmp_path / "tune.db",
+            storage=str(tmp_path / "tune.db"),
             output=tmp_path / "tuned.toml",
             device="cpu",
         )

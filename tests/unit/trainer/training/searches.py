@@ -21,7 +21,7 @@ BASE = TrainConfig(arch="lenet", epochs=1, photos=0, val_split=500)
 
 
 def search(
-    storage: Path, digits: Digits, trials: int, base: TrainConfig = BASE, study: str = "lenet"
+    storage: Path | str, digits: Digits, trials: int, base: TrainConfig = BASE, study: str = "lenet"
 ) -> TuneResult:
     return tune(
         base,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from filelock import FileLock
+import torch
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_edge import TrainingError, UsageError
@@ -194,21 +196,95 @@ def test_batches_larger_than_the_training_set_are_not_tried(tmp_path: Path, digi
     assert not any("batch_size" in trial.params for trial in of_50.finished)
 
 
-def test_other_settings_images_or_a_second_process_are_refused(
-    tmp_path: Path, digits: Digits
-) -> None:
+def test_other_settings_or_images_are_refused(tmp_path: Path, digits: Digits) -> None:
     storage = tmp_path / "tune.db"
     search(storage, digits, 1)
     with pytest.raises(UsageError, match=r"--study lenet: .*\(epochs, seed\)"):
         search(storage, digits, 2, replace(BASE, epochs=2, seed=1))
     with pytest.raises(UsageError, match=r"\(images\)"):
         search(storage, Digits(digits.images.flip(0), digits.labels.flip(0)), 2)
-    with (
-        FileLock(f"{storage}.lock"),
-        pytest.raises(UsageError, match=r"tune\.db: another search is using it"),
-    ):
-        search(storage, digits, 2)
     assert len(search(storage, digits, 1).finished) == 1
+
+
+class TestSeveralProcesses:
+    TRIALS = 8
+
+    def test_they_share_the_trials(self, tmp_path: Path, digits: Digits) -> None:
+        storage = tmp_path / "tune.db"
+        context = multiprocessing.get_context("fork")
+        together, results = context.Barrier(3), context.SimpleQueue()
+        processes = [
+            context.Process(
+                target=search_together, args=(storage, digits, self.TRIALS, together, results)
+            )
+            for _ in range(3)
+        ]
+        for process in processes:
+            process.start()
+        found = [results.get() for _ in processes]
+        for process in processes:
+            process.join()
+        assert found[0] == found[1] == found[2]
+        assert len(found[0]) == self.TRIALS
+        assert len({str(params) for params, _ in found[0]}) == self.TRIALS
+        assert [*tmp_path.iterdir()] in ([storage], [storage, storage.with_name("tune.db.lock")])
+
+    def test_trial_of_a_process_that_was_killed_is_run_again(
+        self, tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        storage = tmp_path / "tune.db"
+        process = multiprocessing.get_context("fork").Process(
+            target=search_and_die, args=(storage, digits)
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == 9
+        assert storage.with_name("tune.db.trial-1").exists()
+        monkeypatch.setattr(tuning, "train", instant_training)
+        result = search(storage, digits, 3)
+        assert [trial.number for trial in result.finished] == [0, 2, 3]
+        assert outcomes(result) == outcomes(search(tmp_path / "whole.db", digits, 3))
+        assert not list(tmp_path.glob("*.trial-*"))
+
+    def test_database_that_cannot_be_reached_is_one_line(self, digits: Digits) -> None:
+        with pytest.raises(
+            OutputError, match=r"--storage postgresql://\.\.\.: cannot be used"
+        ) as e:
+            search("postgresql://me:secret@localhost:1/x", digits, 1)
+        assert "secret" not in str(e.value)
+
+
+def search_together(
+    storage: Path, digits: Digits, trials: int, together: Any, results: Any
+) -> None:
+    """Runs a search whose first trial waits until the others are at their first one too."""
+    torch.set_num_threads(1)
+    waited = False
+
+    def train(*arguments: Any, **options: Any) -> TrainResult:
+        nonlocal waited
+        if not waited:
+            waited = True
+            together.wait(60)
+        return instant_training(*arguments, **options)
+
+    vars(tuning)["train"] = train
+    results.put(sorted(outcomes(search(storage, digits, trials)), key=str))
+
+
+def search_and_die(storage: Path, digits: Digits) -> None:
+    """Ends at once, in the middle of the second trial."""
+    calls = 0
+
+    def train(*arguments: Any, **options: Any) -> TrainResult:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            os._exit(9)
+        return instant_training(*arguments, **options)
+
+    vars(tuning)["train"] = train
+    search(storage, digits, 5)
 
 
 def test_storage_that_is_not_a_study_is_an_error_of_ours(tmp_path: Path, digits: Digits) -> None:
