@@ -55,6 +55,25 @@ if files:
 """
 """Writes the same pictures as one Parquet file, and as several, and as a tar."""
 
+LAYOUTS = """
+import io, os, shutil, sys, tarfile
+from pathlib import Path
+import pyarrow
+from pyarrow import parquet
+folder, source, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+pictures = [path.read_bytes() for path in sorted(source.glob(sys.argv[4]))]
+contents = [pictures[number % len(pictures)] for number in range(count)]
+shutil.rmtree(folder, ignore_errors=True)
+(folder / "files").mkdir(parents=True)
+for number, content in enumerate(contents):
+    (folder / "files" / f"{number:07}.png").write_bytes(content)
+with tarfile.open(folder / "all.tar", "w") as archive:
+    archive.add(folder / "files", "files")
+parquet.write_table(pyarrow.table({"image": contents}), folder / "all.parquet", row_group_size=1000)
+print(sum(map(len, pictures)) // len(pictures))
+"""
+"""Writes the same pictures as files, a tar, and Parquet; prints their mean size in bytes."""
+
 RAY = """
 import sys
 import ray
@@ -107,6 +126,31 @@ def compare_formats(folder: Path, rounds: int) -> None:
     print(f"  {mine:.2f} s against {bare:.2f} s    {mine / bare:.2f} x", flush=True)
 
 
+def measure_layouts(folder: Path, rounds: int) -> None:
+    """Pictures that one core predicts in an hour, by how they are stored."""
+    for title, pattern, count in (
+        ("digits of 28 x 28, PNG", "*-mnist.png", 50_000),
+        ("photographs, JPEG", "*.jpg", 2_000),
+    ):
+        layouts = folder / "layouts"
+        (size,) = asked(LAYOUTS, str(layouts), str(SAMPLES), str(count), pattern)
+        print(f"{count:,} {title}, {int(size):,} bytes each")
+        names = {"files": "files", "tar": "all.tar", "Parquet": "all.parquet"}
+        times: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name, path in names.items():
+                command = [*PREDICT, f"{layouts}/{path}", "--workers", "1", "--format", "jsonl"]
+                times[name].append(measured(command)[0])
+        for name, taken in times.items():
+            rate = count / statistics.median(taken)
+            hours = 100_000_000 / rate / 3600
+            print(
+                f"  {name:8} {rate:8,.0f} a second, {rate * 3600 / 1e6:6.2f} million an hour; "
+                f"100 million: {hours:,.1f} core hours",
+                flush=True,
+            )
+
+
 def compare_memory(folder: Path) -> None:
     """A million rows against ten thousand."""
     peaks = []
@@ -148,7 +192,7 @@ def compare_engine(name: str, code: str, folder: Path, rounds: int, workers: int
 
 
 def main() -> None:
-    known = {"formats": 5, "memory": 1, "ray": 3, "spark": 3}
+    known = {"layouts": 3, "formats": 5, "memory": 1, "ray": 3, "spark": 3}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", choices=[*known, []], default=[*known])
     parser.add_argument("--workers", type=int, default=2)
@@ -157,6 +201,8 @@ def main() -> None:
         folder = Path(name)
         for count in (FEW, MANY):
             asked(WRITE, str(folder), str(count), str(FILES), str(SAMPLES))
+        if "layouts" in options.what:
+            measure_layouts(folder, known["layouts"])
         if "formats" in options.what:
             compare_formats(folder, known["formats"])
         if "memory" in options.what:

@@ -1,7 +1,6 @@
 """Training in two processes against one: `python tests/benchmarks/ranks.py`.
 
-The same recipe and seeds; accuracy is of the validation images. Where two ranks share two cores that
-one process would leave idle, they are faster; the figures are of the machine that prints them.
+The same recipe and seeds; accuracy is of the validation images.
 """
 
 from __future__ import annotations

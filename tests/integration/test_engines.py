@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from mnist_edge.integrations.ray import Predict
-from tests.conftest import Cli, Digits
+from tests.conftest import ROOT, Cli, Digits
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -46,9 +49,26 @@ def scans(test_digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path
 def expected(scans: Path, cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """Rows of the command line."""
     output = tmp_path_factory.mktemp("rows") / "rows.parquet"
-    done = cli("predict", f"{scans}/*.parquet", "--format", "parquet", "--output", output)
+    options = ("--min-confidence", "0.5", "--format", "parquet", "--output", output)
+    done = cli("predict", f"{scans}/*.parquet", *options)
     assert done.returncode == 1
     return rows(parquet.read_table(output))
+
+
+def documented_job(engine: str) -> str:
+    """The job in the documentation, on the checkpoints of this machine."""
+    page = (ROOT / "docs" / "past-one-machine.md").read_text(encoding="utf-8")
+    (job,) = re.findall(rf"```py\n# job: {engine}\n(.*?)```", page, re.DOTALL)
+    return str(job)
+
+
+def run_documented(job: str, folder: Path, scans: Path) -> list[Any]:
+    """Runs a job as a program, in a folder with the scans; its rows."""
+    (folder / "scans").symlink_to(scans)
+    subprocess.run(
+        [sys.executable, "-c", job], cwd=folder, check=True, timeout=300, capture_output=True
+    )
+    return rows(parquet.read_table(folder / "rows"))
 
 
 def rows(table: Any) -> list[Any]:
@@ -67,8 +87,8 @@ class DiesOnce(Predict):
         marker: a file that says that it was.
     """
 
-    def __init__(self, marker: str) -> None:
-        super().__init__()
+    def __init__(self, marker: str, **options: Any) -> None:
+        super().__init__(**options)
         self._marker, self._batches = Path(marker), 0
 
     def __call__(self, batch: Any) -> Any:
@@ -131,6 +151,14 @@ class TestRay:
             context.checkpoint_config = None
         assert rows(parquet.read_table(tmp_path / "rows")) == expected
 
+    @pytest.mark.usefixtures("ray")
+    def test_documented_job(self, scans: Path, expected: list[Any], tmp_path: Path) -> None:
+        job = documented_job("ray").replace("/shared/", f"{tmp_path}/")
+        # As of a machine of six cores; on a cluster, Ray knows them.
+        job = job.replace("ray.init()", "ray.init(num_cpus=6, include_dashboard=False)")
+        job = job.replace("max_size=64", "max_size=2")
+        assert run_documented(job, tmp_path, scans) == expected
+
     @staticmethod
     def run(ray: Any, predict: type, scans: Path, output: Path, *arguments: str) -> None:
         (
@@ -139,6 +167,7 @@ class TestRay:
             .map_batches(
                 predict,
                 fn_constructor_args=arguments,
+                fn_constructor_kwargs={"min_confidence": 0.5},
                 batch_format="pyarrow",
                 batch_size=100,
                 compute=ray.data.ActorPoolStrategy(size=2),
@@ -170,11 +199,15 @@ class TestSpark:
     ) -> None:
         from mnist_edge.integrations.spark import predict_udf
 
-        said = predict_udf()("image").alias("said")
+        said = predict_udf(min_confidence=0.5)("image").alias("said")
         job = spark.read.parquet(str(scans)).select("id", said).select("id", "said.*")
         with killed_worker() if is_killed else contextlib.nullcontext():
             job.write.parquet(str(tmp_path / "rows"))
         assert rows(parquet.read_table(tmp_path / "rows")) == expected
+
+    def test_documented_job(self, scans: Path, expected: list[Any], tmp_path: Path) -> None:
+        pytest.importorskip("pyspark.sql")
+        assert run_documented(documented_job("spark"), tmp_path, scans) == expected
 
     def test_errors_say_the_names(self, spark: Any, tmp_path: Path) -> None:
         from mnist_edge.integrations.spark import predict_udf

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import zipfile
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from mnist_edge.errors import UsageError
 from mnist_edge.inputs.shard import Shard
-from mnist_edge.inputs.sources import Item
+from mnist_edge.inputs.sources import Item, names_in_list, read_batches
+from mnist_edge.inputs.walk import FolderWalk
 
 NAMES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=50)
 
@@ -70,3 +78,57 @@ def test_names_of_files_are_sorted_by_number() -> None:
     names = [str(Shard(index, 12)) for index in range(12)]
     assert names == sorted(names)
     assert names[3] == "03-of-12"
+
+
+MANY = 1_000_000
+
+
+def write_many_names(folder: Path) -> str:
+    path = folder / "names.txt"
+    path.write_text("".join(f"scans/{number}.png\n" for number in range(MANY)))
+    return str(path)
+
+
+def write_many_rows(folder: Path) -> str:
+    path = folder / "scans.parquet"
+    contents = pyarrow.array([b"x"] * MANY)
+    parquet.write_table(pyarrow.table({"image": contents}), path)
+    return str(path)
+
+
+def write_many_files(folder: Path) -> str:
+    (folder / "scans").mkdir()
+    for number in range(MANY):
+        os.mknod(folder / "scans" / f"{number}.png")
+    return str(folder / "scans")
+
+
+def write_many_members(folder: Path) -> str:
+    path = folder / "scans.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(MANY):
+            archive.writestr(f"{number}.png", b"x")
+    return str(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "write", [write_many_names, write_many_rows, write_many_files, write_many_members]
+)
+def test_a_million_names_are_each_in_one_shard(
+    write: Callable[[Path], str], tmp_path: Path
+) -> None:
+    """No picture is decoded."""
+    path = write(tmp_path)
+    is_list = path.endswith(".txt")
+    found: list[int] = []
+    for number in range(4):
+        groups = names_in_list(path, b"\n") if is_list else [[path]]
+        batches = read_batches(groups, FolderWalk(recursive=False), globs=False)
+        shard = [item.name for batch in Shard(number, 4).of(batches) for item in batch]
+        assert len(shard) == pytest.approx(MANY / 4, rel=0.01)
+        found += [
+            int(re.findall(r"[0-9]+", name.removeprefix(str(tmp_path)))[-1]) for name in shard
+        ]
+        del shard
+    assert sorted(found) == [*range(MANY)]
