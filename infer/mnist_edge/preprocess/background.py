@@ -18,6 +18,7 @@ __all__ = [
     "GrayPlane",
     "PolarityVotes",
     "fit_illumination",
+    "flat_paper",
     "noise_sigma",
     "otsu",
     "polarity_votes",
@@ -148,6 +149,17 @@ def to_gray(picture: Pixels) -> GrayPlane:
     lift = -255 * float(direction[direction < 0].sum())
     mixture = (*(float(part) for part in direction), lift)
     return GrayPlane(np.asarray(image.convert("L", mixture)), scales_with_light)
+
+
+def flat_paper(plane: GrayImage) -> int | None:
+    """The gray level of three pixels in four, exactly, as a program draws; None = there is none.
+
+    Args:
+        plane: uint8 ``[H, W]``.
+    """
+    counts = np.bincount(plane.ravel(), minlength=256)
+    level = int(counts.argmax())
+    return level if 4 * counts[level] >= 3 * plane.size else None
 
 
 def noise_sigma(plane: GrayImage) -> float:

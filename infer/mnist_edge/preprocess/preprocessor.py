@@ -33,7 +33,7 @@ __all__ = ["PREPROCESSING_REVISION", "NumberOn", "preprocess", "preprocess_one"]
 NumberOn: TypeAlias = "Callable[[Pixels, DigitRow], str | None]"
 """The number on a picture that may show several digits, whose row is given; None = one digit."""
 
-PREPROCESSING_REVISION = f"{Preprocessing.DIGIT.value}.2"
+PREPROCESSING_REVISION = f"{Preprocessing.DIGIT.value}.3"
 """To be raised by every change that makes another 28 x 28 of any picture, however slightly: what
 was kept in a cache to train on is then made again."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_edge.preprocess.background import GrayPlane, noise_sigma, polarity_votes
+from mnist_edge.preprocess.background import GrayPlane, flat_paper, noise_sigma, polarity_votes
 from mnist_edge.preprocess.components import Box, bounding_box, select_digit
 from mnist_edge.preprocess.line_removal import keep_thick, remove_lines
 from mnist_edge.preprocess.order_statistics import median, percentile
@@ -77,6 +77,18 @@ class _Limits:
     clear: float = 5.0
     """... and stands out by more than this many standard deviations of the noise."""
 
+    middle_gray: int = 128
+    """Flat paper of this level and above is light."""
+
+    least_drawn: float = 0.2
+    """A smaller mark on flat paper is a speck; fraction of the picture's longer side."""
+
+    log_tiny: float = math.log(64 / 28)
+    """Logarithm of how much a picture is enlarged that has too few pixels to show a page."""
+
+    filling: float = 0.8
+    """A digit that was cut out of a scan is at least this part of it; of its longer side."""
+
     block_filled: float = 0.7
     """A block fills more than this part of its box, ..."""
 
@@ -119,6 +131,23 @@ class Proposal:
     features: ProposalFeatures
 
     @property
+    def fills_picture(self) -> bool:
+        """Whether it is all that there is, and goes from edge to edge."""
+        features = self.features
+        return features.size > _LIMITS.filling and features.part_of_all_ink > _LIMITS.alone
+
+    def is_drawn_on(self, paper: int | None) -> bool:
+        """Whether it is all that there is on flat paper of a gray level; None = it is not flat."""
+        if paper is None or self.is_dark != (paper >= _LIMITS.middle_gray):
+            return False
+        return (
+            self.remove_print is None
+            and not (self.is_block and self.features.log_scale < _LIMITS.log_tiny)
+            and self.features.size > _LIMITS.least_drawn
+            and self.features.part_of_all_ink > _LIMITS.alone
+        )
+
+    @property
     def is_likely(self) -> bool:
         """Whether it is rather the digit than not."""
         return score(self.features) > _LIMITS.likely
@@ -126,6 +155,9 @@ class Proposal:
 
 def find_digit(picture: GrayPlane) -> Proposal | None:
     """Takes the proposal with the highest score; a score high enough ends the search.
+
+    What a program has drawn, on paper of exactly one level, or has cut out in two levels, is taken
+    whatever its score: nothing else is there, and the score was fitted to photographs.
 
     Args:
         picture: of any size.
@@ -135,6 +167,9 @@ def find_digit(picture: GrayPlane) -> Proposal | None:
     """
     best, best_score = None, -np.inf
     far_away, far_away_score = None, -np.inf
+    drawn, drawn_score = None, -np.inf
+    paper = flat_paper(picture.pixels)
+    has_two_levels = paper is None and len(np.unique(picture.pixels)) == 2
     for proposals in propose(picture):
         for proposal in proposals:
             logit = score(proposal.features)
@@ -142,11 +177,18 @@ def find_digit(picture: GrayPlane) -> Proposal | None:
                 best, best_score = proposal, logit
             if proposal.is_far_away and logit > far_away_score:
                 far_away, far_away_score = proposal, logit
+            is_drawn = proposal.fills_picture if has_two_levels else proposal.is_drawn_on(paper)
+            if is_drawn and logit > drawn_score:
+                drawn, drawn_score = proposal, logit
         if best_score > _LIMITS.certain:
             break
     if best_score < _LIMITS.likely and far_away is not None:
         return far_away
-    return best if best_score > _LIMITS.hopeless else None
+    if best is None or best_score <= _LIMITS.hopeless:
+        return drawn
+    # On flat paper, what has its level is no ink.
+    is_paper = paper is not None and drawn is not None and drawn.is_dark != best.is_dark
+    return drawn if is_paper else best
 
 
 def propose(picture: GrayPlane) -> Iterator[list[Proposal]]:
