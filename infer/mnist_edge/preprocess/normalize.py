@@ -18,6 +18,7 @@ from mnist_edge.preprocess.components import bounding_box
 from mnist_edge.preprocess.neighbors import DigitRow, row_of_digits
 from mnist_edge.preprocess.order_statistics import percentile
 from mnist_edge.preprocess.proposals import INK_LEVEL, Proposal, find_digit
+from mnist_edge.preprocess.rim import without_rim
 from mnist_edge.preprocess.strokes import normalize_width
 from mnist_edge.types import BOX, CENTER, SIDE, FloatImage, GrayImage, Pixels
 
@@ -93,7 +94,7 @@ def normalize(picture: Pixels) -> GrayImage | None:
 
 def normalize_and_look_round(picture: Pixels) -> tuple[GrayImage | None, DigitRow | None]:
     """`normalize`, and where there may be a row of digits; None = there is one at most."""
-    plane = to_gray(picture)
+    plane = without_rim(to_gray(picture))
     proposal = find_digit(plane)
     if proposal is not None and proposal.is_small:
         plane, proposal = _look_closer(plane, proposal)
