@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import json
 import multiprocessing
-import os
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,20 +11,26 @@ from typing import Any
 
 import optuna
 import pytest
-import torch
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mnist_edge import TrainingError, UsageError
 from mnist_edge.errors import OutputError
-from mnist_edge_trainer.data.splits import Digits, load_digits
+from mnist_edge_trainer.data.splits import Digits
 from mnist_edge_trainer.training import search as tuning
-from mnist_edge_trainer.training.callbacks import Callback
-from mnist_edge_trainer.training.checkpoint import MNIST, Checkpoint, EpochRecord
 from mnist_edge_trainer.training.config import TrainConfig
 from mnist_edge_trainer.training.loop import TrainResult
-from mnist_edge_trainer.training.search import SEARCH_SPACE, TuneResult, recipe
-from tests.conftest import SAMPLES
-from tests.unit.trainer.training.searches import BASE, interrupted_in_trial, search
+from mnist_edge_trainer.training.search import SEARCH_SPACE, recipe
+from tests.unit.trainer.training.searches import (
+    BASE,
+    DIED,
+    few_digits,
+    instant_training,
+    interrupted_in_trial,
+    outcomes,
+    search,
+    search_and_die,
+    search_together,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,32 +41,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def digits() -> Digits:
-    """2,000 real training images."""
-    return load_digits(SAMPLES, "train")[:2_000]
-
-
-def instant_training(
-    config: TrainConfig, *_: object, callback: Callback, **__: object
-) -> TrainResult:
-    """Stands in for the training loop: the loss follows from the recipe, in no time."""
-    loss = abs(math.log10(config.lr / 3e-3)) + config.weight_decay + 0.1
-    history = [
-        EpochRecord(
-            epoch=epoch,
-            lr=config.lr,
-            train_loss=loss,
-            train_accuracy=0.9,
-            val_loss=loss,
-            val_accuracy=0.9,
-            val_photo_accuracy=None,
-            seconds=0.0,
-        )
-        for epoch in range(1, config.epochs + 1)
-    ]
-    for record in history:
-        callback.on_epoch(record, True)
-    best = Checkpoint(config, config.epochs, loss, 0.9, MNIST, {})
-    return TrainResult(best, history, False)
+    return few_digits()
 
 
 @pytest.fixture(params=["instant", pytest.param("real", marks=pytest.mark.slow)])
@@ -69,10 +49,6 @@ def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     """The training loop; by default one that takes no time."""
     if request.param == "instant":
         monkeypatch.setattr(tuning, "train", instant_training)
-
-
-def outcomes(result: TuneResult) -> list[tuple[dict[str, Any], float | None]]:
-    return [(trial.params, trial.value) for trial in result.finished]
 
 
 @pytest.mark.usefixtures("loop")
@@ -209,36 +185,36 @@ def test_other_settings_or_images_are_refused(tmp_path: Path, digits: Digits) ->
 class TestSeveralProcesses:
     TRIALS = 8
 
-    def test_they_share_the_trials(self, tmp_path: Path, digits: Digits) -> None:
+    def test_they_share_the_trials(self, tmp_path: Path) -> None:
         storage = tmp_path / "tune.db"
-        context = multiprocessing.get_context("fork")
-        together, results = context.Barrier(3), context.SimpleQueue()
+        context = multiprocessing.get_context("spawn")
+        together = context.Barrier(3)
+        outputs = [tmp_path / f"{number}.json" for number in range(3)]
         processes = [
-            context.Process(
-                target=search_together, args=(storage, digits, self.TRIALS, together, results)
-            )
-            for _ in range(3)
+            context.Process(target=search_together, args=(storage, self.TRIALS, together, output))
+            for output in outputs
         ]
         for process in processes:
             process.start()
-        found = [results.get() for _ in processes]
         for process in processes:
             process.join()
+        assert [process.exitcode for process in processes] == [0, 0, 0]
+        found = [json.loads(output.read_text()) for output in outputs]
         assert found[0] == found[1] == found[2]
         assert len(found[0]) == self.TRIALS
         assert len({str(params) for params, _ in found[0]}) == self.TRIALS
-        assert [*tmp_path.iterdir()] in ([storage], [storage, storage.with_name("tune.db.lock")])
+        assert not list(tmp_path.glob("*.trial-*"))
 
     def test_trial_of_a_process_that_was_killed_is_run_again(
         self, tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         storage = tmp_path / "tune.db"
-        process = multiprocessing.get_context("fork").Process(
-            target=search_and_die, args=(storage, digits)
+        process = multiprocessing.get_context("spawn").Process(
+            target=search_and_die, args=(storage,)
         )
         process.start()
         process.join()
-        assert process.exitcode == 9
+        assert process.exitcode == DIED
         assert storage.with_name("tune.db.trial-1").exists()
         monkeypatch.setattr(tuning, "train", instant_training)
         result = search(storage, digits, 3)
@@ -252,39 +228,6 @@ class TestSeveralProcesses:
         ) as e:
             search("postgresql://me:secret@localhost:1/x", digits, 1)
         assert "secret" not in str(e.value)
-
-
-def search_together(
-    storage: Path, digits: Digits, trials: int, together: Any, results: Any
-) -> None:
-    """Runs a search whose first trial waits until the others are at their first one too."""
-    torch.set_num_threads(1)
-    waited = False
-
-    def train(*arguments: Any, **options: Any) -> TrainResult:
-        nonlocal waited
-        if not waited:
-            waited = True
-            together.wait(60)
-        return instant_training(*arguments, **options)
-
-    vars(tuning)["train"] = train
-    results.put(sorted(outcomes(search(storage, digits, trials)), key=str))
-
-
-def search_and_die(storage: Path, digits: Digits) -> None:
-    """Ends at once, in the middle of the second trial."""
-    calls = 0
-
-    def train(*arguments: Any, **options: Any) -> TrainResult:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            os._exit(9)
-        return instant_training(*arguments, **options)
-
-    vars(tuning)["train"] = train
-    search(storage, digits, 5)
 
 
 def test_storage_that_is_not_a_study_is_an_error_of_ours(tmp_path: Path, digits: Digits) -> None:
