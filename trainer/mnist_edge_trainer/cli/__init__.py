@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from mnist_edge.cli.typer_options import with_options
-from mnist_edge_trainer.cli import archs, data, evaluate, export, report, runs, train, tune
+from mnist_edge_trainer.cli import archs, data, evaluate, export, hub, report, runs, train, tune
 
 __all__ = ["commands"]
 
@@ -28,3 +28,4 @@ commands.command(epilog=evaluate.EXAMPLES)(
 )
 commands.command(epilog=report.EXAMPLES)(with_options(report.ReportOptions)(report.report))
 commands.command(epilog=export.EXAMPLES)(with_options(export.ExportOptions)(export.export))
+commands.command(epilog=hub.EXAMPLES)(with_options(hub.HubOptions)(hub.hub))
