@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import typer
+import yaml
 from PIL import Image
 
+from mnist_edge import __version__
 from mnist_edge.cli.app import app
 from mnist_edge.model import Model, bundled_models
 from tests.conftest import ROOT, Cli
@@ -193,6 +195,17 @@ def headings(page: Path) -> set[str]:
 
 def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+
+
+def test_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+    assert citation["license"] == "MIT"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda p: p.name)
+def test_files_for_the_forge_are_yaml(path: Path) -> None:
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def test_readme_links_to_every_page_of_docs() -> None:
