@@ -197,6 +197,21 @@ def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
 
 
+def test_every_page_has_a_place_on_the_site_and_its_links_lead_somewhere(tmp_path: Path) -> None:
+    """What the site's builder does before it runs Zensical, which needs the extra `docs`."""
+    site = runpy.run_path(str(ROOT / "docs" / "make_site.py"))
+    listed = [page for pages in site["NAVIGATION"].values() for page in pages]
+    assert sorted(listed) == sorted([*site["PAGES"].values(), "commands.md"])
+    for source in site["PAGES"]:
+        text = site["linked"](source, tmp_path)
+        for target in re.findall(r"\]\(([^)#\s]+\.(?:md|png|svg|jpg|json|ipynb))", text):
+            if "://" not in target:
+                assert target in listed or (tmp_path / target).is_file(), f"{source}: {target}"
+    commands = site["commands"]()
+    for name in ("predict", "read", "serve", "train", "hub"):
+        assert f"## mnist-edge {name}\n" in commands
+
+
 def test_citation_is_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == __version__
