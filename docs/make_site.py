@@ -76,6 +76,8 @@ def main() -> None:
         subprocess.run(
             [sys.executable, str(DOCS / "demo" / "build.py"), str(pages / "draw")], check=True
         )
+    for name in ("extra.css", "extra.js"):
+        shutil.copyfile(DOCS / "site" / name, pages / name)
     (work / "zensical.toml").write_text(configuration(), encoding="utf-8")
     program = Path(sys.executable).with_name("zensical")
     subprocess.run([str(program), "build", "--clean", "--strict"], cwd=work, check=True)
