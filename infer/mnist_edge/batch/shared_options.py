@@ -176,7 +176,8 @@ def check_options(options: RunOptions) -> None:
         raise UsageError("--resume: needs --output FILE and --format jsonl, csv or parquet")
     if options.format == "parquet" and options.output is None:
         raise UsageError("--format parquet: needs --output FILE")
-    if options.output is not None and ":/" in str(options.output):
+    # A path has lost one of the slashes; `C:/` is a drive.
+    if options.output is not None and ":/" in options.output.as_posix()[2:]:
         raise UsageError(f"--output {options.output}: must be a file here; copy it there after")
     if options.resume and has_previews(options):
         raise UsageError("--resume: cannot be combined with --show or --save-preprocessed")

@@ -82,8 +82,6 @@ def open_output(
                     with _discarded_unless_complete(path, file), _document(file, formatter) as rows:
                         yield rows
                 _sync(file)
-                if sys.platform == "win32":  # an open file cannot be renamed there; it has no lock
-                    file.close()
                 _finish(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -169,8 +167,11 @@ def _lock(file: IO[str], path: Path) -> None:
 
 
 def _sync(file: IO[str]) -> None:
+    """Lets the disk have all of a partial file, which gets its name, or goes, next."""
     file.flush()
     os.fsync(file.fileno())
+    if sys.platform == "win32":  # an open file can be neither renamed nor removed there
+        file.close()
 
 
 def _finish(path: Path) -> None:
