@@ -203,6 +203,8 @@ def test_shards_of_a_store_are_the_whole(cli: Cli, store: Store) -> None:
         ("s3://elsewhere/folder/*.png", "The specified bucket does not exist"),
         ("s3://me:word@scans/x.png", "s3://...@scans/x.png: a key does not belong into a URL"),
         ("http://scans/x.png", "only s3://, gs://, file:// are read; fetch it first"),
+        ("s3://", "s3://: names no bucket"),
+        ("file://elsewhere/x.png", "a file of another machine is not read; file:///PATH is"),
         ("s3://scans/x.zip", "s3://scans/x.zip: cannot be read by its URL"),
     ],
 )

@@ -80,7 +80,10 @@ def run(task: Task[R], log: Callable[[str], None]) -> Summary:
     batches = _sources(options, walk, guard)
     # A command line that names no picture fails before anything is loaded, or written.
     # (`chain` holds what it is given, an iterator that has ended holds nothing.)
-    batches = itertools.chain(iter([next(batches)]), batches)
+    batch = next(batches)
+    columns = next((item.row.batch.schema for item in batch if item.row), None)
+    batches = itertools.chain(iter([batch]), batches)
+    del batch
     prefetch.finish()
     task.load()
     document, summary = _document(task), task.summary()
@@ -88,7 +91,11 @@ def run(task: Task[R], log: Callable[[str], None]) -> Summary:
     sort = task.sorter(log)
     with (
         open_output(
-            options.output, document, settings=task.settings(), resume=options.resume
+            options.output,
+            document,
+            settings=task.settings(),
+            resume=options.resume,
+            columns=columns,
         ) as output,
         _progress(task) as advance,
     ):

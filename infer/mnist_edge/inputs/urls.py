@@ -217,9 +217,13 @@ def errors_in_words(url: str = "") -> Iterator[None]:
 def _split(url: str) -> tuple[Any, str]:
     """The store that has a file, and the file's name there: ``BUCKET/KEY``."""
     scheme, _, path = url.partition("://")
+    if scheme == "file":
+        raise ImageReadError(f"{url}: a file of another machine is not read; file:///PATH is")
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in (*_SCHEMES, "file"))
         raise ImageReadError(f"{url}: only {known} are read; fetch it first")
+    if not path.strip("/"):
+        raise ImageReadError(f"{url}: names no bucket")
     user, at, rest = path.partition("@")
     if not at or "/" in user:
         return _filesystem(scheme, False), path

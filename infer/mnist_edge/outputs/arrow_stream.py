@@ -41,14 +41,13 @@ _CARRIED = "input_"
 class ArrowWriter:
     """Writes rows, with the other columns of the tables that their pictures came from.
 
-    Which other columns there are, is known from the first rows.
-
     Args:
         file: to write to.
         path: of the output, for messages.
         document: of the rows.
         completed: the rows that are there already; the last of them ends where `file` does.
         schema: of these.
+        columns: of the tables, `pyarrow.Schema`; None = there are none.
 
     Attributes:
         completed: to be read before the first row is written; what is not, is skipped.
@@ -61,11 +60,13 @@ class ArrowWriter:
         document: ArrowDocument[Any],
         completed: Iterator[CompletedRow],
         schema: Any,
+        columns: Any,
     ) -> None:
         self._file = file
         self._path = path
         self._document = document
         self._schema = schema
+        self._others = columns or ()
         self._is_begun = False
         self.completed = completed
 
@@ -77,7 +78,7 @@ class ArrowWriter:
         """
         pyarrow = import_pyarrow("--format parquet")
         tables = _runs(items)
-        self._begin(tables[0][0].schema if tables and tables[0][0] is not None else ())
+        self._begin()
         carried = [*self._schema][len(self._document.schema) :]
         pieces = [self._column(field, tables) for field in carried]
         batch = pyarrow.RecordBatch.from_arrays([*rows.columns, *pieces], schema=self._schema)
@@ -87,9 +88,9 @@ class ArrowWriter:
 
     def finish(self) -> None:
         """Writes the schema, where there was no row."""
-        self._begin(())
+        self._begin()
 
-    def _begin(self, others: Iterable[Any]) -> None:
+    def _begin(self) -> None:
         """Before the first row, decides which columns there are."""
         for _ in self.completed:
             pass
@@ -102,7 +103,7 @@ class ArrowWriter:
         ours = self._document.schema
         carried = [
             pyarrow.field(_CARRIED * (field.name in ours.names) + field.name, field.type)
-            for field in others
+            for field in self._others
         ]
         self._schema = pyarrow.schema([*ours, *carried])
         self._file.write(self._schema.serialize())

@@ -47,6 +47,7 @@ def open_output(
     *,
     settings: Settings | None = None,
     resume: bool = False,
+    columns: Any = None,
 ) -> Iterator[RowWriter]:
     """Opens the output; the header is written, and the footer is, however the block ends.
 
@@ -55,13 +56,15 @@ def open_output(
         formatter: of the rows.
         settings: of the run, which a resumed one must agree with.
         resume: go on after the last complete row of a partial file.
+        columns: of a table that the pictures come from, which go along where the format has room:
+            `pyarrow.Schema`; None = there are none.
 
     Raises:
         OutputError: the file cannot be written, or another program is writing it.
         UsageError: the partial file is of other settings.
     """
     if not isinstance(formatter, TextDocument):
-        with _parquet_file(path, formatter, settings or {}, resume) as rows:
+        with _parquet_file(path, formatter, settings or {}, resume, columns) as rows:
             yield rows
         return
     if path is None:
@@ -203,7 +206,11 @@ def _resumable(
 
 @contextlib.contextmanager
 def _parquet_file(
-    path: Path | None, document: ArrowDocument[Any], settings: Settings, resume: bool
+    path: Path | None,
+    document: ArrowDocument[Any],
+    settings: Settings,
+    resume: bool,
+    columns: Any,
 ) -> Iterator[RowWriter]:
     """Writes a partial file of Arrow's, and at the end, Parquet."""
     if path is None or _is_special(path):
@@ -215,7 +222,7 @@ def _parquet_file(
             is_begun = resume and os.fstat(file.fileno()).st_size > 0
             schema = schema_of_stream(partial_path(path), document) if is_begun else None
             completed = _completed(path, file, document, settings, resume)
-            rows = ArrowWriter(file.buffer, path, document, completed, schema)
+            rows = ArrowWriter(file.buffer, path, document, completed, schema, columns)
             yield rows
             rows.finish()
             _sync(file)

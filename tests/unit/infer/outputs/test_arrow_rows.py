@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,14 @@ def table_row(number: int, **columns: Any) -> TableRow:
     return TableRow(pyarrow.RecordBatch.from_pydict(columns), number)
 
 
+def columns_of(batches: Sequence[tuple[Any, list[Item]]]) -> Any:
+    """As the runner finds them."""
+    items = [item for _, some in batches for item in some]
+    return next((item.row.batch.schema for item in items if item.row), None)
+
+
 def written(path: Path, document: Document[Any], *batches: tuple[Any, list[Item]]) -> Any:
-    with open_output(path, document) as rows:
+    with open_output(path, document, columns=columns_of(batches)) as rows:
         for batch, items in batches:
             rows.write(batch, items)
     return parquet.read_table(path)
@@ -106,13 +113,25 @@ class TestOtherColumns:
         assert table.column("digit").to_pylist() == [2, None, 2, None]
 
     def test_another_type_is_refused(self, tmp_path: Path) -> None:
-        document = PredictionRows()
+        document, first = PredictionRows(), table_row(0, label=[1])
         with (
             pytest.raises(UsageError, match="column 'label' is int64 in the first input, and str"),
-            open_output(tmp_path / "x", document) as rows,
+            open_output(tmp_path / "x", document, columns=first.batch.schema) as rows,
         ):
-            rows.write(document.rows([GOOD]), [Item("a", row=table_row(0, label=[1]))])
+            rows.write(document.rows([GOOD]), [Item("a", row=first)])
             rows.write(document.rows([BAD]), [Item("b", row=table_row(0, label=["1"]))])
+
+    def test_file_that_cannot_be_read_does_not_hide_them(self, cli: Cli, tmp_path: Path) -> None:
+        content = (SAMPLES / "7-pen.png").read_bytes()
+        pictures = pyarrow.table({"image": [content] * 300, "label": range(300)})
+        parquet.write_table(pictures, tmp_path / "good.parquet")
+        (tmp_path / "bad.parquet").write_bytes(b"no table")
+        paths = (tmp_path / "bad.parquet", tmp_path / "good.parquet")
+        done = cli("predict", *paths, "--format", "parquet", "--output", tmp_path / "x")
+        assert done.returncode == 1
+        table = parquet.read_table(tmp_path / "x")
+        assert table.column("digit").to_pylist() == [None] + [7] * 300
+        assert table.column("label").to_pylist() == [None, *range(300)]
 
 
 class TestResume:
@@ -181,7 +200,8 @@ class TestResume:
 
 def partial(path: Path, document: Document[Any], batches: list[tuple[Any, list[Item]]]) -> bytes:
     """What an interrupted run leaves."""
-    with pytest.raises(KeyboardInterrupt), open_output(path, document) as rows:
+    columns = columns_of(batches)
+    with pytest.raises(KeyboardInterrupt), open_output(path, document, columns=columns) as rows:
         for batch, items in batches:
             rows.write(batch, items)
         raise KeyboardInterrupt
