@@ -28,6 +28,8 @@ PAGES = {
     "docs/README.md": "pages.md",
     "models/README.md": "model-cards.md",
     "tests/data/README.md": "test-pictures.md",
+    "docs/examples/meter/README.md": "example-meter.md",
+    "docs/examples/exam-marks/README.md": "example-exam-marks.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     **{
@@ -44,6 +46,7 @@ NAVIGATION = {
         *("predict.md", "read.md", "many-pictures.md", "past-one-machine.md", "serve.md"),
         *("microcontroller.md", "api.md", "commands.md", "security.md"),
     ],
+    "Examples": ["example-meter.md", "example-exam-marks.md"],
     "Make it": ["train.md", "architectures.md", "export.md"],
     "Judge it": [
         *("robustness.md", "benchmark.md", "model-cards.md", "search-log.md", "test-pictures.md"),
