@@ -15,10 +15,11 @@ from mnist_edge.preprocess.morphology import opening
 from mnist_edge.types import FloatImage, GrayImage, Pixels
 
 __all__ = [
+    "DrawnLevels",
     "GrayPlane",
     "PolarityVotes",
+    "drawn_levels",
     "fit_illumination",
-    "flat_paper",
     "noise_sigma",
     "otsu",
     "polarity_votes",
@@ -34,6 +35,12 @@ _DARK_INK_FLOOR = 40.0
 _LIGHT_INK_FLOOR = 160.0
 """Gray levels added to dark paper's. More, since it says little about the light: light ink is
 corrected less."""
+
+_FLAT, _TOLERANCE = 0.75, 0.25
+"""Part of the pixels of flat paper that have its level; that a sample may have fewer by."""
+
+_SAMPLED = 7
+"""Of so many rows and columns, one is looked at first."""
 
 _ILLUMINATION_FITS = 4
 """Least-squares fits of the illumination; ink is left out of each but the first."""
@@ -151,15 +158,33 @@ def to_gray(picture: Pixels) -> GrayPlane:
     return GrayPlane(np.asarray(image.convert("L", mixture)), scales_with_light)
 
 
-def flat_paper(plane: GrayImage) -> int | None:
-    """The gray level of three pixels in four, exactly, as a program draws; None = there is none.
+class DrawnLevels(NamedTuple):
+    """Whether a picture has the gray levels of what a program has drawn.
+
+    Attributes:
+        paper: the level of three pixels in four, exactly; None = there is none.
+        are_two: there are two levels.
+    """
+
+    paper: int | None
+    are_two: bool
+
+
+def drawn_levels(plane: GrayImage) -> DrawnLevels:
+    """Counts the gray levels.
 
     Args:
         plane: uint8 ``[H, W]``.
     """
-    counts = np.bincount(plane.ravel(), minlength=256)
-    level = int(counts.argmax())
-    return level if 4 * counts[level] >= 3 * plane.size else None
+    # Photographs have neither; a few of their pixels show it, and the others are not counted.
+    for step in (_SAMPLED, 1):
+        part = plane[::step, ::step]
+        counts = np.bincount(part.ravel(), minlength=256)
+        level, is_two = int(counts.argmax()), np.count_nonzero(counts) <= 2
+        share = counts[level] / part.size
+        if share < (_FLAT if step == 1 else _FLAT - _TOLERANCE) and not is_two:
+            return DrawnLevels(None, False)
+    return DrawnLevels(level if share >= _FLAT else None, np.count_nonzero(counts) == 2)
 
 
 def noise_sigma(plane: GrayImage) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist_edge.preprocess.background import GrayPlane, flat_paper, noise_sigma, polarity_votes
+from mnist_edge.preprocess.background import GrayPlane, drawn_levels, noise_sigma, polarity_votes
 from mnist_edge.preprocess.components import Box, bounding_box, select_digit
 from mnist_edge.preprocess.line_removal import keep_thick, remove_lines
 from mnist_edge.preprocess.order_statistics import median, percentile
@@ -168,8 +168,7 @@ def find_digit(picture: GrayPlane) -> Proposal | None:
     best, best_score = None, -np.inf
     far_away, far_away_score = None, -np.inf
     drawn, drawn_score = None, -np.inf
-    paper = flat_paper(picture.pixels)
-    has_two_levels = paper is None and len(np.unique(picture.pixels)) == 2
+    paper, has_two_levels = drawn_levels(picture.pixels)
     for proposals in propose(picture):
         for proposal in proposals:
             logit = score(proposal.features)
@@ -177,7 +176,9 @@ def find_digit(picture: GrayPlane) -> Proposal | None:
                 best, best_score = proposal, logit
             if proposal.is_far_away and logit > far_away_score:
                 far_away, far_away_score = proposal, logit
-            is_drawn = proposal.fills_picture if has_two_levels else proposal.is_drawn_on(paper)
+            is_drawn = proposal.is_drawn_on(paper) or (
+                has_two_levels and paper is None and proposal.fills_picture
+            )
             if is_drawn and logit > drawn_score:
                 drawn, drawn_score = proposal, logit
         if best_score > _LIMITS.certain:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mnist_edge.preprocess.background import GrayPlane, otsu
+from mnist_edge.preprocess.background import GrayPlane
+from mnist_edge.preprocess.order_statistics import median
 from mnist_edge.types import SIDE, Mask
 
 __all__ = ["without_rim"]
@@ -32,6 +33,12 @@ class _Limits:
     widest: float = 0.3
     """Of the picture's side, on each side."""
 
+    least_side: int = 8
+    """Shorter side of the copy."""
+
+    least_step: int = 32
+    """Gray levels between the edge of the picture and the page in its middle."""
+
     soft_edge: int = 2
     """Lines between the two that may be of either shade; pixels of the copy."""
 
@@ -53,9 +60,15 @@ def without_rim(plane: GrayPlane) -> GrayPlane:
     """
     height, width = plane.pixels.shape
     factor = max(1, -(-max(height, width) // _LIMITS.small_side))
-    small = np.asarray(Image.fromarray(plane.pixels).reduce(factor))
-    is_light = small >= otsu(small.astype(np.float32))
-    is_page = ~is_light if is_light[0].mean() > 0.5 else is_light
+    small = np.asarray(Image.fromarray(plane.pixels).reduce(factor), np.float32)
+    if min(small.shape) < _LIMITS.least_side:
+        return plane
+    rim_level = median(np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]]))
+    tall, wide = (length // 4 for length in small.shape)
+    page_level = median(small[tall:-tall, wide:-wide])
+    if abs(rim_level - page_level) < _LIMITS.least_step:
+        return plane
+    is_page = np.abs(small - page_level) < np.abs(small - rim_level)
     # Top, bottom, left and right, as the top of a mask that is turned.
     sides = (is_page, is_page[::-1], is_page.T, is_page.T[::-1])
     top, bottom, left, right = map(_rim_width, sides)

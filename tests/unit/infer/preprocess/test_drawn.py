@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mnist_edge import DigitClassifier
-from mnist_edge.preprocess.background import flat_paper, to_gray
+from mnist_edge.preprocess.background import drawn_levels, to_gray
 from mnist_edge.preprocess.proposals import find_digit
 from mnist_edge.types import GrayImage
 from tests.conftest import Digits
@@ -88,10 +88,17 @@ def test_speck_on_flat_paper_is_no_digit() -> None:
         assert proposal is None or proposal.is_far_away
 
 
-def test_flat_paper_is_three_pixels_in_four() -> None:
-    page = np.arange(100, dtype=np.uint8).reshape(10, 10)
-    assert flat_paper(page) is None
-    page[:8] = 7
-    assert flat_paper(page) == 7
-    page[:3] = 8
-    assert flat_paper(page) is None
+@pytest.mark.parametrize("side", [8, 10, 100, 480])
+def test_levels_of_drawn_pictures(side: int) -> None:
+    page = np.arange(side * side, dtype=np.uint8).reshape(side, side)
+    assert drawn_levels(page) == (None, False)
+    page[: round(0.8 * side)] = 7
+    assert drawn_levels(page) == (7, False)
+    page[: side // 2] = 8
+    assert drawn_levels(page) == (None, False)
+    two = np.where(page > 7, 255, 0).astype(np.uint8)
+    assert drawn_levels(two).are_two
+    assert drawn_levels(np.zeros((side, side), np.uint8)) == (0, False)
+    speck = np.full((side, side), 255, np.uint8)
+    speck[3, 3] = 0
+    assert drawn_levels(speck) == (255, True)
