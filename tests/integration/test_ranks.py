@@ -346,3 +346,8 @@ def test_variables_that_make_no_sense(
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
     done = cli("train", *options(pictures, tmp_path / "run"), variables={**variables, **where})
     assert reason in one_line_error(done, 2)
+
+
+def test_number_reader_trains_in_one_process(cli: Cli) -> None:
+    done = cli("train", "--task", "numbers", variables={"WORLD_SIZE": "2"})
+    assert "--task numbers: trains in one process" in one_line_error(done, 2)

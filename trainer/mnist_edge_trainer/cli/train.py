@@ -55,7 +55,7 @@ def train(options: TrainOptions) -> None:
     its last.pt.
     """
     if options.task == "numbers":
-        if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        if os.environ.get("WORLD_SIZE", "1") != "1":
             raise UsageError("--task numbers: trains in one process; start it without torchrun")
         from mnist_edge_trainer.cli.train_numbers import train_numbers
 
