@@ -150,10 +150,11 @@ def _next_trial(
         with storage.alone():
             running = 0
             for trial in search.get_trials(states=(TrialState.RUNNING,)):
-                if storage.is_interrupted(trial.number):
-                    search.tell(trial.number, state=TrialState.FAIL)
-                else:
+                if not storage.is_interrupted(trial.number):
                     running += 1
+                elif search.trials[trial.number].state is TrialState.RUNNING:
+                    search.tell(trial.number, state=TrialState.FAIL)
+                # Otherwise it has ended since they were listed.
             finished = len(search.get_trials(states=_FINISHED))
             if finished >= trials:
                 return None
