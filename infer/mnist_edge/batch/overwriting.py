@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_edge.errors import UsageError
+from mnist_edge.inputs.names import is_url, local_path
 from mnist_edge.inputs.sources import STDIN
 from mnist_edge.inputs.walk import FolderWalk, matching
 from mnist_edge.outputs.atomic import FileId, file_id
@@ -79,9 +80,7 @@ class InputGuard:
         """Checks a file, or all files that a folder or a glob stands for."""
         if path == STDIN:
             return
-        if "://" in path:
-            from mnist_edge.inputs.urls import local_path
-
+        if is_url(path):
             path, globs = local_path(path) or path, False
         if os.path.isdir(path):
             files: Iterable[str] = FolderWalk(self._options.recursive).pictures_in(path)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mnist_edge.errors import ImageReadError, MissingExtraError
 from mnist_edge.inputs.array_files import read_idx_pictures, read_npy
 from mnist_edge.inputs.members import Entry, unreadable
+from mnist_edge.inputs.names import is_url
 from mnist_edge.inputs.tar import read_tar
 from mnist_edge.inputs.zip import read_zip
 
@@ -62,7 +63,7 @@ def read_table(path: str, column: str | None, with_others: bool) -> Iterator[Ent
 def _rows_of(path: str, column: str | None, with_others: bool) -> Iterator[RowEntry]:
     from mnist_edge.inputs.parquet import read_parquet
 
-    if "://" not in path:
+    if not is_url(path):
         yield from read_parquet(path, path, column, with_others=with_others)
         return
     from mnist_edge.inputs.urls import errors_in_words, open_seekable
@@ -72,7 +73,7 @@ def _rows_of(path: str, column: str | None, with_others: bool) -> Iterator[RowEn
 
 
 def _from_disk_alone(path: str, entries: Iterator[E]) -> Iterator[E]:
-    if "://" in path:
+    if is_url(path):
         raise ImageReadError("cannot be read by its URL; a tar or Parquet file can, or fetch it")
     yield from entries
 

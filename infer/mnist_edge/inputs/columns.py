@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mnist_edge.errors import MissingExtraError
 
-__all__ = ["NAMES", "PICTURES", "import_pyarrow", "pick_column"]
+__all__ = ["NAMES", "import_pyarrow", "pick_column", "pick_pictures", "unwrapped"]
 
 NAMES = ("path", "file", "file_name", "filename", "image", "name")
 """Columns that usually hold names of files."""
 
-PICTURES = ("image", "img", "picture", "photo", "bytes", "content", "data")
+_PICTURES = ("image", "img", "picture", "photo", "bytes", "content", "data")
 """Columns that usually hold pictures."""
 
 _MOST_SHOWN = 8
@@ -75,3 +75,32 @@ def pick_column(
     near = difflib.get_close_matches(asked, columns, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(f"--column {asked}: there is no such column; {hint}{listed}")
+
+
+def pick_pictures(
+    columns: Sequence[str], pictures: Sequence[str], names: Sequence[str], asked: str | None
+) -> str:
+    """Picks the column of the pictures; where none holds any, of their names.
+
+    Args:
+        columns: names of all of them.
+        pictures: those that hold pictures.
+        names: those that hold text, which may be names of files.
+        asked: as in `pick_column`.
+
+    Raises:
+        ValueError: as there.
+    """
+    if asked is None and pictures:
+        return pick_column(columns, pictures, None, _PICTURES, "pictures")
+    usable = names if asked is None else [*pictures, *names]
+    return pick_column(columns, usable, asked, NAMES, "pictures, nor names of files")
+
+
+def unwrapped(value: Any) -> tuple[Any, str | None]:
+    """A picture's cell, ``{bytes, path}`` or not, and the path in it; without bytes, it is that."""
+    if not isinstance(value, Mapping):
+        return value, None
+    content, path = value.get("bytes"), value.get("path")
+    path = path if isinstance(path, str) and path else None
+    return (path, None) if content is None else (content, path)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from mnist_edge.errors import ImageError, ImageReadError, MissingExtraError
 from mnist_edge.inputs import prefetch
 from mnist_edge.inputs.limits import LARGEST_FILE, LONGER_SIDE, read_limited
+from mnist_edge.inputs.names import is_url
 from mnist_edge.inputs.png import decode_small_png
 from mnist_edge.types import ImageSource, Pixels
 
@@ -49,7 +50,7 @@ def source_name(source: ImageSource) -> str | None:
 
 def fetched(sources: Sequence[ImageSource | ImageError]) -> Iterable[ImageSource | ImageError]:
     """The same sources; what URLs among them stand for is fetched, several at a time."""
-    if any(isinstance(source, str) and "://" in source for source in sources):
+    if any(isinstance(source, str) and is_url(source) for source in sources):
         from mnist_edge.inputs import urls
 
         return urls.fetched(sources)
@@ -152,7 +153,7 @@ def _read(source: ImageSource, name: str) -> _Content | Image.Image:
     """A file's bytes, all of them; a picture that is in memory already as it is."""
     if isinstance(source, str) and (prefetched := prefetch.lookup(source)) is not None:
         return prefetched
-    if isinstance(source, str) and "://" in source:
+    if isinstance(source, str) and is_url(source):
         from mnist_edge.inputs.urls import read_url
 
         return read_url(source)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from mnist_edge.errors import ImageReadError
-from mnist_edge.inputs.columns import NAMES, PICTURES, import_pyarrow, pick_column
+from mnist_edge.inputs.columns import import_pyarrow, pick_pictures, unwrapped
 from mnist_edge.inputs.limits import LARGEST_FILE
 from mnist_edge.inputs.members import Entry, TableRow, too_large
 from mnist_edge.types import Pixels
@@ -75,10 +75,7 @@ def _pictures_in(schema: Any, column: str | None, types: Any) -> str:
     """The column to read: one of pictures, or else one of names."""
     pictures = [field.name for field in schema if _holds_pictures(field.type, types)]
     names = [field.name for field in schema if _holds_text(field.type, types)]
-    if column is None and pictures:
-        return pick_column(schema.names, pictures, None, PICTURES, "pictures")
-    usable = pictures + names if column is not None else names
-    return pick_column(schema.names, usable, column, NAMES, "pictures, nor names of files")
+    return pick_pictures(schema.names, pictures, names, column)
 
 
 def _holds_pictures(kind: Any, types: Any) -> bool:
@@ -141,10 +138,8 @@ def _entries(path: str, column: Any, start: int) -> Iterator[Entry]:
 
 
 def _entry(path: str, name: str, value: Any) -> Entry:
-    if isinstance(value, dict):
-        inner, value = value.get("path"), value["bytes"]
-        if isinstance(inner, str) and inner:
-            name, value = (inner, inner) if value is None else (f"{path}/{inner}", value)
+    value, inner = unwrapped(value)
+    name = f"{path}/{inner}" if inner else name
     if isinstance(value, str) and value:
         return value, None, None
     if not isinstance(value, bytes):

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mnist_edge.errors import ImageError, ImageReadError, UsageError
+from mnist_edge.inputs.names import is_url, local_path
 from mnist_edge.inputs.walk import FolderWalk, matching
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def count(paths: Iterable[str], *, recursive: bool) -> int | None:
     """Pictures that paths stand for; None where that takes more than listing names."""
     total = 0
     for path in paths:
-        if path == STDIN or "://" in path or path.lower().endswith(_ARRAYS + _ARCHIVES + _TABLES):
+        if path == STDIN or is_url(path) or path.lower().endswith(_ARRAYS + _ARCHIVES + _TABLES):
             return None
         if os.path.isdir(path):
             total += sum(1 for _ in FolderWalk(recursive).pictures_in(path))
@@ -202,7 +203,7 @@ def _read(path: str, walk: FolderWalk, globs: bool, tables: Tables) -> Iterator[
     # os.path returns False where pathlib raises: for a name too long, a folder closed to us.
     if path == STDIN:
         yield _stdin()
-    elif "://" in path:
+    elif is_url(path):
         yield from _read_url(path, walk, globs, tables)
     elif os.path.isdir(path):
         yield from map(Item, walk.pictures_in(path))
@@ -217,7 +218,7 @@ def _read_url(url: str, walk: FolderWalk, globs: bool, tables: Tables) -> Iterat
     from mnist_edge.inputs import urls
     from mnist_edge.inputs.columns import import_pyarrow
 
-    if (local := urls.local_path(url)) is not None:
+    if (local := local_path(url)) is not None:
         yield from _read(local, walk, False, tables)
         return
     import_pyarrow(url)

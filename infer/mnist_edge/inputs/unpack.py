@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Protocol
 
 from mnist_edge.errors import ImageReadError
+from mnist_edge.inputs.names import is_url
 
 __all__ = [
     "BREAKS_OFF",
@@ -276,7 +277,7 @@ def open_forward(path: str, free: int | None = None) -> Iterator[ForwardReader]:
 
 
 def _opened(path: str) -> io.BufferedReader:
-    if "://" in path:
+    if is_url(path):
         from mnist_edge.inputs.urls import open_forward_only
 
         return open_forward_only(path)

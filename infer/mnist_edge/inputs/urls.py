@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mnist_edge.errors import ImageError, ImageReadError
 from mnist_edge.inputs.columns import import_pyarrow
 from mnist_edge.inputs.limits import read_limited
+from mnist_edge.inputs.names import is_url
 from mnist_edge.inputs.walk import FolderWalk, in_order
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ __all__ = [
     "errors_in_words",
     "expand",
     "fetched",
-    "is_url",
-    "local_path",
     "open_forward_only",
     "open_seekable",
     "read_url",
@@ -48,21 +47,6 @@ _BLOCK = 1 << 18
 """Bytes of a file that are asked for at a time."""
 
 _SCHEMES = ("s3", "gs")
-
-
-def is_url(path: str) -> bool:
-    """Whether this is a URL, and no path of the disk."""
-    return "://" in path
-
-
-def local_path(url: str) -> str | None:
-    """The path that a ``file://`` URL stands for; None where it is another URL."""
-    from urllib.parse import unquote, urlsplit
-
-    if not url.startswith("file://"):
-        return None
-    parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
-    return unquote(parts.path) if parts.netloc in ("", "localhost") else None
 
 
 def are_in_use() -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Generic
 import numpy as np
 
 from mnist_edge.errors import ImageError, ImageReadError, UsageError
-from mnist_edge.inputs.columns import NAMES, PICTURES, import_pyarrow, pick_column
+from mnist_edge.inputs.columns import import_pyarrow, pick_pictures, unwrapped
 from mnist_edge.inputs.limits import LARGEST_FILE
 from mnist_edge.outputs.formats import ArrowDocument, R
 from mnist_edge.types import ImageSource
@@ -23,9 +23,6 @@ _PATH = "path"
 
 _AT_ONCE = 128
 """Pictures that are decoded before the network sees them, however large a batch is."""
-
-_CARRIED = "input_"
-"""Before the name of an input's column that has the name of one of ours."""
 
 
 class TablePredictor(Generic[R]):
@@ -79,8 +76,7 @@ class TablePredictor(Generic[R]):
         for name in names:
             if name not in (_PATH, column) or (name == column != _PATH and self._keep_pictures):
                 values = batch[name] if table is not None else _as_arrow(batch[name])
-                ours = name in self._document.schema.names
-                predicted = predicted.append_column(_CARRIED * ours + name, values)
+                predicted = predicted.append_column(self._document.carried_name(name), values)
         return predicted
 
     def _rows(self, pictures: Sequence[Any], paths: Sequence[Any]) -> Any:
@@ -99,10 +95,8 @@ def picture_and_name(
             name or URL of a file, or None.
         name: of the picture, where the row says it.
     """
-    if isinstance(value, Mapping):
-        inner, value = value.get("path"), value.get("bytes")
-        name = name or inner or None
-        value = inner if value is None else value
+    value, inner = unwrapped(value)
+    name = name or inner
     if isinstance(value, str) and value:
         return value, name or value
     if isinstance(value, bytes | bytearray | memoryview):
@@ -119,11 +113,7 @@ def _pick(batch: Any, names: Sequence[str], asked: str | None) -> str:
     pictures = [name for name in names if kinds[name] == "pictures"]
     texts = [name for name in names if kinds[name] == "names"]
     try:
-        if asked is not None:
-            return pick_column(names, pictures + texts, asked, (), "pictures, nor names of files")
-        if pictures:
-            return pick_column(names, pictures, None, PICTURES, "pictures")
-        return pick_column(names, texts, None, NAMES, "pictures, nor names of files")
+        return pick_pictures(names, pictures, texts, asked)
     except ValueError as error:
         raise UsageError(str(error).replace("--column", "column")) from error
 

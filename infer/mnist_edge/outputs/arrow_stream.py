@@ -34,9 +34,6 @@ __all__ = [
 _GROUP_ROWS, _GROUP_BYTES = 8_192, 64 << 20
 """Rows of a row group of the Parquet file, fewer where they have more bytes: all are in memory."""
 
-_CARRIED = "input_"
-"""Before the name of an input's column that has the name of one of ours."""
-
 
 class ArrowWriter:
     """Writes rows, with the other columns of the tables that their pictures came from.
@@ -100,26 +97,24 @@ class ArrowWriter:
         if os.fstat(self._file.fileno()).st_size:
             return
         pyarrow = import_pyarrow("--format parquet")
-        ours = self._document.schema
         carried = [
-            pyarrow.field(_CARRIED * (field.name in ours.names) + field.name, field.type)
+            pyarrow.field(self._document.carried_name(field.name), field.type)
             for field in self._others
         ]
-        self._schema = pyarrow.schema([*ours, *carried])
+        self._schema = pyarrow.schema([*self._document.schema, *carried])
         self._file.write(self._schema.serialize())
 
     def _column(self, field: Any, tables: Sequence[tuple[Any, list[int]]]) -> Any:
         """A column of the inputs; null where an input lacks it."""
         pyarrow = import_pyarrow("--format parquet")
-        name = field.name
-        if name.removeprefix(_CARRIED) in self._document.schema.names:
-            name = name.removeprefix(_CARRIED)
         pieces = []
         for batch, indices in tables:
-            if batch is None or name not in batch.schema.names:
+            names = [] if batch is None else batch.schema.names
+            found = [name for name in names if self._document.carried_name(name) == field.name]
+            if not found:
                 pieces.append(pyarrow.nulls(len(indices), field.type))
                 continue
-            column = batch.column(name)
+            name, column = found[0], batch.column(found[0])
             if column.type != field.type:
                 raise UsageError(
                     f"--output {self._path}: column {name!r} is {field.type} in the first input, "

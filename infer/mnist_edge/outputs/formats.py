@@ -140,6 +140,10 @@ class ArrowDocument(Generic[R]):
         """As in `TextDocument`; Arrow's text is UTF-8, so other bytes are escaped."""
         return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
+    def carried_name(self, name: str) -> str:
+        """What another column of the pictures' table is called: not like one of ours."""
+        return f"input_{name}" if name in self.schema.names else name
+
     def rows(self, results: Sequence[R]) -> pyarrow.RecordBatch:
         """Some results."""
         raise NotImplementedError
