@@ -145,7 +145,7 @@ def test_a_program_that_opens_a_socket_or_writes_is_noticed(folder: Path) -> Non
 
 
 def test_network_commands_are_the_documented_ones() -> None:
-    """The trainer's, those of `serve`, and the reading of URLs that the user names."""
+    """The trainer's, those of `serve`, and URLs that the user names: their words, their reading."""
     network = re.compile(
         r"^\s*(?:(?:import|from) (?:urllib|http|socket|ssl|requests|torch\.distributed)\b"
         r"|from pyarrow import fs)",
@@ -158,6 +158,7 @@ def test_network_commands_are_the_documented_ones() -> None:
         if network.search(path.read_text(encoding="utf-8"))
     }
     assert modules == {
+        "infer/mnist_edge/inputs/names.py",
         "infer/mnist_edge/inputs/urls.py",
         "infer/mnist_edge/serve/addresses.py",
         "infer/mnist_edge/serve/app.py",
