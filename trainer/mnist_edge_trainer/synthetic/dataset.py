@@ -63,10 +63,10 @@ NEGATIVE = -1
 CHUNK = 1_000
 """Photographs that are rendered, and cached, together."""
 
-_NEGATIVE_SHARE, _VARIANT_SHARE, _PRINTED_SHARE = 0.13, 0.12, 0.06
+_NEGATIVE_SHARE, _VARIANT_SHARE, _PRINTED_SHARE = 0.33, 0.12, 0.08
 """Parts of a chunk that are non-digits, digit variants, and printed digits."""
 
-_BLANK_SHARE = 0.25
+_BLANK_SHARE = 0.12
 """Part of the non-digits that are blank pages: of what the preprocessing takes for ink there."""
 
 _PLAIN_SHARE = 0.5
@@ -86,7 +86,7 @@ _SEED = 2026
 _HELD_OUT_SEED = 1_000_000
 """No chunk of the training photographs has this number: no scene is in both."""
 
-SIMULATOR_VERSION = "2"
+SIMULATOR_VERSION = "3"
 """To be raised by every change that makes other photographs: cached ones are then not used again.
 
 A change of the preprocessing raises `PREPROCESSING_REVISION`."""

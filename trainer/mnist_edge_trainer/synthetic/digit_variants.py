@@ -10,25 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from mnist_edge.types import GrayImage
 from mnist_edge_trainer.synthetic.box import fit_to_box
+from mnist_edge_trainer.synthetic.pen import Point, Strokes, draw_strokes
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["digit_variant"]
-
-Point = tuple[float, float]
-"""x and y in the digit's box, 0..1, from its top left corner."""
-
-Strokes = list[list[Point]]
-"""The pen's path, from where it is put down to where it is lifted; several of them."""
-
-_PAGE = 160
-"""Side of the page that is drawn on, pixels."""
-
-_HEIGHT = 80
-"""Height of a digit on it, pixels: four for one of MNIST's."""
 
 
 def digit_variant(rng: Rng) -> tuple[GrayImage, int]:
@@ -39,21 +27,8 @@ def digit_variant(rng: Rng) -> tuple[GrayImage, int]:
     """
     label = int(rng.choice(list(_VARIANTS), p=_SHARES))
     width = rng.uniform(6, 18)
-    aspect, slant = rng.uniform(0.4, 0.9), rng.uniform(-0.15, 0.3)
-    image = Image.new("L", (_PAGE, _PAGE))
-    draw = ImageDraw.Draw(image)
-    for stroke in _VARIANTS[label](rng):
-        points = [
-            (
-                _PAGE / 2 + _HEIGHT * (aspect * (x - 0.5) + slant * (0.5 - y)) + rng.normal(0, 1.3),
-                (_PAGE - _HEIGHT) / 2 + _HEIGHT * y + rng.normal(0, 1.3),
-            )
-            for x, y in stroke
-        ]
-        draw.line(points, fill=255, width=round(width), joint="curve")
-        for x, y in points:
-            draw.circle((x, y), width / 2, fill=255)
-    return fit_to_box(image), label
+    aspect, slant = rng.uniform(0.4, 0.9), rng.uniform(-0.15, 0.4)
+    return fit_to_box(draw_strokes(_VARIANTS[label](rng), rng, width, aspect, slant)), label
 
 
 def _one(rng: Rng) -> Strokes:
@@ -70,9 +45,12 @@ def _seven(rng: Rng) -> Strokes:
     top: list[Point] = [(0.05, rng.uniform(-0.02, 0.05)), (0.9, 0.0), (foot, 1.0)]
     if rng.random() < 0.3:
         top.insert(0, (0.03, rng.uniform(0.1, 0.2)))
-    bar = rng.uniform(0.4, 0.6)
+    if rng.random() < 0.3:
+        # The stem bends down, as a quick hand's does.
+        top.insert(-1, (foot + rng.uniform(0.0, 0.15), rng.uniform(0.4, 0.6)))
+    bar = rng.uniform(0.35, 0.65)
     middle = 0.9 + (foot - 0.9) * bar
-    reach = rng.uniform(0.2, 0.4)
+    reach = rng.uniform(0.15, 0.5)
     return [top, [(middle - reach, bar + 0.02), (middle + reach, bar - rng.uniform(0, 0.06))]]
 
 
@@ -111,5 +89,5 @@ _VARIANTS: dict[int, Callable[[Rng], Strokes]] = {
     9: _nine,
     3: _three,
 }
-_SHARES = (0.45, 0.15, 0.24, 0.08, 0.08)
+_SHARES = (0.38, 0.24, 0.24, 0.07, 0.07)
 """How often each is drawn, in the order of `_VARIANTS`."""

@@ -40,13 +40,15 @@ class TrainingLoss:
             logits: float32 ``[B, C]``, or ``[M, B, C]`` of the M members of an ensemble, each of
                 which is trained as if it were alone.
             labels: int64 ``[B]``, -1 for a non-digit.
-            soft_labels: a teacher's log-probabilities float32 ``[B, C]``; None = no teacher.
+            soft_labels: a teacher's log-probabilities float32 ``[B, C]``; None = no teacher. A
+                non-digit's are not learnt from: the teacher may take an H for a 4.
         """
         targets = class_targets(labels, logits.shape[-1])
         weights = self._weights_of(labels)
         loss = cross_entropy(logits, targets, self.label_smoothing, weights)
         if soft_labels is None:
             return loss
+        soft_labels = torch.where((labels >= 0)[:, None], soft_labels, targets.log())
         distillation = distillation_loss(logits, soft_labels, self.teacher_temperature, weights)
         return (1 - self.teacher_weight) * loss + self.teacher_weight * distillation
 
