@@ -63,12 +63,26 @@ def test_distillation_is_the_divergence_of_softened_probabilities_times_temperat
 
 def test_teacher_weight_divides_the_loss_between_soft_labels_and_labels() -> None:
     logits, teacher = random_logits(5), random_logits(6)[1:]
-    of_labels = float(cross_entropy(logits, class_targets(LABELS, 10)))
+    labels = LABELS.clamp(min=0)
+    of_labels = float(cross_entropy(logits, class_targets(labels, 10)))
     of_teacher = float(distillation_loss(logits, teacher, 3.0))
     loss = TrainingLoss(label_smoothing=0.0, teacher_weight=0.9, teacher_temperature=3.0)
-    assert float(loss(logits, LABELS, None)) == pytest.approx(of_labels)
+    assert float(loss(logits, labels, None)) == pytest.approx(of_labels)
     expected = 0.1 * of_labels + 0.9 * of_teacher
-    assert float(loss(logits, LABELS, teacher)) == pytest.approx(expected)
+    assert float(loss(logits, labels, teacher)) == pytest.approx(expected)
+
+
+def test_a_teacher_that_is_sure_of_a_non_digit_is_not_followed() -> None:
+    loss = TrainingLoss(label_smoothing=0.0, teacher_weight=0.9, teacher_temperature=3.0)
+    non_digit, sure_of_a_four = torch.tensor([-1]), torch.full((1, 10), -12.0)
+    sure_of_a_four[0, 4] = 0.0
+    logits = torch.zeros(1, 10, requires_grad=True)
+    loss(logits, non_digit, sure_of_a_four).backward()
+    assert logits.grad is not None
+    assert float(logits.grad.abs().max()) < 1e-6
+    digit = torch.tensor([4])
+    loss(logits, digit, sure_of_a_four).backward()
+    assert float(logits.grad[0, 4]) < -0.1
 
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:
