@@ -13,8 +13,9 @@ __all__ = ["THRESHOLDS", "RejectionPoint", "choose_threshold", "rejection_curve"
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
 
-_MAX_REJECTED_CORRECT = 0.01
-"""Share of the correct predictions that a threshold may reject."""
+_MAX_REJECTED_CORRECT = 0.02
+"""Share of the correct predictions that a threshold may reject. The photographs are hard ones: a
+network that was shown many non-digits is, rightly, not sure of some of them."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,6 @@ def rejection_curve(
 
 
 def choose_threshold(curve: Sequence[RejectionPoint]) -> float:
-    """Chooses the highest threshold that rejects at most 1 % of the correct predictions."""
+    """Chooses the highest threshold that rejects at most 2 % of the correct predictions."""
     required = curve[0].correct * (1 - _MAX_REJECTED_CORRECT)
     return max(point.threshold for point in curve if point.correct >= required)

@@ -9,17 +9,17 @@ from mnist_edge_trainer.evaluation.rejection import THRESHOLDS, choose_threshold
 from tests.conftest import Digits
 
 
-def test_threshold_rejects_one_correct_prediction_in_a_hundred() -> None:
+def test_threshold_rejects_two_correct_predictions_in_a_hundred() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 1000)
-    confidence = rng.uniform(0.1, 1, 1000).astype(np.float32)
+    confidence = rng.beta(5, 1, 1000).astype(np.float32)
     probabilities = np.full((1000, 10), 0, np.float32)
     probabilities[np.arange(1000), labels] = confidence
     curve = rejection_curve(probabilities, labels, probabilities[:50])
     assert [point.threshold for point in curve] == list(THRESHOLDS)
     chosen = choose_threshold(curve)
-    assert (confidence >= chosen).mean() >= 0.99
-    assert (confidence >= chosen + 0.05).mean() < 0.99
+    assert (confidence >= chosen).mean() >= 0.98
+    assert (confidence >= chosen + 0.05).mean() < 0.98
 
 
 def test_higher_threshold_accepts_fewer_predictions(train_digits: Digits) -> None:
