@@ -12,7 +12,7 @@ from tests.conftest import Digits
 def test_threshold_rejects_two_correct_predictions_in_a_hundred() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 1000)
-    confidence = rng.beta(5, 1, 1000).astype(np.float32)
+    confidence = rng.uniform(0.1, 1, 1000).astype(np.float32)
     probabilities = np.full((1000, 10), 0, np.float32)
     probabilities[np.arange(1000), labels] = confidence
     curve = rejection_curve(probabilities, labels, probabilities[:50])
