@@ -13,7 +13,7 @@ import numpy as np
 
 from mnist_edge.types import GrayImage
 from mnist_edge_trainer.synthetic.box import fit_to_box
-from mnist_edge_trainer.synthetic.pen import Point, Strokes, draw_strokes
+from mnist_edge_trainer.synthetic.pen import Point, Strokes, draw_with_pen
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["digit_variant"]
@@ -28,7 +28,7 @@ def digit_variant(rng: Rng) -> tuple[GrayImage, int]:
     label = int(rng.choice(list(_VARIANTS), p=_SHARES))
     width = rng.uniform(6, 18)
     aspect, slant = rng.uniform(0.4, 0.9), rng.uniform(-0.15, 0.4)
-    return fit_to_box(draw_strokes(_VARIANTS[label](rng), rng, width, aspect, slant)), label
+    return fit_to_box(draw_with_pen(_VARIANTS[label](rng), rng, width, aspect, slant)), label
 
 
 def _one(rng: Rng) -> Strokes:

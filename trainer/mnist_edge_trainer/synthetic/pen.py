@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from mnist_edge_trainer.synthetic.scenes import Rng
 
-__all__ = ["Point", "Strokes", "draw_strokes"]
+__all__ = ["Point", "Strokes", "draw_with_pen"]
 
 Point = tuple[float, float]
 """x and y in the drawing's box, 0..1, from its top left corner."""
@@ -24,7 +24,7 @@ _TREMBLE = 1.3
 """Standard deviation of each point's place, pixels."""
 
 
-def draw_strokes(
+def draw_with_pen(
     strokes: Strokes, rng: Rng, width: float, aspect: float = 1.0, slant: float = 0.0
 ) -> Image.Image:
     """Draws strokes, light on black.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mnist_edge_trainer.synthetic.pen import Point, Strokes, draw_strokes
+from mnist_edge_trainer.synthetic.pen import Point, Strokes, draw_with_pen
 from mnist_edge_trainer.synthetic.scenes import Rng
 
 __all__ = ["draw_object", "draw_shape"]
@@ -22,7 +22,7 @@ def draw_shape(rng: Rng) -> Image.Image:
     """Draws one of the shapes with a pen: a gray picture, light on black."""
     shapes = list(_SHAPES.values())
     strokes = shapes[int(rng.integers(len(shapes)))](rng)
-    return draw_strokes(
+    return draw_with_pen(
         strokes, rng, rng.uniform(4, 14), rng.uniform(0.7, 1.2), rng.uniform(-0.2, 0.3)
     )
 
