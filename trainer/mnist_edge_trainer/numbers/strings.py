@@ -19,7 +19,6 @@ from PIL import Image, ImageFilter
 from mnist_edge.numbers.alphabet import OTHER, SEPARATORS
 from mnist_edge.types import FloatImage, Mask
 from mnist_edge_trainer.numbers.glyphs import (
-    Display,
     Glyph,
     digit_glyph,
     display_glyph,
@@ -31,6 +30,7 @@ from mnist_edge_trainer.numbers.glyphs import (
 from mnist_edge_trainer.numbers.writers import Hands
 from mnist_edge_trainer.numbers.writing import Style
 from mnist_edge_trainer.synthetic.scenes import Rng
+from mnist_edge_trainer.synthetic.seven_segment import Display
 
 __all__ = ["Composer", "Drawing", "Symbol"]
 

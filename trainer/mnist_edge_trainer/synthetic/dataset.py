@@ -86,7 +86,7 @@ _SEED = 2026
 _HELD_OUT_SEED = 1_000_000
 """No chunk of the training photographs has this number: no scene is in both."""
 
-SIMULATOR_VERSION = "3"
+SIMULATOR_VERSION = "4"
 """To be raised by every change that makes other photographs: cached ones are then not used again.
 
 A change of the preprocessing raises `PREPROCESSING_REVISION`."""
